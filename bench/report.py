@@ -1,0 +1,121 @@
+"""The figures as a table, as JSON and as a page."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import attrs
+
+from .measure import Result
+from .stage import Sizes
+
+FOLDER = Path(__file__).parent
+HEADINGS = ("work", "engine", "ours", "raw", "ratio (min–max)", "goal", "met")
+LIBRARIES = ("sqlalchemy", "psycopg", "pysqlite3", "python-calamine", "attrs")
+
+
+def figure(value: float, unit: str) -> str:
+    """Write a figure with as many digits as it is good for."""
+    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+
+
+def row(result: Result) -> tuple[str, ...]:
+    """Write a result as a row of the table."""
+    ratios = result.ratios
+    spread = "-"
+    if ratios:
+        spread = f"{median(ratios):.2f}x ({min(ratios):.2f}–{max(ratios):.2f})"
+    return (
+        result.work, result.engine, figure(median(result.ours), result.unit),
+        figure(median(result.raw), result.unit) if result.raw else "-", spread,
+        result.goal.says(result.unit), {True: "yes", False: "MISSED", None: "-"}[result.met],
+    )  # fmt: skip
+
+
+def table(results: Sequence[Result]) -> str:
+    """Write all results as a table for a terminal."""
+    rows = [HEADINGS, *(row(r) for r in results)]
+    widths = [max(_width(r[i]) for r in rows) for i in range(len(HEADINGS))]
+    return "\n".join(
+        "  ".join(c + " " * (w - _width(c)) for c, w in zip(r, widths, strict=True)).rstrip()
+        for r in rows
+    )
+
+
+def _width(text: str) -> int:
+    """Count columns; a Chinese character takes two."""
+    return sum(2 if "\u2e80" <= c <= "\uffef" else 1 for c in text)
+
+
+def machine() -> dict[str, Any]:
+    """Tell what the figures were measured on."""
+    return {
+        "cores": os.cpu_count(),
+        "load": [round(x, 2) for x in os.getloadavg()],
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
+
+
+def write(results: Sequence[Result], sizes: Sizes, engines: Mapping[str, str], quick: bool) -> None:
+    """Write ``results.json`` and ``RESULTS.md``."""
+    told = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "sizes": attrs.asdict(sizes),
+        "engines": dict(engines),
+        "machine": machine(),
+    }
+    listed = [
+        {
+            "work": r.work, "engine": r.engine, "unit": r.unit, "ours": list(r.ours),
+            "raw": list(r.raw), "ratios": r.ratios, "goal": r.goal.says(r.unit), "met": r.met,
+            "note": r.note, "fault": r.fault, "profile": r.profile,
+        }
+        for r in results
+    ]  # fmt: skip
+    text = json.dumps({**told, "results": listed}, ensure_ascii=False, indent=1)
+    (FOLDER / "results.json").write_text(text + "\n", "utf-8")
+    (FOLDER / "RESULTS.md").write_text(_page(results, told), "utf-8")
+
+
+def _remark(result: Result) -> str:
+    return "; ".join(filter(None, (result.note, result.fault)))
+
+
+def _page(results: Sequence[Result], told: Mapping[str, Any]) -> str:
+    about = told["machine"]
+    head = [
+        "# Figures",
+        "",
+        f"Measured {told['date']} by `python -m bench{' --quick' if told['quick'] else ''}` on"
+        f" {about['cores']} cores ({about['system']}, load {about['load'][0]} at the end),"
+        f" Python {about['python']}, {', '.join(told['engines'].values())};"
+        f" {', '.join(f'{n} {about[n]}' for n in LIBRARIES)}.",
+        f"{told['sizes']['customers']:,} customers, {told['sizes']['pairs']} pairs. A ratio is ours"
+        " to hand-written SQL, pair by pair; figures are medians.",
+        "",
+        "| " + " | ".join((*HEADINGS, "")) + " |",
+        "|" + "---|" * (len(HEADINGS) + 1),
+    ]
+    head += [
+        "| " + " | ".join((*row(r), "; ".join(filter(None, (r.note, r.fault))))) + " |"
+        for r in results
+    ]
+    missed = [r for r in results if r.met is False]
+    if missed:
+        head += ["", "## What misses its goal, and where its time goes", ""]
+    for r in missed:
+        head += [f"### {r.work}, {r.engine}", "", "```", *textwrap.dedent(r.profile).splitlines(),
+                 "```", ""]  # fmt: skip
+    return "\n".join(head).rstrip() + "\n"

@@ -1,0 +1,216 @@
+"""``crm customers`` and ``crm export``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from cyclopts import Parameter
+
+from crm_adapters.cli.language import in_chinese, language, say
+from crm_adapters.cli.options import (
+    acting_as,
+    actor,
+    as_json,
+    dealt_to,
+    employee_number,
+    filtered,
+    given_to,
+    how_many,
+    names_of_employees,
+    opened,
+    page_mark,
+    searched,
+    settled,
+)
+from crm_adapters.cli.output import (
+    Refused,
+    day,
+    line,
+    local,
+    pairs,
+    plain,
+    table,
+    write_json,
+)
+from crm_domain.model import Assignment, Customer, specs
+from crm_domain.ports import Crm, Page, Query
+from crm_domain.rules.access import SYSTEM
+
+if TYPE_CHECKING:
+    from crm_domain.usecases.follow_up import Contact
+
+
+def read_query(search: str | None, where: tuple[str, ...], limit: int, after: str | None) -> Query:
+    """Read the options of a list as a query.
+
+    Raises:
+        Refused: The limit is out of range, or a filter has no ``=``.
+    """
+    if not 1 <= limit <= 10_000:
+        raise Refused("--limit 须在 1 到 10000 之间。", "--limit must be 1 to 10000.",
+                      code="usage", status=2)  # fmt: skip
+    return Query(search=search, where=settled(where, "--where"), limit=limit, after=after)
+
+
+def with_owner(customer: Customer, names: dict[int, str]) -> dict[str, Any]:
+    """Give a customer as JSON, with the owner's name beside the number."""
+    found: dict[str, Any] = plain(customer)
+    return found | {"owner": names.get(customer.owner_id or 0)}
+
+
+def show_page(crm: Crm, page: Page[Customer], names: dict[int, str], json: bool) -> None:
+    """Write a page of customers."""
+    if json:
+        write_json({"items": [with_owner(c, names) for c in page], "next": page.next})
+        return
+    zone = crm.settings.zone
+    table(
+        [say("编号", "No."), say("姓名", "Name"), say("手机", "Phone"), "QQ", say("微信", "WeChat"),
+         say("来源", "Source"), say("意向", "Intention"), say("课程顾问", "Owner"),
+         say("最后跟进", "Last contact"), say("公开日期", "Public from")],
+        [(c.id, c.name, c.phone, c.qq, c.wechat, c.source, c.intention,
+          names.get(c.owner_id or 0), local(c.last_contacted_at, zone), day(c.due_on))
+         for c in page],
+    )  # fmt: skip
+    if page.next:
+        line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")
+
+
+@in_chinese("列出客户，最新的在前。")
+def list_all(
+    *,
+    search: Annotated[str | None, searched()] = None,
+    where: Annotated[tuple[str, ...], filtered()] = (),
+    limit: Annotated[int, how_many()] = 50,
+    after: Annotated[str | None, page_mark()] = None,
+    acting: Annotated[str | None, acting_as()] = None,
+    json: Annotated[bool, as_json()] = False,
+) -> None:
+    """List customers, the newest first."""
+    from crm_domain.usecases import intake
+
+    query = read_query(search, where, limit, after)
+    with opened() as crm:
+        page = intake.list_customers(crm, query, by=actor(crm, acting))
+        show_page(crm, page, names_of_employees(crm), json)
+
+
+@in_chinese("显示一位客户，连同归属历史与跟进记录。")
+def show(
+    number: Annotated[int, Parameter(help=say("客户编号", "the customer's number"))],
+    /, *,
+    acting: Annotated[str | None, acting_as()] = None,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Show one customer, with who owned it and what was said."""
+    from crm_domain.usecases import assignment, follow_up, intake
+
+    with opened() as crm:
+        by = actor(crm, acting)
+        customer = intake.get_customer(crm, number, by=by)
+        history = assignment.history(crm, number, by=by)
+        contacts = follow_up.timeline(crm, number, by=by)
+        names, zone = names_of_employees(crm), crm.settings.zone
+    if json:
+        write_json({
+            "customer": with_owner(customer, names),
+            "history": [plain(a) | {"consultant": names.get(a.consultant_id)} for a in history],
+            "follow_ups": [plain(c.follow_up) | {"consultant": c.consultant_name}
+                           for c in contacts],
+        })  # fmt: skip
+        return
+    pairs(_lines(customer, names, zone))
+    if history:
+        print()
+        show_history(history, names, zone)
+    if contacts:
+        print()
+        show_contacts(contacts, zone)
+
+
+def show_history(history: Sequence[Assignment], names: dict[int, str], zone: ZoneInfo) -> None:
+    """Write who owned a customer, from when until when, and why."""
+    table(
+        [say("课程顾问", "Consultant"), say("从", "From"), say("到", "Until"),
+         say("状态", "Status"), say("方式", "Method"), say("原因", "Why")],
+        [(names.get(a.consultant_id), local(a.started_at, zone), local(a.ended_at, zone),
+          a.status.label(language(), a.limit_days), a.method, a.explanation) for a in history],
+    )  # fmt: skip
+
+
+def show_contacts(contacts: Sequence[Contact], zone: ZoneInfo) -> None:
+    """Write what was said to a customer."""
+    table(
+        [say("跟进时间", "When"), say("课程顾问", "Consultant"), say("方式", "Channel"),
+         say("意向", "Intention"), say("内容", "Note")],
+        [(local(c.follow_up.at, zone), c.consultant_name, c.follow_up.channel,
+          c.follow_up.intention, c.follow_up.note) for c in contacts],
+    )  # fmt: skip
+
+
+def _lines(customer: Customer, names: dict[int, str], zone: ZoneInfo) -> Iterator[tuple[str, Any]]:
+    left_out = ("version", "assignment_id", "due_status", "due_days", "warn_on", "import_row")
+    for name, spec in specs(Customer).items():
+        value = getattr(customer, name)
+        if name in left_out or value is None or value in ((), False):
+            continue
+        if spec.target == "Employee":
+            value = names.get(value, value)
+        elif spec.kind == "moment":
+            value = local(value, zone)
+        elif spec.kind == "day":
+            value = day(value)
+        elif spec.kind == "references":
+            value = ", ".join(map(str, value))
+        yield spec.label(language()), value
+
+
+@in_chinese("录入一位客户；默认按轮转分配。")
+def add(
+    *,
+    name: Annotated[str, Parameter(help=say("姓名", "the name"))],
+    phone: Annotated[str | None, Parameter(help=say("手机", "the phone number"))] = None,
+    qq: Annotated[str | None, Parameter(help=say("QQ 号", "the QQ number"))] = None,
+    wechat: Annotated[str | None, Parameter(help=say("微信号", "the WeChat id"))] = None,
+    source: Annotated[
+        str | None, Parameter(help=say("来源，如 百度推广", "the source, such as baidu"))
+    ] = None,
+    memo: Annotated[str | None, Parameter(help=say("备注", "a memo"))] = None,
+    set_: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--set", negative="",
+            help=say("其他字段，如 education=大专；可多次给出",
+                     "another field, such as education=college; may be repeated"),
+        ),
+    ] = (),
+    to: Annotated[Literal["rotation", "pool"], dealt_to()] = "rotation",
+    consultant: Annotated[str | None, given_to()] = None,
+    acting: Annotated[str | None, acting_as()] = None,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Enter one customer, dealt by the rotation unless told otherwise."""
+    from crm_domain.usecases import assignment, intake
+
+    typed = {"name": name, "phone": phone, "qq": qq, "wechat": wechat, "source": source,
+             "memo": memo}  # fmt: skip
+    values = {n: v for n, v in typed.items() if v is not None} | settled(set_, "--set")
+    with opened() as crm:
+        number = None if consultant is None else employee_number(crm, consultant)
+        made = intake.register_customer(
+            crm, values, to=to, consultant_id=number, by=actor(crm, acting)
+        )
+        names = names_of_employees(crm)
+        current = assignment.current(crm, made.id or 0, by=SYSTEM)
+    why = current.explanation if current else ""
+    if json:
+        write_json(with_owner(made, names) | {"explanation": why})
+    elif made.owner_id is None:
+        line(f"已录入客户 {made.id} {made.name}，放入公海。",
+             f"Entered the customer {made.id} {made.name}, into the pool.")  # fmt: skip
+    else:
+        owner = names.get(made.owner_id, "?")
+        line(f"已录入客户 {made.id} {made.name}，归 {owner}（{why}）。",
+             f"Entered the customer {made.id} {made.name}, given to {owner} ({why}).")  # fmt: skip

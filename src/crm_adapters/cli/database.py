@@ -1,0 +1,103 @@
+"""``crm db`` and ``crm doctor``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from crm_adapters.cli.language import in_chinese, language, say
+from crm_adapters.cli.options import as_json, opened, overwritten, shown_url, sqlite_path
+from crm_adapters.cli.output import Refused, line, plain, progress, table, write_json
+from crm_adapters.settings import database_url
+
+
+@in_chinese("把数据库升级到本程序的版本；事先请备份。")
+def upgrade(*, json: Annotated[bool, as_json()] = False) -> None:
+    """Bring the database to the revision of this program; make a backup first."""
+    from crm_adapters import open_crm
+    from crm_adapters.check import revision_of
+
+    before = revision_of(database_url())
+    with progress("升级中", "upgrading"), open_crm(migrate=True) as crm:
+        after = crm.storage.revision()
+    if json:
+        write_json({"from": before, "to": after})
+    elif before == after:
+        line(f"数据库已是最新版本 {after}。", f"The database is at the newest revision {after}.")
+    else:
+        line(f"数据库已从 {before or '空'} 升级到 {after}。",
+             f"The database was upgraded from {before or 'empty'} to {after}.")  # fmt: skip
+
+
+@in_chinese("检查数据库的版本与一致性，只读；发现问题时退出码为 1。")
+def check(*, json: Annotated[bool, as_json()] = False) -> int:
+    """Check the revision and the invariants, changing nothing; exits with 1 when one is broken."""
+    from crm_adapters.check import check_database
+
+    with opened() as crm, progress("检查中", "checking"):
+        found = check_database(crm)
+    broken = [f for f in found if f.count]
+    if json:
+        write_json({"ok": not broken, "checks": found})
+        return 1 if broken else 0
+    for one in broken:
+        examples = ", ".join(one.examples)
+        line(f"✗ {one.zh}：{one.count} 处（{examples}）", f"✗ {one.en}: {one.count} ({examples})")
+    if broken:
+        line("数据库不一致。请停止写入，先备份，再查找原因。",
+             "The database is not consistent. Stop writing, make a backup, "
+             "then look for the cause.")  # fmt: skip
+        return 1
+    line(f"数据库一致：{len(found)} 项检查全部通过。", f"All {len(found)} checks passed.")
+    return 0
+
+
+@in_chinese("备份数据库，可在使用中进行。")
+def backup(
+    out: Annotated[
+        Path | None, Parameter(help=say("备份文件", "the file of the backup"))
+    ] = None,
+    /, *,
+    force: Annotated[bool, overwritten()] = False,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Back the database up, also while it is in use."""
+    from crm_adapters.backup import back_up
+
+    url = database_url()
+    path = sqlite_path(url)
+    suffix = "db" if path is not None else "dump"
+    out = out or Path(f"crm-{datetime.now().astimezone():%Y%m%d-%H%M%S}.{suffix}")
+    if out.exists() and not force:
+        raise Refused(f"文件 {out} 已存在；加 --force 覆盖。",
+                      f"the file {out} exists; add --force to replace it.",
+                      code="file_exists")  # fmt: skip
+    with progress("备份中", "backing up"):
+        size = back_up(url, out)
+    if json:
+        write_json({"file": str(out), "bytes": size})
+    else:
+        line(f"已备份到 {out}（{size:,} 字节）。", f"Backed up to {out} ({size:,} bytes).")
+
+
+@in_chinese("体检：数据库、时钟、设置、渠道、轮转、通知，并说明如何处理。")
+def doctor(*, json: Annotated[bool, as_json()] = False) -> int:
+    """Look at the database, clocks, settings, channels, rotation and notices, and say what to
+    do."""
+    from crm_adapters.cli.health import examine
+
+    found = examine(language())
+    problems = [f for f in found if f.state == "problem"]
+    if json:
+        write_json({"ok": not problems, "database": shown_url(database_url()),
+                    "checks": [plain(f) for f in found]})  # fmt: skip
+    else:
+        marks = {"ok": "✓", "warning": "!", "problem": "✗"}
+        table(
+            ["", say("检查", "Check"), say("结果", "Result"), say("怎么办", "What to do")],
+            [(marks[f.state], f.check, f.message, f.advice) for f in found],
+        )
+    return 1 if problems else 0

@@ -1,0 +1,153 @@
+"""What ``crm doctor`` looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Literal
+
+import attrs
+
+from crm_adapters.cli.language import say
+from crm_adapters.cli.options import everything, opened
+from crm_adapters.settings import database_url, read_settings
+from crm_domain.errors import CrmError, Language
+from crm_domain.model import Employee, NoticeStatus
+from crm_domain.ports import Crm, Query
+from crm_domain.rules.access import SYSTEM
+
+State = Literal["ok", "warning", "problem"]
+DRIFT = timedelta(seconds=30)
+WAITING = timedelta(hours=1)
+
+
+@attrs.frozen
+class Found:
+    """One thing that was looked at."""
+
+    check: str
+    state: State
+    message: str
+    advice: str = ""
+
+
+def examine(language: Language) -> list[Found]:
+    """Look at everything; what cannot even be opened is the last thing found."""
+    found: list[Found] = []
+    try:
+        settings = read_settings()
+    except CrmError as e:
+        return [Found(say("设置", "settings"), "problem", e.message(language),
+                      say("改正环境变量", "correct the environment variable"))]  # fmt: skip
+    found.append(Found(say("设置", "settings"), "ok", settings.time_zone))
+    try:
+        with opened() as crm:
+            found.append(Found(say("版本", "revision"), "ok", str(crm.storage.revision())))
+            for look in (_sqlite, _clock, _plugins, _rotation, _channels, _notices, _overdue):
+                found += look(crm)
+    except CrmError as e:
+        found.append(Found(say("数据库", "database"), "problem", e.message(language)))
+    return found
+
+
+def _sqlite(crm: Crm) -> Iterator[Found]:
+    from crm_adapters.storage.engine import SAFE_SQLITE, sqlite_module
+
+    if not database_url().startswith("sqlite"):
+        return
+    version = sqlite_module().sqlite_version
+    safe = tuple(map(int, version.split("."))) >= SAFE_SQLITE
+    yield Found(
+        "SQLite", "ok" if safe else "warning", version,
+        "" if safe else say(
+            "低于 3.51.3 的版本在极少数情况下会损坏数据库；请安装 pysqlite3 或升级",
+            "builds below 3.51.3 may, rarely, corrupt a database; install pysqlite3 or upgrade"),
+    )  # fmt: skip
+
+
+def _clock(crm: Crm) -> Iterator[Found]:
+    drift = abs(crm.now() - crm.storage.clock())
+    far = drift > DRIFT
+    yield Found(
+        say("时钟", "clock"), "problem" if far else "ok",
+        say(f"与数据库相差 {drift.total_seconds():.1f} 秒",
+            f"{drift.total_seconds():.1f} seconds away from the database's"),
+        say("用 NTP 校准两台机器的时钟", "set both clocks by NTP") if far else "",
+    )  # fmt: skip
+
+
+def _plugins(crm: Crm) -> Iterator[Found]:
+    for plugin in crm.plugins:
+        if plugin.error:
+            yield Found(say("插件", "plugin"), "warning", f"{plugin.name}: {plugin.error}",
+                        say("修复或卸载，或从 CRM_PLUGINS 中去掉",
+                            "repair or remove it, or leave it out of CRM_PLUGINS"))  # fmt: skip
+
+
+def _rotation(crm: Crm) -> Iterator[Found]:
+    from crm_domain.usecases import assignment
+
+    rotation = assignment.show_rotation(crm, 1, by=SYSTEM)
+    name = say("轮转", "rotation")
+    if not rotation.entries:
+        yield Found(name, "warning", say("名单为空，新客户都进公海",
+                                         "the plan is empty: new customers go into the pool"),
+                    say("crm rotation set 顾问:数量:权重",
+                        "crm rotation set CONSULTANT:QUOTA:WEIGHT"))  # fmt: skip
+    elif not rotation.upcoming:
+        yield Found(name, "warning", say("名单上无人可接单", "nobody in the plan is there"),
+                    say("检查在岗、请假与账号状态", "check duty, leave and accounts"))  # fmt: skip
+    else:
+        yield Found(name, "ok", say(f"名单上有 {len(rotation.entries)} 人",
+                                    f"{len(rotation.entries)} in the plan"))  # fmt: skip
+
+
+def _channels(crm: Crm) -> Iterator[Found]:
+    from crm_domain.usecases import assignment, records
+
+    listed = {e[0] for e in assignment.show_rotation(crm, 0, by=SYSTEM).entries}
+    staff: Callable[[Query], object] = lambda q: records.list_records(  # noqa: E731
+        crm, Employee, q, by=SYSTEM
+    )
+    people = [e for e in everything(staff) if e.id in listed]  # type: ignore[arg-type]
+    for channel in crm.settings.channel_names:
+        without = [e.name for e in people if crm.notifiers[channel].address(e) is None]
+        name = say(f"渠道 {channel}", f"channel {channel}")
+        if without:
+            yield Found(name, "warning", say(f"{len(without)} 位顾问没有地址：",
+                                             f"{len(without)} consultants have no address: ")
+                        + "、".join(without[:5]),
+                        say("在员工资料中补全", "add it to the employees"))  # fmt: skip
+        else:
+            yield Found(name, "ok", say("每位顾问都有地址", "every consultant has an address"))
+
+
+def _notices(crm: Crm) -> Iterator[Found]:
+    from crm_domain.usecases import notices
+
+    limit = Query(limit=1000)
+    dead = len(notices.list_notices(crm, limit, status=NoticeStatus.DEAD, by=SYSTEM))
+    oldest = Query(limit=1, sort="id")
+    waiting = notices.list_notices(crm, oldest, status=NoticeStatus.PENDING, by=SYSTEM)
+    late = bool(len(waiting)) and crm.now() - waiting[0].created_at > WAITING
+    name = say("通知", "notices")
+    if dead:
+        yield Found(name, "warning", say(f"{dead} 条发送失败", f"{dead} are dead"),
+                    "crm notices list --status dead; crm notices resend")  # fmt: skip
+    if late:
+        yield Found(name, "warning", say("有通知等待发送超过一小时",
+                                         "some have waited for more than an hour"),
+                    "crm notices deliver")  # fmt: skip
+    if not dead and not late:
+        yield Found(name, "ok", say("没有失败或积压", "none dead, none late"))
+
+
+def _overdue(crm: Crm) -> Iterator[Found]:
+    from crm_domain.usecases import pool
+
+    doomed = pool.sweep_pool(crm, by=SYSTEM, dry_run=True).released
+    yield Found(
+        say("回收", "sweep"), "ok",
+        say(f"{doomed} 位客户待回收", f"{doomed} customers wait for the sweep"),
+        "crm sweep" if doomed else "",
+    )  # fmt: skip

@@ -1,0 +1,217 @@
+"""``crm import``: sheets of customers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from crm_adapters.cli.language import in_chinese, say
+from crm_adapters.cli.options import (
+    acting_as,
+    actor,
+    as_json,
+    dealt_to,
+    employee_number,
+    given_to,
+    opened,
+    overwritten,
+    previewed,
+    save_file,
+)
+from crm_adapters.cli.output import (
+    Refused,
+    confirm,
+    hint,
+    label,
+    line,
+    pairs,
+    plain,
+    progress,
+    table,
+    write_json,
+)
+from crm_domain.rules.access import SYSTEM
+
+if TYPE_CHECKING:
+    from crm_domain.usecases.imports import ImportReport
+
+SHOWN_PROBLEMS = 20
+
+
+@in_chinese("导入客户表格（.xlsx 或 .csv）：先检查并预览，确认后导入。")
+def import_sheet(
+    file: Annotated[
+        Path,
+        Parameter(
+            help=say(
+                "表格文件；名为 template 之类的文件请写作 ./template",
+                "the sheet; write ./template for a file that is named like a command",
+            )
+        ),
+    ],
+    /, *,
+    dry_run: Annotated[bool, previewed()] = False,
+    yes: Annotated[
+        bool,
+        Parameter(
+            name="--yes",
+            negative="",
+            help=say("不再询问，直接导入；中断过的会接着做",
+                     "import without asking; one that was interrupted goes on"),
+        ),
+    ] = False,
+    to: Annotated[Literal["rotation", "pool"], dealt_to()] = "rotation",
+    consultant: Annotated[str | None, given_to()] = None,
+    acting: Annotated[str | None, acting_as()] = None,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Import a sheet of customers (.xlsx or .csv): check it, show a preview, import when told."""
+    from crm_domain.usecases import imports
+
+    asks = not (yes or dry_run)
+    if asks and (json or not sys.stdin.isatty()):
+        raise Refused("需要确认：加 --yes 直接导入，或加 --dry-run 只看预览。",
+                      "a confirmation is needed: add --yes to import, or --dry-run for a preview.",
+                      code="needs_confirmation")  # fmt: skip
+    with opened() as crm:
+        by = actor(crm, acting)
+        wish: dict[str, Any] = {"to": to}
+        if consultant is not None:
+            wish = {"to": "consultant", "consultant_id": employee_number(crm, consultant)}
+        if yes and not dry_run:
+            with progress("导入中", "importing") as told:
+                report = imports.import_file(crm, file, progress=told, by=by, **wish)
+        else:
+            with progress("检查中", "checking"):
+                report = imports.check_import(crm, file, by=by, **wish)
+            if asks:
+                _show(report, preview=True)
+                if not report.accepted or not confirm(
+                    f"导入这 {report.accepted} 位客户？",
+                    f"Import these {report.accepted} customers?",
+                ):
+                    raise Refused("没有导入任何客户。", "nothing was imported.", code="declined")
+                with progress("导入中", "importing") as told:
+                    report = imports.run_import(crm, report.id, progress=told, by=by)
+    _answer(report, json, preview=dry_run)
+
+
+def _answer(report: ImportReport, json: bool, *, preview: bool = False) -> None:
+    if json:
+        write_json(plain(report) | {"dry_run": preview})
+    else:
+        _show(report, preview=preview)
+        if preview:
+            hint("这只是预览，没有导入任何客户。", "This was a preview; nothing was imported.")
+
+
+def _show(report: ImportReport, *, preview: bool) -> None:
+    title = say("预览", "Preview") if preview else say("导入", "Import") + f" {report.id}"
+    print(f"{title}: {label(report.file_name)}")
+    pairs(
+        [
+            (say("  数据行", "  rows"), report.data_rows),
+            (say("  空行", "  blank rows"), report.blank_rows),
+            (say("  可导入", "  to be accepted") if preview else say("  已导入", "  accepted"),
+             report.accepted),
+            (say("  文件内重复", "  duplicates in the file"), report.duplicate_in_file),
+            (say("  与已有客户重复", "  duplicates in the database"),
+             report.duplicate_in_database),
+            (say("  有误", "  rejected"), sum(report.rejected.values())),
+            *((f"    {code}", n) for code, n in sorted(report.rejected.items())),
+            (say("  放入公海", "  into the pool"), report.pooled or ""),
+        ]
+    )  # fmt: skip
+    if report.dealt:
+        table([say("课程顾问", "Consultant"), say("客户数", "Customers")], report.dealt.items())
+    wrong = [p for p in report.problems if not p.code.startswith("duplicate")]
+    if wrong:
+        table(
+            [say("行", "Row"), say("列", "Column"), say("原因", "Reason")],
+            [(p.row, p.column, p.message) for p in wrong[:SHOWN_PROBLEMS]],
+        )
+    if len(wrong) > SHOWN_PROBLEMS and not preview:
+        line(f"另有 {len(wrong) - SHOWN_PROBLEMS} 行有误：crm import rejected {report.id}",
+             f"{len(wrong) - SHOWN_PROBLEMS} more: crm import rejected {report.id}")  # fmt: skip
+    for warning in report.warnings:
+        line(f"注意：{warning}", f"Note: {warning}")
+
+
+@in_chinese("写出带下拉选项的空白导入模板。")
+def template(
+    out: Annotated[
+        Path, Parameter(help=say("写到哪个 .xlsx 文件", "the .xlsx file to write"))
+    ] = Path("customers-template.xlsx"),
+    /, *,
+    force: Annotated[bool, overwritten()] = False,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Write an empty sheet to fill in, with drop-downs."""
+    from crm_domain.usecases import imports
+
+    with opened() as crm:
+        save_file(imports.template(crm, by=SYSTEM), out, force=force)
+    if json:
+        write_json({"file": str(out)})
+    else:
+        line(f"已写出 {out}；填好后：crm import {out}",
+             f"Wrote {out}; when it is filled in: crm import {out}")  # fmt: skip
+
+
+@in_chinese("继续一次中断的导入。")
+def resume(
+    number: Annotated[int, Parameter(help=say("导入编号", "the number of the import"))],
+    /, *,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Go on with an import that was interrupted."""
+    from crm_domain.usecases import imports
+
+    with opened() as crm, progress("导入中", "importing") as told:
+        report = imports.run_import(crm, number, progress=told, by=SYSTEM)
+    _answer(report, json)
+
+
+@in_chinese("撤销一次导入；已有人跟进过其客户的不能撤销。")
+def revert(
+    number: Annotated[int, Parameter(help=say("导入编号", "the number of the import"))],
+    /, *,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Take an import back, as long as nobody has worked on its customers."""
+    from crm_domain.usecases import imports
+
+    with opened() as crm:
+        archived = imports.revert_import(crm, number, by=SYSTEM)
+    if json:
+        write_json({"id": number, "archived": archived})
+    else:
+        line(f"已撤销导入 {number}：{archived} 位客户已归档。",
+             f"Reverted the import {number}: {archived} customers were archived.")  # fmt: skip
+
+
+@in_chinese("把未导入的行连同原因写成表格。")
+def rejected(
+    number: Annotated[int, Parameter(help=say("导入编号", "the number of the import"))],
+    out: Annotated[
+        Path | None, Parameter(help=say("写到哪个 .xlsx 文件", "the .xlsx file to write"))
+    ] = None,
+    /, *,
+    force: Annotated[bool, overwritten()] = False,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Write the rows that were not taken in as a sheet, with the reasons."""
+    from crm_domain.usecases import imports
+
+    path = out or Path(f"import-{number}-rejected.xlsx")
+    with opened() as crm:
+        report = imports.report_import(crm, number, by=SYSTEM)
+        save_file(imports.rejected_rows(crm, number, by=SYSTEM), path, force=force)
+    if json:
+        write_json({"file": str(path), "rows": len(report.problems)})
+    else:
+        line(f"已写出 {path}：{len(report.problems)} 行。",
+             f"Wrote {path}: {len(report.problems)} rows.")  # fmt: skip

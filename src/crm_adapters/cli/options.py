@@ -1,0 +1,228 @@
+"""Options that several commands share, and what the words on a command line mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cyclopts import Parameter
+
+from crm_adapters.cli.language import say
+from crm_adapters.cli.output import Refused
+from crm_adapters.settings import database_url
+from crm_domain.errors import WrongRevision
+from crm_domain.model import Employee
+from crm_domain.ports import Crm, Page, Query
+from crm_domain.rules.access import SYSTEM, Principal
+
+# The options are functions, because annotations are read late: in the language of the user.
+
+
+def as_json() -> Parameter:
+    """Answer in JSON."""
+    return Parameter(
+        name="--json", negative="",
+        help=say("以一个 JSON 对象作答", "answer with one JSON object"),
+    )  # fmt: skip
+
+
+def acting_as() -> Parameter:
+    """Act as a person."""
+    return Parameter(
+        name="--as",
+        help=say("以该用户的身份和权限执行", "act as this user, with the user's rights"),
+    )
+
+
+def how_many() -> Parameter:
+    """Limit a list."""
+    return Parameter(name="--limit", help=say("最多几行", "how many rows at most"))
+
+
+def page_mark() -> Parameter:
+    """Go on with a list."""
+    return Parameter(
+        name="--after",
+        help=say("从上一页给出的标记继续", "go on from the mark that the page before gave"),
+    )
+
+
+def searched() -> Parameter:
+    """Search."""
+    return Parameter(
+        name="--search",
+        help=say("按姓名、拼音、首字母、手机、QQ 或微信查找",
+                 "part of a name, its pinyin or initials, phone, QQ or WeChat"),
+    )  # fmt: skip
+
+
+def filtered() -> Parameter:
+    """Filter."""
+    return Parameter(
+        name="--where", negative="",
+        help=say("筛选，如 source=baidu；可多次给出，同一字段任一即可，值为空即未填",
+                 "a filter such as source=baidu; may be repeated: any value of one field fits, "
+                 "an empty value finds the empty"),
+    )  # fmt: skip
+
+
+def given_to() -> Parameter:
+    """Name a consultant."""
+    return Parameter(
+        name="--consultant",
+        help=say("全部交给这位顾问（编号或姓名），不占顺位",
+                 "give to this consultant (number or name) and use no turn"),
+    )  # fmt: skip
+
+
+def dealt_to() -> Parameter:
+    """Say where new customers go."""
+    return Parameter(
+        name="--to",
+        help=say("按轮转分配，或放入公海", "deal by the rotation, or leave in the pool"),
+    )
+
+
+def previewed() -> Parameter:
+    """Only try."""
+    return Parameter(
+        name="--dry-run", negative="",
+        help=say("只试算，不改动任何数据", "only tell what would happen; change nothing"),
+    )  # fmt: skip
+
+
+def overwritten() -> Parameter:
+    """Replace a file."""
+    return Parameter(
+        name="--force", negative="", help=say("覆盖已有文件", "replace a file that exists")
+    )
+
+
+@contextmanager
+def opened() -> Iterator[Crm]:
+    """Open the CRM that the environment names; a database that is not there is not made.
+
+    Raises:
+        WrongRevision: There is no database yet, or it is of another revision.
+    """
+    from crm_adapters import open_crm
+
+    url = database_url()
+    path = sqlite_path(url)
+    if path is not None and path.parent.is_dir() and not path.exists():
+        from crm_adapters.storage.unit_of_work import HEAD
+
+        raise WrongRevision(found="-", needed=HEAD, hint="Run `crm init`.",
+                            hint_zh="请先运行 crm init。")  # fmt: skip
+    with open_crm(url) as crm:
+        yield crm
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Tell the file of an SQLite address; None for any other, and for a temporary database."""
+    if not url.startswith("sqlite"):
+        return None
+    name = url.partition(":///")[2].partition("?")[0]
+    return Path(name) if name and name != ":memory:" else None
+
+
+def shown_url(url: str) -> str:
+    """Give a database address without its password."""
+    head, found, rest = url.rpartition("@")
+    if not found or "://" not in head:
+        return url
+    scheme, _, login = head.partition("://")
+    return f"{scheme}://{login.partition(':')[0]}@{rest}"
+
+
+def actor(crm: Crm, username: str | None) -> Principal:
+    """Tell who acts: the operator, or the named user with the rights of this moment."""
+    from crm_domain.usecases import access
+
+    return SYSTEM if username is None else access.principal_for(crm, username=username)
+
+
+def everything(read: Callable[[Query], Page[Any]], query: Query | None = None) -> Iterator[Any]:
+    """Read a list to its end, page by page."""
+    import attrs
+
+    query = query or Query(limit=10_000)
+    while True:
+        page = read(query)
+        yield from page.items
+        if page.next is None:
+            return
+        query = attrs.evolve(query, after=page.next)
+
+
+def names_of_employees(crm: Crm) -> dict[int, str]:
+    """Read the names of all employees."""
+    from crm_domain.usecases import records
+
+    found = everything(lambda q: records.list_records(crm, Employee, q, by=SYSTEM))
+    return {e.id: e.name for e in found}
+
+
+def employee_number(crm: Crm, word: str) -> int:
+    """Find an employee by number or by a name that only one has.
+
+    Raises:
+        Refused: Nobody, or more than one, has the name.
+    """
+    from crm_domain.usecases import records
+
+    if word.isascii() and word.isdigit():
+        return int(word)
+    found = [
+        e.id or 0
+        for e in records.list_records(crm, Employee, Query(where={"name": word}), by=SYSTEM)
+        if e.left_on is None or e.left_on > crm.today()
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Refused(f"没有名为“{word}”的在职员工。", f"no employee is named {word}.",
+                      code="not_found")  # fmt: skip
+    numbers = ", ".join(map(str, sorted(found)))
+    raise Refused(f"有多位员工名为“{word}”，请改用编号：{numbers}。",
+                  f"several employees are named {word}; use the number: {numbers}.",
+                  code="ambiguous")  # fmt: skip
+
+
+def settled(words: Sequence[str], option: str) -> dict[str, Any]:
+    """Read words such as ``source=baidu``; a field given more than once has a list of values.
+
+    Raises:
+        Refused: A word has no ``=``.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise Refused(f"{option} 应写作 字段=值，而不是“{word}”。",
+                          f"{option} takes field=value, not {word!r}.",
+                          code="usage", status=2)  # fmt: skip
+        found.setdefault(name.strip(), []).append(value or None)
+    return {n: v[0] if len(v) == 1 else v for n, v in found.items()}
+
+
+def save_file(content: bytes, path: Path, *, force: bool) -> Path:
+    """Write a file as a whole or not at all.
+
+    Raises:
+        Refused: It exists and must not be replaced.
+    """
+    if path.exists() and not force:
+        raise Refused(f"文件 {path} 已存在；加 --force 覆盖，或换一个名字。",
+                      f"the file {path} exists; add --force to replace it, or give another name.",
+                      code="file_exists")  # fmt: skip
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

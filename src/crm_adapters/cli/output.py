@@ -1,0 +1,193 @@
+"""What the commands write: tables for people, JSON for programs, progress for whoever waits."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from crm_adapters.cli.language import language, say
+from crm_domain.errors import CrmError, Invalid
+from crm_domain.model.fields import Choice, Spec
+
+Progress = Callable[[int, int], None]
+WIDE = 200
+"""The width of tables that do not go to a terminal, where folded lines would only be in the way."""
+
+
+class Refused(CrmError):
+    """{en}"""
+
+    zh = "{zh}"
+
+    def __init__(self, zh: str, en: str, *, code: str = "refused", status: int = 1) -> None:
+        self.status = status
+        """What the program exits with: 1 for a refusal, 2 for a command that makes no sense."""
+        super().__init__(zh=zh, en=en, kind=code)
+
+    def __reduce__(self) -> Any:
+        return (_refused, (self.facts, self.status))
+
+
+def _refused(facts: Mapping[str, Any], status: int) -> Refused:
+    return Refused(facts["zh"], facts["en"], code=facts["kind"], status=status)
+
+
+# -- for programs -----------------------------------------------------------------------------
+
+
+def plain(value: Any) -> Any:
+    """Turn records and what they hold into what JSON knows; secrets are left out."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal | Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {k if isinstance(k, str) else str(plain(k)): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if attrs.has(type(value)):
+        fields = [a for a in attrs.fields(type(value)) if not _secret(a.metadata.get("crm"))]
+        return {a.name: plain(getattr(value, a.name)) for a in fields}
+    return value
+
+
+def _secret(spec: Spec | None) -> bool:
+    return spec is not None and spec.secret
+
+
+def write_json(value: Any) -> None:
+    """Write one JSON object on standard output."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(plain(value), ensure_ascii=not unicode, indent=2))
+
+
+# -- for people -------------------------------------------------------------------------------
+
+
+def line(zh: str, en: str) -> None:
+    """Write a sentence on standard output."""
+    print(clean(say(zh, en)))
+
+
+def hint(zh: str, en: str) -> None:
+    """Write a sentence beside the answer, on standard error."""
+    print(clean(say(zh, en)), file=sys.stderr)
+
+
+def clean(text: str) -> str:
+    """Leave out control characters, which could command the terminal."""
+    return "".join(c if c == "\n" or unicodedata.category(c) != "Cc" else " " for c in text)
+
+
+def label(value: Any) -> str:
+    """Say a value to a person."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return say("是", "yes") if value else say("否", "no")
+    if isinstance(value, Choice):
+        return value.label(language())
+    said = getattr(value, "label", None)
+    if isinstance(value, Enum) and callable(said):
+        return str(said(language()))
+    return clean(str(value))
+
+
+def local(at: datetime | None, zone: ZoneInfo) -> str:
+    """Say a moment in business time."""
+    return "" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def day(on: date | None) -> str:
+    """Say a day; the ends of time are nothing to people."""
+    return "" if on is None or on in (date.min, date.max) else on.isoformat()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
+    """Write a table on standard output; numbers stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    listed = [list(r) for r in rows]
+    shown = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left",
+                  show_edge=False)  # fmt: skip
+    for place, name in enumerate(columns):
+        numbers = bool(listed) and all(
+            type(r[place]) is int or r[place] is None for r in listed if place < len(r)
+        )
+        shown.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
+    for row in listed:
+        shown.add_row(*(Text(label(cell)) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(shown)
+
+
+def pairs(rows: Iterable[tuple[str, Any]]) -> None:
+    """Write names and values on standard output, one pair a line, without the empty ones."""
+    listed = [(n, label(v)) for n, v in rows]
+    width = max((_width(n) for n, v in listed if v), default=0)
+    for name, value in listed:
+        if value:
+            print(name + " " * (width - _width(name)) + "  " + value)
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@contextmanager
+def progress(zh: str, en: str) -> Iterator[Progress | None]:
+    """Show how far long work is, on standard error and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(say(zh, en), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def confirm(zh: str, en: str) -> bool:
+    """Ask on standard error; only a clear yes is one."""
+    print(say(zh, en) + " [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是", "好")
+
+
+# -- refusals ---------------------------------------------------------------------------------
+
+
+def report_error(code: str, message: str, *, as_json: bool, problems: Sequence[Any] = ()) -> None:
+    """Say what was refused: as an object on standard output, or a line on standard error."""
+    if as_json:
+        more = {"problems": problems} if problems else {}
+        write_json({"error": code, "message": message, **more})
+    else:
+        print(clean(say("错误：", "Error: ") + message), file=sys.stderr)
+
+
+def report_refusal(error: CrmError, *, as_json: bool) -> int:
+    """Say a refusal in the user's language and give the exit code."""
+    problems = [
+        {"field": p.path, "code": p.code, "message": p.message(language())}
+        for p in (error.problems if isinstance(error, Invalid) else ())
+    ]
+    code = str(error.facts["kind"]) if isinstance(error, Refused) else error.code
+    report_error(code, error.message(language()), as_json=as_json, problems=problems)
+    return error.status if isinstance(error, Refused) else 1

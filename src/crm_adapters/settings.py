@@ -1,0 +1,199 @@
+"""The environment becomes Settings, and what cannot be used is refused before anything starts."""
+
+from __future__ import annotations
+
+import os
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from crm_domain.errors import BadSetting
+from crm_domain.ports import Settings
+
+PREFIX = "CRM_"
+DATABASE_URL = "CRM_DATABASE_URL"
+DEFAULT_DATABASE_URL = "sqlite:///crm.db"
+
+_CENTURY = 36_500
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "max_owned": (0, 10**9),
+    "max_claims_per_day": (0, 10**9),
+    "cool_down_days": (0, _CENTURY),
+    "payment_days": (0, _CENTURY),
+    "batch_rows": (1, 10_000),
+    "sweep_max_share": (0, 1),
+    "max_attempts": (1, 1000),
+    "lease_seconds": (1, 86_400),
+}
+
+
+class Described(NamedTuple):
+    """One setting, as the reference shows it."""
+
+    name: str
+    """The environment variable."""
+    type: str
+    default: str
+    help: str
+
+
+def database_url(environ: Mapping[str, str] | None = None) -> str:
+    """Tell where the database is: ``CRM_DATABASE_URL``, or a file in the working directory.
+
+    Args:
+        environ: The environment; None is the program's own.
+    """
+    environ = os.environ if environ is None else environ
+    return environ.get(DATABASE_URL) or DEFAULT_DATABASE_URL
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    An empty variable counts as not set, except for text: ``CRM_PLUGINS=`` means no plugins, which
+    must not be taken for the default, all of them.
+
+    Args:
+        environ: The environment; None is the program's own.
+
+    Raises:
+        BadSetting: A variable holds what the setting cannot be.
+    """
+    environ = os.environ if environ is None else environ
+    found: dict[str, Any] = {}
+    for field, kind, _ in _fields():
+        raw = environ.get(_variable(field.name))
+        if raw is not None and (kind is str or raw.strip()):
+            found[field.name] = _convert(field, kind, raw.strip())
+    settings = Settings(**found)
+    check(settings)
+    return settings
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that could only fail later.
+
+    Raises:
+        BadSetting: For the first that is not usable; the value is shown unless it is secret.
+    """
+    _check_zone(settings.time_zone)
+    if settings.language not in ("", "zh", "en"):
+        raise _bad("language", f"{settings.language!r} is neither zh nor en")
+    for name, (low, high) in _BOUNDS.items():
+        value = getattr(settings, name)
+        if value is not None and not low <= value <= high:
+            raise _bad(name, f"{value} is not between {low} and {high}")
+    _check_email(settings)
+
+
+def check_names(settings: Settings, channels: Iterable[str], strategies: Iterable[str]) -> None:
+    """Refuse channels and a strategy that neither the program nor a plugin provides.
+
+    Args:
+        settings: What was set.
+        channels: The names of the channels that there are.
+        strategies: The names of the rotation strategies that there are.
+
+    Raises:
+        BadSetting: With the names that would do.
+    """
+    wanted = (
+        ("channels", settings.channel_names, sorted(channels)),
+        ("rotation_strategy", (settings.rotation_strategy,), sorted(strategies)),
+    )
+    for name, chosen, known in wanted:
+        for one in chosen:
+            if one not in known:
+                raise _bad(name, f"{one!r} is none of: {', '.join(known)}")
+
+
+def describe() -> tuple[Described, ...]:
+    """List all settings for the reference; the default of a secret is left out."""
+    database = Described(DATABASE_URL, "text", DEFAULT_DATABASE_URL, "where the database is")
+    return database, *(
+        Described(
+            _variable(field.name),
+            _KINDS[kind].label + (", or empty" if optional else ""),
+            "" if field.metadata.get("secret") else _shown(field.default),
+            field.metadata["help"],
+        )
+        for field, kind, optional in _fields()
+    )
+
+
+class _Kind(NamedTuple):
+    label: str
+    read: Callable[[str], Any]
+
+
+def _yes_or_no(raw: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True,
+             "0": False, "false": False, "no": False, "off": False}  # fmt: skip
+    if raw.lower() not in words:
+        raise ValueError
+    return words[raw.lower()]
+
+
+_KINDS: Mapping[type, _Kind] = {
+    str: _Kind("text", str),
+    int: _Kind("a whole number", int),
+    float: _Kind("a number", float),
+    bool: _Kind("yes or no", _yes_or_no),
+}
+
+
+def _fields() -> list[tuple[attrs.Attribute[Any], type, bool]]:
+    """Each field of Settings with its plain type and whether it may be None."""
+    hints = typing.get_type_hints(Settings)
+    found = []
+    for field in attrs.fields(Settings):
+        kinds = typing.get_args(hints[field.name]) or (hints[field.name],)
+        plain = next(k for k in kinds if k is not type(None))
+        found.append((field, plain, type(None) in kinds))
+    return found
+
+
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _bad(name: str, reason: str) -> BadSetting:
+    return BadSetting(name=_variable(name), reason=reason)
+
+
+def _convert(field: attrs.Attribute[Any], kind: type, raw: str) -> Any:
+    label, read = _KINDS[kind]
+    try:
+        return read(raw)
+    except ValueError:
+        shown = "the value" if field.metadata.get("secret") else repr(raw)
+        # The cause would repeat the value, which may be secret, in a traceback.
+        raise _bad(field.name, f"{shown} is not {label}") from None
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return "" if default is None else str(default)
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as e:
+        raise _bad("time_zone", f"there is no time zone {name!r}") from e
+
+
+def _check_email(settings: Settings) -> None:
+    wanted = "email" in settings.channel_names
+    if not settings.smtp_url:
+        if wanted:
+            raise _bad("smtp_url", "the channel email needs it")
+        return
+    # Not at the top: most programs that read settings send no e-mail.
+    from crm_adapters.notifiers.email import EmailNotifier
+
+    EmailNotifier(settings.smtp_url, settings.smtp_from)

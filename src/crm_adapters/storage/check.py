@@ -1,0 +1,128 @@
+"""The invariants as read-only questions, for whoever doubts that the database kept them.
+
+Each query answers the numbers of what is broken. The constraints should make all of them answer
+nothing; a restored, hand-edited or damaged database may have lost some.
+"""
+
+from __future__ import annotations
+
+import attrs
+import sqlalchemy as sa
+
+from crm_adapters.storage.engine import translated
+from crm_adapters.storage.tables import metadata
+from crm_adapters.storage.triggers import HISTORY
+
+EXAMPLES = 10
+
+
+@attrs.frozen(kw_only=True)
+class Checked:
+    """One invariant, and how often it is broken."""
+
+    code: str
+    zh: str
+    en: str
+    count: int = 0
+    examples: tuple[str, ...] = ()
+    """Some of what is broken: numbers of records, or names."""
+
+
+_QUERIES = (
+    ("two_open", "同一客户有多个进行中的分配", "customers with more than one open assignment",
+     "SELECT customer_id FROM assignment WHERE status = 1 GROUP BY customer_id"
+     " HAVING count(*) > 1"),
+    ("owner", "课程顾问与进行中的分配不一致", "customers whose owner is not the open assignment's",
+     "SELECT o.customer_id FROM ownership o LEFT JOIN assignment a"
+     " ON a.customer_id = o.customer_id AND a.status = 1"
+     " WHERE (o.owner_id IS NULL) <> (a.id IS NULL)"
+     " OR o.owner_id <> a.consultant_id OR (a.id IS NOT NULL AND o.assignment_id <> a.id)"),
+    ("latest", "最近分配与其顾问不一致", "customers whose last consultant is not the assignment's",
+     "SELECT o.customer_id FROM ownership o LEFT JOIN assignment a ON a.id = o.assignment_id"
+     " WHERE o.assignment_id IS NOT NULL AND (a.id IS NULL OR a.customer_id <> o.customer_id"
+     " OR o.last_consultant_id IS NULL OR o.last_consultant_id <> a.consultant_id)"),
+    ("ownerless", "客户没有归属记录", "customers without their row of ownership",
+     "SELECT c.id FROM customer c LEFT JOIN ownership o ON o.customer_id = c.id"
+     " WHERE o.customer_id IS NULL"),
+    ("due", "无主客户的到期日不对", "customers of nobody that are dated as somebody's",
+     "SELECT customer_id FROM ownership WHERE owner_id IS NULL"
+     " AND due_on NOT IN ('0001-01-01', '9999-12-31')"),
+    ("never", "已报名或锁定的客户会到期", "enrolled or locked customers that fall due",
+     "SELECT customer_id FROM ownership"
+     " WHERE (status = 'enrolled' OR CAST(locked AS INTEGER) = 1) AND due_on <> '9999-12-31'"),
+    ("ended", "分配的状态与结束时间不符", "assignments whose status and end do not agree",
+     "SELECT id FROM assignment WHERE (status = 1) <> (ended_at IS NULL)"
+     " OR ended_at < started_at"),
+    ("turn", "同一顺位用了两次", "turns that were used twice",
+     "SELECT max(id) FROM assignment WHERE cycle IS NOT NULL GROUP BY cycle, position"
+     " HAVING count(*) > 1"),
+    *(
+        (f"contact_{name}", f"{label}重复", f"{label_en} of more than one customer",
+         f"SELECT max(id) FROM customer WHERE {name} IS NOT NULL AND archived_at IS NULL"
+         f" GROUP BY {name} HAVING count(*) > 1")
+        for name, label, label_en in (("phone", "手机", "phone numbers"), ("qq", "QQ", "QQ"),
+                                      ("wechat", "微信", "WeChat ids"))
+    ),
+    ("no_contact", "客户没有任何联系方式", "customers that nobody can reach",
+     "SELECT id FROM customer WHERE archived_at IS NULL AND phone IS NULL AND qq IS NULL"
+     " AND wechat IS NULL"),
+    ("key", "通知的幂等键重复", "notices that were written twice",
+     "SELECT max(id) FROM notice GROUP BY idempotency_key HAVING count(*) > 1"),
+    ("import", "导入的客户数与记录不符", "imports that did not keep all they took in",
+     "SELECT r.id FROM import_run r WHERE r.status IN ('done', 'running') AND r.accepted <>"
+     " (SELECT count(*) FROM customer c WHERE c.import_id = r.id)"),
+    ("cursor", "轮转位置丢失", "the rotation has lost its place",
+     "SELECT 1 WHERE (SELECT count(*) FROM turn_cursor) <> 1"),
+)  # fmt: skip
+
+
+def check_invariants(engine: sa.Engine) -> tuple[Checked, ...]:
+    """Ask every question in one read-only transaction.
+
+    Returns:
+        All checks in order; those that passed count nothing.
+    """
+    read_only = {"crm_read_only": True}
+    with translated(), engine.connect().execution_options(**read_only) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            found = [_guards(connection)]
+        else:
+            found = [_guards(connection), _damage(connection), _foreign_keys(connection)]
+        for code, zh, en, query in _QUERIES:
+            number = connection.exec_driver_sql(f"SELECT count(*) FROM ({query}) AS broken")
+            count = number.scalar_one()
+            some = connection.exec_driver_sql(f"{query} LIMIT {EXAMPLES}") if count else ()
+            found.append(Checked(code=code, zh=zh, en=en, count=count,
+                                 examples=tuple(str(row[0]) for row in some)))  # fmt: skip
+    return tuple(found)
+
+
+def _guards(connection: sa.Connection) -> Checked:
+    """Look for the indexes and triggers that keep the invariants."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT name FROM sqlite_master WHERE type IN ('index', 'trigger')"
+    else:
+        query = ("SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
+                 " UNION ALL SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D'")  # fmt: skip
+    there = set(connection.exec_driver_sql(query).scalars())
+    needed = {str(i.name) for t in metadata.tables.values() for i in t.indexes if i.unique}
+    needed |= {f"{table}_{what}" for table in HISTORY for what in ("no_update", "no_delete")}
+    missing = sorted(needed - there)
+    return Checked(code="guards", zh="缺少保证一致性的索引或触发器",
+                   en="indexes or triggers that guard the data are missing",
+                   count=len(missing), examples=tuple(missing[:EXAMPLES]))  # fmt: skip
+
+
+def _damage(connection: sa.Connection) -> Checked:
+    said = connection.exec_driver_sql(f"PRAGMA integrity_check({EXAMPLES})").scalars().all()
+    wrong = [] if list(said) == ["ok"] else [str(s) for s in said]
+    return Checked(code="damage", zh="数据库文件损坏", en="the database file is damaged",
+                   count=len(wrong), examples=tuple(wrong))  # fmt: skip
+
+
+def _foreign_keys(connection: sa.Connection) -> Checked:
+    rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return Checked(code="references", zh="引用的记录不存在", en="references to what is not there",
+                   count=len(rows),
+                   examples=tuple(f"{r[0]} {r[1]}" for r in rows[:EXAMPLES]))  # fmt: skip

@@ -1,0 +1,217 @@
+"""Customers: reading them by right and by search, and writing what is not ownership."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from crm_adapters.storage.directory import within
+from crm_adapters.storage.listing import matches, paged, wanted_statuses
+from crm_adapters.storage.ownership import POOLED, SqlOwnership
+from crm_adapters.storage.rows import Mapper, chunks, mapper
+from crm_adapters.storage.search import grams, pinyin_key
+from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import assignment, customer, follow_up, ownership
+from crm_domain.errors import Duplicate, EditConflict
+from crm_domain.model import (
+    Assignment,
+    AssignmentStatus,
+    Customer,
+    CustomerStatus,
+    FollowUp,
+    Scope,
+)
+from crm_domain.model.fields import changed
+from crm_domain.ports import MyCustomer, Page, Query, Reach
+
+WIDE = (*mapper(Customer).write, "pinyin", "search")
+
+
+def _row(one: Customer) -> tuple[Any, ...]:
+    return (*mapper(Customer).values(one), pinyin_key(one.name), grams(one))
+
+
+def _shown(today: date) -> Mapper[Customer]:
+    """Read customers as people see them: an overdue one is nobody's before any sweep has run."""
+    m, o = mapper(Customer), ownership.c
+    seen = {
+        name: sa.case((o.due_on <= today, sa.literal(value, o[name].type)), else_=o[name])
+        for name, value in POOLED.items()
+    }
+    read = tuple(seen.get(n, column) for n, column in zip(m.names, m.read, strict=True))
+    return attrs.evolve(m, read=read)
+
+
+def _indexed(query: Query) -> list[sa.ColumnElement[bool]]:
+    """Name the owner in the words of the index, beside the condition on what people see."""
+    wish = query.where.get("owner_id")
+    return [ownership.c.owner_id == wish] if isinstance(wish, int) else []
+
+
+class SqlCustomers(SqlOwnership):
+    """Implements the port ``Customers`` together with `SqlOwnership`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._m = mapper(Customer)
+
+    def get(self, id: int) -> Customer | None:
+        """Read one customer, archived ones included, or None."""
+        found = self._read(self._m.select().where(customer.c.id == id))
+        return found[0] if found else None
+
+    def lock(self, id: int) -> Customer | None:
+        """Read one customer and keep others from changing its ownership until the end."""
+        found = self.lock_many([id])
+        return found[0] if found else None
+
+    def lock_many(self, ids: Sequence[int]) -> tuple[Customer, ...]:
+        """The same for several, locked in the order of their numbers."""
+        found: list[Customer] = []
+        for part in chunks(sorted(set(ids)), 5000):
+            chosen = (
+                self._m.select()
+                .where(self._session.among(customer.c.id, part))
+                .order_by(customer.c.id)
+            )
+            found += self._read(chosen.with_for_update(of=ownership))
+        return tuple(found)
+
+    def _read(self, statement: sa.Select[Any]) -> tuple[Customer, ...]:
+        return self._m.records(self._session, self._session.run(statement))
+
+    def page(self, query: Query, reach: Reach | None, today: date, *, pool: bool = False,
+             pooled_too: bool = True) -> Page[Customer]:  # fmt: skip
+        """Read one page."""
+        public = ownership.c.due_on <= today
+        limited = reach is not None and reach.scope is not Scope.ALL
+        # Whoever sees only what is private needs no look at each row's due date.
+        m = self._m if limited and not (pool or pooled_too) else _shown(today)
+        statement = m.select().where(customer.c.archived_at.is_(None), *_indexed(query))
+        if pool:
+            statement = statement.where(public)
+        elif reach is not None and reach.scope is not Scope.ALL:
+            o, people = ownership.c, within(reach)
+            won = sa.and_(o.status == CustomerStatus.ENROLLED, o.last_consultant_id.in_(people))
+            theirs = sa.or_(sa.and_(o.owner_id.in_(people), sa.not_(public)), won)
+            statement = statement.where(sa.or_(theirs, public) if pooled_too else theirs)
+        return paged(self._session, m, statement, query)
+
+    def mine(self, employee_id: int, query: Query, today: date) -> Page[MyCustomer]:
+        """Read "my customers" of a consultant: following, then ended, won last."""
+        o, a, c = ownership.c, assignment.c, customer.c
+        running = sa.and_(o.owner_id == employee_id, o.due_on > today)
+        overdue = sa.and_(a.status == AssignmentStatus.FOLLOWING, o.due_on <= today)
+        status = sa.case((overdue, o.due_status), else_=a.status.cast(sa.Integer))
+        group = sa.case((status == 1, 0), (status == 2, 2), else_=1)
+        statement = (
+            sa.select(c.id, c.name, c.phone, c.qq, c.wechat, o.intention, o.due_on, o.due_days,
+                      o.last_contacted_at, o.next_contact_at, o.status.label("customer_status"),
+                      a.started_at, a.ended_at, a.limit_days, status.label("shown"),
+                      running.label("running"))
+            .select_from(ownership.join(assignment, a.id == o.assignment_id)
+                         .join(customer, c.id == o.customer_id))
+            .where(o.last_consultant_id == employee_id, c.archived_at.is_(None))
+            .order_by(group, sa.case((running, o.next_contact_at)).asc().nulls_last(), c.id.desc())
+        )  # fmt: skip
+        if query.search:
+            statement = statement.where(matches(self._session, query.search))
+        wishes = wanted_statuses(query)
+        if wishes is not None:
+            statement = statement.where(status.in_(wishes))
+        # One consultant's book is small enough to be counted through; the order is a mixed one.
+        start = int(query.after) if query.after and query.after.isdigit() else 0
+        rows = list(self._session.run(statement.offset(start).limit(query.limit + 1)))
+        more = len(rows) > query.limit
+        return Page(
+            items=[_mine(r) for r in rows[: query.limit]],
+            next=str(start + query.limit) if more else None,
+        )
+
+    def add(self, customers: Sequence[Customer]) -> tuple[Customer | None, ...]:
+        """Write new customers in order; None stands for each whose contact data is taken."""
+        if not customers:
+            return ()
+        if len(customers) == 1:
+            return (self._add_one(customers[0]),)
+        ids = self._session.next_ids(customer, len(customers))
+        made = [changed(c, id=i) for c, i in zip(customers, ids, strict=True)]
+        written = self._session.insert_new(customer, WIDE, [_row(c) for c in made])
+        kept = [c for c in made if c.id in written]
+        self._m.link(self._session, [c for c in kept if c.courses], fresh=True)
+        return tuple(c if c.id in written else None for c in made)
+
+    def _add_one(self, one: Customer) -> Customer | None:
+        number = self._session.insert_one(customer, WIDE[1:], _row(one)[1:])
+        if number is None:
+            return None
+        made = changed(one, id=number)
+        if made.courses:
+            self._m.link(self._session, [made], fresh=True)
+        return made
+
+    def save(self, one: Customer) -> Customer:
+        """Write a customer that was read before, its ownership excepted."""
+        values = dict(zip(WIDE, _row(one), strict=True))
+        del values["id"]
+        try:
+            done = self._session.run(
+                sa.update(customer)
+                .where(customer.c.id == one.id, customer.c.version == one.version)
+                .values(**values | {"version": one.version + 1})
+            ).rowcount
+        except Duplicate as e:
+            field = e.facts["fields"][0]
+            raise Duplicate(**e.facts | {"value": getattr(one, field)}) from e
+        if not done:
+            present = self.get(one.id or 0)
+            raise EditConflict(what="客户", seen=one.version,
+                               version=present.version if present else "?")  # fmt: skip
+        saved = changed(one, version=one.version + 1)
+        self._m.link(self._session, [saved])
+        return saved
+
+    def holders(self, contacts: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], Customer]:
+        """Find who has one of these contacts: by field (phone, qq, wechat) and value."""
+        found: dict[tuple[str, str], Customer] = {}
+        for name, values in contacts.items():
+            column = customer.c[name]
+            for part in chunks(sorted(set(values)), 5000):
+                chosen = self._m.select().where(
+                    self._session.among(column, part), customer.c.archived_at.is_(None)
+                )
+                found |= {(name, getattr(c, name)): c for c in self._read(chosen)}
+        return found
+
+    def history(self, customer_id: int) -> tuple[Assignment, ...]:
+        """Read all assignments of a customer, the oldest first."""
+        m = mapper(Assignment)
+        chosen = m.select().where(assignment.c.customer_id == customer_id)
+        return m.records(self._session, self._session.run(chosen.order_by(assignment.c.id)))
+
+    def follow_ups(self, customer_id: int) -> tuple[FollowUp, ...]:
+        """Read all follow-ups of a customer, the oldest first."""
+        m = mapper(FollowUp)
+        chosen = m.select().where(follow_up.c.customer_id == customer_id)
+        return m.records(self._session, self._session.run(chosen.order_by(follow_up.c.id)))
+
+
+def _mine(row: Any) -> MyCustomer:
+    status = AssignmentStatus(row.shown)
+    won = status is AssignmentStatus.WON and row.customer_status is CustomerStatus.ENROLLED
+    own = bool(row.running) or won
+    return MyCustomer(
+        customer_id=row.id, name=row.name, status=status,
+        status_label=status.label(days=row.limit_days or row.due_days),
+        started_at=row.started_at, ended_at=row.ended_at,
+        due_on=row.due_on if row.running and row.due_on != date.max else None,
+        last_contacted_at=row.last_contacted_at if own else None,
+        next_contact_at=row.next_contact_at if own else None,
+        phone=row.phone if own else None, qq=row.qq if own else None,
+        wechat=row.wechat if own else None,
+        intention=str(row.intention) if own and row.intention else None, owned=own,
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""People and their rights, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_adapters.storage.rows import mapper
+from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import LINKS, TABLES
+from crm_domain.model import Employee, Scope
+from crm_domain.ports import Reach
+
+_account, _employee = TABLES["User"], TABLES["Employee"]
+_department, _permission, _role = TABLES["Department"], TABLES["Permission"], TABLES["Role"]
+_user_roles, _role_permissions = LINKS["User", "roles"], LINKS["Role", "permissions"]
+
+
+def within(reach: Reach) -> Any:
+    """Select the numbers of the employees whose records are within a reach."""
+    e = _employee.c
+    if reach.scope is Scope.ALL:
+        return sa.select(e.id)
+    own = e.id == (reach.employee_id or 0)
+    if reach.scope is Scope.OWN or reach.department_id is None:
+        return sa.select(e.id).where(own)
+    if reach.scope is Scope.DEPARTMENT:
+        return sa.select(e.id).where(sa.or_(own, e.department_id == reach.department_id))
+    below = (
+        sa.select(_department.c.id).where(_department.c.id == reach.department_id)
+        .cte("below", recursive=True)
+    )  # fmt: skip
+    # UNION, not UNION ALL: a department that is its own ancestor by mistake ends the walk.
+    below = below.union(sa.select(_department.c.id).where(_department.c.parent_id == below.c.id))
+    return sa.select(e.id).where(sa.or_(own, e.department_id.in_(sa.select(below.c.id))))
+
+
+def active_employees(permission: str) -> sa.Select[tuple[int]]:
+    """Select the numbers of the employees whose enabled account holds a permission."""
+    return (
+        sa.select(_employee.c.id)
+        .join(_account, _account.c.employee_id == _employee.c.id)
+        .join(_user_roles, _user_roles.c.left_id == _account.c.id)
+        .join(_role_permissions, _role_permissions.c.left_id == _user_roles.c.right_id)
+        .join(_permission, _permission.c.id == _role_permissions.c.right_id)
+        .where(
+            _permission.c.code == permission,
+            _account.c.active == sa.literal(True, _account.c.active.type),
+        )
+        .distinct()
+    )
+
+
+class SqlDirectory:
+    """Implements the port ``Directory``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def rights(self, role_ids: Sequence[int]) -> tuple[frozenset[str], tuple[Scope, ...]]:
+        """Tell the permissions and scopes of some roles."""
+        codes = self._session.run(
+            sa.select(_permission.c.code)
+            .join(_role_permissions, _role_permissions.c.right_id == _permission.c.id)
+            .where(_role_permissions.c.left_id.in_(role_ids))
+        ).scalars()
+        scopes = self._session.run(
+            sa.select(_role.c.scope).where(_role.c.id.in_(role_ids))
+        ).scalars()
+        return frozenset(codes), tuple(scopes)
+
+    def with_permission(self, permission: str) -> tuple[Employee, ...]:
+        """Find the employees with an enabled account that holds a permission."""
+        m = mapper(Employee)
+        chosen = m.select().where(m.column("id").in_(active_employees(permission)))
+        return m.records(self._session, self._session.run(chosen.order_by(m.column("id"))))
+
+    def in_reach(self, employee_id: int | None, reach: Reach) -> bool:
+        """Whether an employee's records are within a reach."""
+        if reach.scope is Scope.ALL:
+            return True
+        chosen = within(reach).where(_employee.c.id == (employee_id or 0))
+        return self._session.run(chosen).first() is not None

@@ -1,0 +1,160 @@
+"""Engines for both databases, and the errors of both in our words."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_adapters.storage.tables import LINKS
+from crm_domain.errors import BadSetting, CrmError, DatabaseBusy, Duplicate, InUse, NotFound
+from crm_domain.model import RECORDS, about, specs
+
+SAFE_SQLITE = (3, 51, 3)
+"""Older builds may corrupt a database when two connections reset the WAL at once."""
+
+
+def sqlite_module() -> ModuleType:
+    """Give the newest SQLite there is: the one of the ``pysqlite3`` wheel, else Python's own."""
+    import sqlite3
+
+    try:
+        from pysqlite3 import dbapi2
+    except ImportError:
+        return sqlite3
+    module: ModuleType = dbapi2
+    return module if module.sqlite_version_info >= sqlite3.sqlite_version_info else sqlite3
+
+
+def make_engine(url: str) -> tuple[sa.Engine, Path | None]:
+    """Make an engine for a database address.
+
+    Args:
+        url: ``sqlite:///crm.db``, ``sqlite://`` (a private temporary file) or ``postgresql://…``.
+
+    Returns:
+        The engine, and the temporary file to remove at the end, if there is one.
+
+    Raises:
+        BadSetting: The address names no database that we can use.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as e:
+        raise BadSetting(name="CRM_DATABASE_URL", reason="not a database address") from e
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed), None
+    if parsed.get_backend_name() != "sqlite":
+        reason = f"{parsed.get_backend_name()} is not supported; use sqlite:/// or postgresql://"
+        raise BadSetting(name="CRM_DATABASE_URL", reason=reason)
+    temporary = None
+    if parsed.database in (None, "", ":memory:"):
+        handle, name = tempfile.mkstemp(prefix="crm-", suffix=".db")
+        os.close(handle)
+        temporary = Path(name)
+        parsed = parsed.set(database=name)
+    elif not Path(str(parsed.database)).absolute().parent.is_dir():
+        reason = f"the folder of {parsed.database} does not exist"
+        raise BadSetting(name="CRM_DATABASE_URL", reason=reason)
+    return _sqlite(parsed), temporary
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    try:
+        engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_size=10, max_overflow=20,
+            connect_args={"options": "-c lock_timeout=10s -c timezone=UTC"
+                          " -c idle_in_transaction_session_timeout=120s"},
+        )  # fmt: skip
+    except ImportError as e:
+        reason = "PostgreSQL needs its driver: pip install 'school-crm[postgres]'"
+        raise BadSetting(name="CRM_DATABASE_URL", reason=reason) from e
+    return engine
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        url, module=sqlite_module(), connect_args={"timeout": 30, "check_same_thread": False},
+        poolclass=sa.pool.QueuePool, pool_size=10, max_overflow=20,
+    )  # fmt: skip
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        # The driver stops guessing where transactions begin; "_begin" below says it.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
+                       "trusted_schema=OFF", "cache_size=-65536"):  # fmt: skip
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A transaction that read first could not become a writing one once another wrote.
+        read_only = connection.get_execution_options().get("crm_read_only", False)
+        connection.exec_driver_sql(f"PRAGMA query_only={int(read_only)}")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the errors of a driver into ours, once, at the border."""
+    try:
+        yield
+    except sa.exc.IntegrityError as e:
+        raise _integrity(e) from e
+    except sa.exc.OperationalError as e:
+        if re.search(r"locked|busy|lock timeout|deadlock|canceling statement", str(e.orig)):
+            raise DatabaseBusy from e
+        raise
+    except sa.exc.TimeoutError as e:
+        raise DatabaseBusy from e
+
+
+def _integrity(error: sa.exc.IntegrityError) -> CrmError | sa.exc.IntegrityError:
+    text = str(error.orig)
+    table, columns = _place(error.orig, text)
+    missing = bool(re.search(r"foreign key", text, re.I))
+    link = next((key for key, t in LINKS.items() if t.name == table), None)
+    if link is not None:
+        table, columns = about(RECORDS[link[0]]).table, {link[1]}
+    record = next((c for c in RECORDS.values() if about(c).table == table), None)
+    if record is None:
+        # SQLite names no table. Without a statement it is a commit, which no input makes fail.
+        told = missing and not table and error.statement is not None
+        return NotFound(what="引用的记录", id="?") if told else error
+    labels = {name: spec for name, spec in specs(record).items() if name in columns}
+    if re.search(r"unique", text, re.I) and labels:
+        return Duplicate(
+            what=about(record).zh, field="、".join(s.zh for s in labels.values()),
+            value="", fields=tuple(labels),
+        )  # fmt: skip
+    if missing:
+        if re.search(r"update or delete", text):
+            return InUse(what=about(record).zh)
+        return NotFound(what="、".join(s.zh for s in labels.values()) or about(record).zh, id="?")
+    return error
+
+
+def _place(cause: Any, text: str) -> tuple[str, set[str]]:
+    """Tell the table and the columns that a refusal is about."""
+    diagnosis = getattr(cause, "diag", None)
+    if diagnosis is not None:
+        table = diagnosis.table_name or ""
+        rest = (diagnosis.constraint_name or "").partition(f"_{table}_")[2]
+        names = {n for n in _columns(table) if re.search(rf"(^|_){n}(_|$)", rest)}
+        return table, {max(names, key=len)} if len(names) > 1 and rest in names else names
+    places = re.findall(r"(\w+)\.(\w+)", text.partition(":")[2])
+    return (places[0][0] if places else ""), {column for _, column in places}
+
+
+def _columns(table: str) -> list[str]:
+    return [n for c in RECORDS.values() if about(c).table == table for n in specs(c)]

@@ -1,0 +1,143 @@
+"""Imports: the file, how far it has come, its problems, and taking it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from crm_adapters.storage.ownership import POOLED
+from crm_adapters.storage.records import SqlRecords
+from crm_adapters.storage.rows import chunks, mapper
+from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import (
+    assignment,
+    customer,
+    follow_up,
+    import_file,
+    import_problem,
+    import_run,
+    ownership,
+)
+from crm_domain.model import (
+    AssignmentStatus,
+    Customer,
+    CustomerStatus,
+    ImportProblem,
+    ImportRun,
+    ImportStatus,
+)
+from crm_domain.rules.pool import NEVER
+
+
+class SqlImports:
+    """Implements the port ``Imports``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._m = mapper(ImportRun)
+
+    def add(self, run: ImportRun, content: bytes) -> ImportRun:
+        """Write a new import with its file."""
+        made = SqlRecords(self._session).add(run)
+        self._session.run(sa.insert(import_file).values(import_id=made.id, content=content))
+        return made
+
+    def lock(self, id: int) -> ImportRun | None:
+        """Read one and keep others from going on with it until the end."""
+        chosen = self._m.select().where(import_run.c.id == id).with_for_update(of=import_run)
+        found = self._m.records(self._session, self._session.run(chosen))
+        return found[0] if found else None
+
+    def content(self, id: int) -> bytes:
+        """Read the file."""
+        chosen = sa.select(import_file.c.content).where(import_file.c.import_id == id)
+        return bytes(self._session.run(chosen).scalar_one())
+
+    def unfinished(self, sha256: str) -> ImportRun | None:
+        """Find an import of the same file that was begun and not finished."""
+        c = import_run.c
+        chosen = self._m.select().where(c.sha256 == sha256, c.status == ImportStatus.RUNNING)
+        found = self._m.records(self._session, self._session.run(chosen.order_by(c.id.desc())))
+        return found[0] if found else None
+
+    def save(self, run: ImportRun) -> None:
+        """Write how far it has come."""
+        SqlRecords(self._session).save(run)
+
+    def add_problems(self, problems: Sequence[ImportProblem]) -> None:
+        """Write why rows were not taken in."""
+        m = mapper(ImportProblem)
+        self._session.insert(import_problem, m.write[1:], [m.values(p)[1:] for p in problems])
+
+    def problems(self, import_id: int) -> tuple[ImportProblem, ...]:
+        """Read them by row."""
+        m = mapper(ImportProblem)
+        c = import_problem.c
+        chosen = m.select().where(c.import_id == import_id).order_by(c.row, c.id)
+        return m.records(self._session, self._session.run(chosen))
+
+    def dealt(self, import_id: int) -> dict[int | None, int]:
+        """Count the import's customers by the consultant of their first assignment."""
+        a, c = assignment.c, customer.c
+        first = (
+            sa.select(sa.func.min(a.id)).where(a.customer_id == c.id)
+            .correlate(customer).scalar_subquery()
+        )  # fmt: skip
+        chosen = (
+            sa.select(a.consultant_id, sa.func.count())
+            .select_from(customer.outerjoin(assignment, a.id == first))
+            .where(c.import_id == import_id)
+            .group_by(a.consultant_id)
+            .order_by(a.consultant_id)
+        )
+        return {row[0]: row[1] for row in self._session.run(chosen)}
+
+    def customers(self, import_id: int) -> tuple[Customer, ...]:
+        """Read the customers of an import and lock them."""
+        m = mapper(Customer)
+        chosen = m.select().where(customer.c.import_id == import_id).order_by(customer.c.id)
+        return m.records(self._session, self._session.run(chosen.with_for_update(of=ownership)))
+
+    def touched(self, import_id: int) -> int:
+        """Count the import's customers that somebody has worked on since.
+
+        Worked on: changed, followed up, locked, enrolled or paying, or moved to somebody else.
+        """
+        a, c, o, f = assignment.c, customer.c, ownership.c, follow_up.c
+        worked = sa.or_(
+            c.version > 1,
+            o.locked == sa.literal(True, o.locked.type),
+            o.status == CustomerStatus.ENROLLED,
+            o.payment_pending_on.is_not(None),
+            sa.exists().where(f.customer_id == c.id),
+            sa.exists().where(a.customer_id == c.id, a.ended_at.is_not(None)),
+            sa.exists().where(a.customer_id == c.id, a.method != "import"),
+        )
+        chosen = (
+            sa.select(sa.func.count()).select_from(customer.join(ownership))
+            .where(c.import_id == import_id, worked)
+        )  # fmt: skip
+        return int(self._session.run(chosen).scalar_one())
+
+    def archive(self, import_id: int, at: datetime) -> int:
+        """Archive the customers of an import, end their assignments, and count them."""
+        a, c, o = assignment.c, customer.c, ownership.c
+        ids = list(self._session.run(sa.select(c.id).where(c.import_id == import_id)).scalars())
+        # By numbers: right after an import the planner knows too little of it to join well.
+        for part in chunks(ids, 5000):
+            self._session.run(
+                sa.update(assignment)
+                .where(self._session.among(a.customer_id, part), a.ended_at.is_(None))
+                .values(status=AssignmentStatus.IMPORT_REVERTED, ended_at=at)
+            )
+            self._session.run(
+                sa.update(ownership).where(self._session.among(o.customer_id, part))
+                .values(**POOLED | {"due_on": NEVER})
+            )  # fmt: skip
+        done = self._session.run(
+            sa.update(customer).where(c.import_id == import_id, c.archived_at.is_(None))
+            .values(archived_at=at, version=c.version + 1)
+        )  # fmt: skip
+        return int(done.rowcount)

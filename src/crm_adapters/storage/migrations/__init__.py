@@ -1,0 +1,36 @@
+"""Brings a database to the newest revision, one process at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+LOCK = 5_417_236_001
+"""Any number, as long as no other program takes the same advisory lock in this database."""
+
+
+def config() -> Any:
+    """Give Alembic's configuration, without a file of its own."""
+    from alembic.config import Config
+
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    made.set_main_option("path_separator", "os")
+    return made
+
+
+def upgrade(engine: sa.Engine, revision: str = "head") -> None:
+    """Bring a database to a revision, all or nothing.
+
+    Others who want the same wait: on SQLite for the one writer, on PostgreSQL for a lock.
+    """
+    from alembic import command
+
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        made = config()
+        made.attributes["connection"] = connection
+        command.upgrade(made, revision)

@@ -1,0 +1,214 @@
+"""Who owns a customer. Every change meets on the one narrow row of ``ownership``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_adapters.storage.rows import chunks, mapper
+from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import assignment, customer, ownership
+from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
+from crm_domain.model.fields import changed
+from crm_domain.ports import Ended, NewAssignment
+from crm_domain.rules.pool import ALWAYS
+
+HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
+DUE = ("due_on", "due_status", "due_days", "warn_on")
+_WRITTEN = mapper(Assignment).write
+POOLED: dict[str, Any] = {
+    "owner_id": None, "received_at": None, "last_contacted_at": None, "next_contact_at": None,
+    "dated_anew_at": None, "due_on": ALWAYS, "due_status": None, "due_days": None, "warn_on": None,
+}  # fmt: skip
+"""The ownership of a customer that was released, as far as it changes."""
+
+
+def _hot(one: Customer) -> tuple[Any, ...]:
+    return tuple(getattr(one, name) for name in HOT)
+
+
+def _assignment(new: NewAssignment, number: int) -> tuple[Any, ...]:
+    made = Assignment(
+        id=number, customer_id=new.customer.id or 0, consultant_id=new.customer.owner_id or 0,
+        started_at=new.customer.received_at or datetime.min, method=new.method,
+        cycle=new.cycle, position=new.position, by_id=new.by_id, explanation=new.explanation,
+        memo=new.memo,
+    )  # fmt: skip
+    return mapper(Assignment).values(made)
+
+
+class SqlOwnership:
+    """The part of the port ``Customers`` that is about ownership."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def publish(self, customers: Sequence[Customer]) -> None:
+        """Write the ownership of new customers that nobody owns yet."""
+        rows = [(c.id, *_hot(c)) for c in customers]
+        if len(rows) == 1:
+            self._session.later(ownership, ("customer_id", *HOT), rows[0])
+        else:
+            self._session.insert(ownership, ("customer_id", *HOT), rows)
+
+    def open(self, new: Sequence[NewAssignment], *, fresh: bool = False) -> tuple[int, ...]:
+        """Begin periods of ownership and make their consultants the owners."""
+        if len(new) == 1:
+            row = _assignment(new[0], 0)
+            ids = [self._session.insert_one(assignment, _WRITTEN[1:], row[1:]) or 0]
+        else:
+            ids = self._session.next_ids(assignment, len(new)) if new else []
+            rows = [_assignment(n, i) for n, i in zip(new, ids, strict=True)]
+            self._session.insert(assignment, _WRITTEN, rows)
+        owned = [changed(n.customer, assignment_id=i) for n, i in zip(new, ids, strict=True)]
+        if fresh:
+            self.publish(owned)
+        else:
+            self._session.update(ownership, "customer_id", HOT, [(*_hot(c), c.id) for c in owned])
+        return tuple(ids)
+
+    def win(self, new: NewAssignment, expected: Customer, today: date) -> int | None:
+        """Make a public customer the claimant's in one conditional statement."""
+        [number] = self._session.next_ids(assignment, 1)
+        one = changed(new.customer, assignment_id=number)
+        won = self._session.run(
+            sa.update(ownership)
+            .where(
+                ownership.c.customer_id == one.id,
+                ownership.c.due_on <= today,
+                ownership.c.assignment_id.is_not_distinct_from(expected.assignment_id),
+            )
+            .values(dict(zip(HOT, _hot(one), strict=True)))
+        ).rowcount
+        if not won:
+            return None
+        self._session.insert(assignment, _WRITTEN, [_assignment(new, number)])
+        return number
+
+    def close(self, assignment_id: int, status: AssignmentStatus, at: datetime,
+              limit_days: int | None = None) -> None:  # fmt: skip
+        """End an assignment."""
+        self._session.run(
+            sa.update(assignment)
+            .where(assignment.c.id == assignment_id, assignment.c.ended_at.is_(None))
+            .values(status=status, ended_at=at, limit_days=limit_days)
+        )
+
+    def keep(self, one: Customer) -> None:
+        """Write the ownership of a locked customer as it shall be."""
+        self._session.update(ownership, "customer_id", HOT, [(*_hot(one), one.id)])
+
+    def redate(self, customers: Iterable[Customer]) -> int:
+        """Write the due dates of customers and answer how many."""
+        rows = [(*(getattr(c, n) for n in DUE), c.id) for c in customers]
+        self._session.update(ownership, "customer_id", DUE, rows)
+        return len(rows)
+
+    def owned_after(self, id: int, limit: int) -> tuple[Customer, ...]:
+        """Read owned customers by number and lock them, for dating them anew."""
+        m = mapper(Customer)
+        chosen = m.select().where(ownership.c.customer_id > id, ownership.c.owner_id.is_not(None))
+        chosen = chosen.order_by(ownership.c.customer_id).limit(limit)
+        return m.records(self._session, self._session.run(chosen.with_for_update(of=ownership)))
+
+    # -- the sweep ---------------------------------------------------------------------------
+
+    def _overdue(self, today: date) -> list[sa.ColumnElement[bool]]:
+        return [ownership.c.owner_id.is_not(None), ownership.c.due_on <= today]
+
+    def overdue(self, today: date, limit: int) -> tuple[Ended, ...]:
+        """List whom a sweep would release, without changing anything."""
+        o = ownership.c
+        chosen = (
+            sa.select(o.customer_id, customer.c.name, o.owner_id, o.assignment_id, o.due_status,
+                      o.due_days)
+            .join(customer, customer.c.id == o.customer_id)
+            .where(*self._overdue(today))
+            .order_by(o.owner_id, o.customer_id)
+            .limit(limit)
+        )  # fmt: skip
+        return tuple(_ended(r) for r in self._session.run(chosen))
+
+    def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
+        """Count whom a sweep would release, by owner and by the status they would get."""
+        o = ownership.c
+        chosen = sa.select(o.owner_id, o.due_status, sa.func.count()).where(*self._overdue(today))
+        rows = self._session.run(chosen.group_by(o.owner_id, o.due_status).order_by(o.owner_id))
+        return {(owner, status): n for owner, status, n in rows}
+
+    def owned_count(self) -> int:
+        """Count the customers that somebody owns and has not won."""
+        o = ownership.c
+        chosen = sa.select(sa.func.count()).where(
+            o.owner_id.is_not(None), o.status == "not_enrolled"
+        )
+        return int(self._session.run(chosen).scalar_one())
+
+    def lock_overdue(self, owner_id: int, today: date, limit: int) -> tuple[Ended, ...]:
+        """Lock overdue customers of one owner for `end`; those that others hold are left out."""
+        o = ownership.c
+        chosen = (
+            sa.select(o.customer_id, customer.c.name, o.owner_id, o.assignment_id, o.due_status,
+                      o.due_days)
+            .join(customer, customer.c.id == o.customer_id)
+            .where(o.owner_id == owner_id, o.due_on <= today)
+            .order_by(o.customer_id)
+            .limit(limit)
+            .with_for_update(of=ownership, skip_locked=True)
+        )  # fmt: skip
+        return tuple(_ended(r) for r in self._session.run(chosen))
+
+    def end(self, ended: Sequence[Ended], at: datetime) -> None:
+        """Release, by set, what `lock_overdue` locked; never before the last contact."""
+        o, a = ownership.c, assignment.c
+        for part in chunks(ended, 5000):
+            ids = [e.customer_id for e in part]
+            now = sa.literal(at, type_=a.ended_at.type)
+            self._session.run(
+                sa.update(assignment)
+                .where(a.id == o.assignment_id, self._session.among(o.customer_id, ids))
+                .values(status=o.due_status, limit_days=o.due_days,
+                        ended_at=sa.case((o.last_contacted_at > now, o.last_contacted_at),
+                                         else_=now))
+            )  # fmt: skip
+            self._session.run(
+                sa.update(ownership).where(self._session.among(o.customer_id, ids)).values(**POOLED)
+            )
+
+    def expiring(self, today: date) -> tuple[Customer, ...]:
+        """List the owned customers whose warning is due and that are not public yet."""
+        m = mapper(Customer)
+        o = ownership.c
+        chosen = m.select().where(o.warn_on <= today, o.due_on > today, o.owner_id.is_not(None))
+        rows = self._session.run(chosen.order_by(o.owner_id, o.due_on, o.customer_id))
+        return m.records(self._session, rows)
+
+    # -- limits ------------------------------------------------------------------------------
+
+    def load(self, employee_ids: Sequence[int], today: date) -> dict[int, int]:
+        """Count the customers that each of these owns and has not won; not those fallen due."""
+        o = ownership.c
+        chosen = sa.select(o.owner_id, sa.func.count()).where(
+            o.owner_id.in_(employee_ids), o.status == "not_enrolled", o.due_on > today
+        )
+        rows = self._session.run(chosen.group_by(o.owner_id))
+        return {owner: n for owner, n in rows if owner is not None}
+
+    def claims_since(self, employee_id: int, since: datetime) -> int:
+        """Count the claims of an employee since a moment."""
+        a = assignment.c
+        chosen = sa.select(sa.func.count()).where(
+            a.consultant_id == employee_id, a.started_at >= since, a.method == "claim"
+        )
+        return int(self._session.run(chosen).scalar_one())
+
+
+def _ended(row: Any) -> Ended:
+    return Ended(
+        customer_id=row.customer_id, customer_name=row.name, consultant_id=row.owner_id,
+        assignment_id=row.assignment_id, status=AssignmentStatus(row.due_status),
+        limit_days=row.due_days,
+    )  # fmt: skip

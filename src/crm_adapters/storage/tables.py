@@ -1,0 +1,244 @@
+"""The tables, derived from the records, with what the database itself must refuse.
+
+Beside the derived tables there are the narrow ``ownership`` (the hot fields of a customer), link
+tables, the rotation's plans and cursor, and the files of imports.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_adapters.storage import types
+from crm_domain.model import RECORDS, Customer, Spec, about, specs
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _type(spec: Spec) -> Any:
+    match spec.kind:
+        case "text":
+            return sa.String(spec.length).with_variant(sa.Text(), "sqlite")
+        case "choice":
+            return types.Coded(spec.type)
+        case "state":
+            return types.Coded(spec.type, numeric=True)
+        case "flag":
+            return types.Flag()
+        case "money":
+            return types.Money()
+        case "moment":
+            return types.Moment()
+        case "day":
+            return types.Day()
+        case "clock":
+            return types.Clock()
+        case "json":
+            return types.Json(spec.type)
+        case "number" | "version":
+            return sa.Integer()
+        case _:
+            return BIG
+
+
+def _column(spec: Spec) -> sa.Column[Any]:
+    if spec.kind == "key":
+        return sa.Column(spec.name, BIG, sa.Identity(), primary_key=True)
+    return sa.Column(spec.name, _type(spec), nullable=spec.optional)
+
+
+def _closed_list(spec: Spec) -> sa.CheckConstraint | None:
+    """Refuse codes that are not in the list."""
+    if spec.kind not in ("choice", "state"):
+        return None
+    codes = ", ".join(f"'{m.value}'" if spec.kind == "choice" else str(m.value) for m in spec.type)
+    return sa.CheckConstraint(f"{spec.name} IN ({codes})", name=spec.name)
+
+
+def _parts(fields: list[Spec]) -> list[Any]:
+    parts: list[Any] = [_column(s) for s in fields]
+    parts += [c for s in fields if (c := _closed_list(s)) is not None]
+    for s in fields:
+        if s.kind == "reference" and s.name not in ("assignment_id", "owner_id"):
+            target = f"{about(RECORDS[s.target]).table}.id"
+            # Only what points in a circle must be added after both tables exist.
+            circle = s.name in ("manager_id", "student_id", "import_id")
+            parts.append(sa.ForeignKeyConstraint([s.name], [target], use_alter=circle))
+        if s.unique and not (s.contact or s.hot):
+            parts.append(sa.UniqueConstraint(s.name))
+    return parts
+
+
+def _make(cls: type[Any]) -> sa.Table:
+    described = about(cls)
+    fields = [s for s in specs(cls).values() if s.kind != "references" and not s.hot]
+    parts = _parts(fields)
+    parts += [sa.UniqueConstraint(*names) for names in described.unique]
+    table = sa.Table(
+        described.table, metadata, *parts, sqlite_strict=True,
+        sqlite_autoincrement=described.plain,
+    )  # fmt: skip
+    for s in specs(cls).values():
+        if s.kind == "references":
+            _link(cls, s)
+    return table
+
+
+def _link(cls: type[Any], spec: Spec) -> None:
+    left, right = about(cls).table, about(RECORDS[spec.target]).table
+    LINKS[cls.__name__, spec.name] = sa.Table(
+        f"{left}_{spec.name}", metadata,
+        sa.Column("left_id", BIG, sa.ForeignKey(f"{left}.id", ondelete="CASCADE"),
+                  primary_key=True),
+        sa.Column("right_id", BIG, sa.ForeignKey(f"{right}.id"), primary_key=True, index=True),
+        sqlite_strict=True,
+    )  # fmt: skip
+
+
+LINKS: dict[tuple[str, str], sa.Table] = {}
+"""The link tables by record and field."""
+TABLES: dict[str, sa.Table] = {}
+"""The tables by record."""
+for _name, _cls in RECORDS.items():
+    TABLES[_name] = _make(_cls)
+
+customer = TABLES["Customer"]
+assignment = TABLES["Assignment"]
+notice = TABLES["Notice"]
+import_run = TABLES["ImportRun"]
+import_problem = TABLES["ImportProblem"]
+follow_up = TABLES["FollowUp"]
+
+# -- customers: search, pinyin, contacts -------------------------------------------------------
+
+customer.append_column(sa.Column("pinyin", sa.Text, nullable=False))
+"""Sorts Chinese names as a dictionary does."""
+customer.append_column(sa.Column("search", sa.Text, nullable=False))
+"""What the customer can be found by, as space-separated grams (``search.py``)."""
+for _contact in ("phone", "qq", "wechat"):
+    _live = sa.text(f"{_contact} IS NOT NULL AND archived_at IS NULL")
+    sa.Index(f"uq_customer_{_contact}", customer.c[_contact], unique=True,
+             sqlite_where=_live, postgresql_where=_live)  # fmt: skip
+sa.Index("ix_customer_pinyin", customer.c.pinyin, customer.c.id)
+_imported = sa.text("import_id IS NOT NULL")
+sa.Index("uq_customer_import_id_import_row", customer.c.import_id, customer.c.import_row,
+         unique=True, sqlite_where=_imported, postgresql_where=_imported)  # fmt: skip
+customer.append_constraint(
+    sa.CheckConstraint(
+        "archived_at IS NOT NULL OR phone IS NOT NULL OR qq IS NOT NULL OR wechat IS NOT NULL",
+        name="contact",
+    )
+)
+
+# -- ownership: one narrow row for each customer -----------------------------------------------
+
+_hot = [s for s in specs(Customer).values() if s.hot]
+ownership = sa.Table(
+    "ownership", metadata,
+    sa.Column("customer_id", BIG, sa.ForeignKey("customer.id"), primary_key=True),
+    *_parts(_hot),
+    sa.UniqueConstraint("customer_id", "owner_id"),
+    sa.CheckConstraint(
+        "owner_id IS NULL OR (assignment_id IS NOT NULL AND received_at IS NOT NULL"
+        " AND last_contacted_at IS NOT NULL AND last_consultant_id = owner_id)", name="owner"),
+    sa.CheckConstraint(
+        "owner_id IS NOT NULL OR due_on IN ('0001-01-01', '9999-12-31')", name="pool"),
+    sa.CheckConstraint(
+        "(status <> 'enrolled' AND NOT (CAST(locked AS INTEGER) = 1)) OR due_on = '9999-12-31'",
+        name="never"),
+    sa.CheckConstraint("due_status IN (3, 4)", name="due_status"),
+    sqlite_strict=True,
+)  # fmt: skip
+sa.Index("ix_ownership_due_on", ownership.c.due_on, ownership.c.customer_id)
+sa.Index("ix_ownership_owner_id", ownership.c.owner_id, ownership.c.due_on)
+sa.Index("ix_ownership_last_consultant_id", ownership.c.last_consultant_id)
+sa.Index("ix_ownership_warn_on", ownership.c.warn_on)
+
+# -- assignments: one open at most, whose consultant is the owner -----------------------------
+
+assignment.append_column(
+    sa.Column("held_by", BIG, sa.Computed("CASE WHEN status = 1 THEN consultant_id END",
+                                          persisted=True))
+)  # fmt: skip
+_held = sa.text("status = 1")
+sa.Index("uq_assignment_held", assignment.c.customer_id, unique=True,
+         sqlite_where=_held, postgresql_where=_held)  # fmt: skip
+_turn = sa.text("cycle IS NOT NULL")
+sa.Index("uq_assignment_turn", assignment.c.cycle, assignment.c.position, unique=True,
+         sqlite_where=_turn, postgresql_where=_turn)  # fmt: skip
+sa.Index("ix_assignment_customer_id", assignment.c.customer_id)
+sa.Index("ix_assignment_consultant_id", assignment.c.consultant_id, assignment.c.started_at)
+assignment.append_constraint(sa.UniqueConstraint("id", "customer_id", "held_by"))
+assignment.append_constraint(sa.CheckConstraint("ended_at >= started_at", name="ended_at"))
+assignment.append_constraint(sa.CheckConstraint("(status = 1) = (ended_at IS NULL)", name="ended"))
+ownership.append_constraint(
+    sa.ForeignKeyConstraint(
+        ["assignment_id", "customer_id", "owner_id"],
+        ["assignment.id", "assignment.customer_id", "assignment.held_by"],
+        name="fk_ownership_held", deferrable=True, initially="DEFERRED", use_alter=True,
+    )
+)  # fmt: skip
+ownership.append_constraint(sa.ForeignKeyConstraint(["owner_id"], ["employee.id"]))
+assignment.append_constraint(
+    sa.ForeignKeyConstraint(
+        ["customer_id", "held_by"], ["ownership.customer_id", "ownership.owner_id"],
+        name="fk_assignment_owner", deferrable=True, initially="DEFERRED",
+    )
+)  # fmt: skip
+
+# -- the rotation -----------------------------------------------------------------------------
+
+rotation_plan = sa.Table(
+    "rotation_plan", metadata,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("entries", types.Json(Any), nullable=False),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("created_at", types.Moment, nullable=False),
+    sqlite_strict=True,
+)  # fmt: skip
+turn_cursor = sa.Table(
+    "turn_cursor", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("cycle", sa.Integer, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("plan_version", sa.Integer, sa.ForeignKey("rotation_plan.version"), nullable=False),
+    sa.Column("next_version", sa.Integer, sa.ForeignKey("rotation_plan.version"), nullable=False),
+    sa.Column("people", sa.Integer, nullable=False),
+    sa.Column("rules", sa.Integer, nullable=False),
+    sa.CheckConstraint("id = 1", name="one_row"),
+    sa.CheckConstraint("position >= 0", name="position"),
+    sqlite_strict=True,
+)  # fmt: skip
+TABLES["RotationEntry"].append_constraint(sa.CheckConstraint("quota >= 0", name="quota"))
+
+# -- the rest ---------------------------------------------------------------------------------
+
+import_file = sa.Table(
+    "import_file", metadata,
+    sa.Column("import_id", BIG, sa.ForeignKey("import_run.id"), primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sqlite_strict=True,
+)  # fmt: skip
+_waiting = sa.text("status IN ('pending', 'failed')")
+sa.Index("ix_notice_waiting", notice.c.next_attempt_at, notice.c.id,
+         sqlite_where=_waiting, postgresql_where=_waiting)  # fmt: skip
+sa.Index("ix_notice_about", notice.c.about)
+sa.Index("ix_follow_up_customer_id", follow_up.c.customer_id)
+sa.Index("ix_import_problem_import_id", import_problem.c.import_id, import_problem.c.row)
+sa.Index("ix_import_run_sha256", import_run.c.sha256)
+sa.Index("ix_payment_customer_id", TABLES["Payment"].c.customer_id)
+sa.Index("ix_audit_entry_record", TABLES["AuditEntry"].c.record, TABLES["AuditEntry"].c.record_id)
+revision = sa.Table(
+    "alembic_version", metadata,
+    sa.Column("version_num", sa.String(32).with_variant(sa.Text(), "sqlite"), primary_key=True),
+)  # fmt: skip

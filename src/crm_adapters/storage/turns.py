@@ -1,0 +1,163 @@
+"""The rotation's cursor: one row that every process shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import attrs
+import sqlalchemy as sa
+
+from crm_adapters.storage.directory import active_employees
+from crm_adapters.storage.rows import mapper
+from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import TABLES, rotation_plan, turn_cursor
+from crm_domain.model import Employee, Holiday, PoolRule, RotationEntry
+from crm_domain.ports import Mate, PoolRules, Roster
+from crm_domain.rules.rotation import Cursor, Entry
+
+T = TypeVar("T")
+RULES_LOCK = 5_417_236_002
+"""The advisory lock that holds the pool rules still on PostgreSQL."""
+
+
+class Remembered(Generic[T]):
+    """What was read last, with the versions it was read at; one for each process.
+
+    Whoever changes it counts a version in the cursor's row up, so nothing stale is ever used.
+    """
+
+    def __init__(self) -> None:
+        self._held: tuple[object, T] | None = None
+
+    def get(self, versions: object, read: Callable[[], T]) -> T:
+        """Give what was read at these versions, or read it now."""
+        held = self._held
+        if held is None or held[0] != versions:
+            held = self._held = (versions, read())
+        return held[1]
+
+
+class Memory:
+    """What one process remembers of the rotation."""
+
+    def __init__(self) -> None:
+        self.roster: Remembered[Roster] = Remembered()
+        self.pool: Remembered[PoolRules] = Remembered()
+
+
+class SqlTurns:
+    """Implements the port ``Turns``."""
+
+    def __init__(self, session: Session, memory: Memory) -> None:
+        self._session = session
+        self._memory = memory
+
+    def advance(self, n: int) -> tuple[Cursor, Roster]:
+        """Take n places and keep others waiting until the end of the unit of work."""
+        c = turn_cursor.c
+        row = self._session.run(
+            sa.update(turn_cursor).where(c.id == 1).values(position=c.position + n).returning(*c)
+        ).one()
+        return Cursor(row.cycle, row.position - n), self._roster(row)
+
+    def move(self, cursor: Cursor, *, new_cycle: bool) -> None:
+        """Say where the rotation stands instead, after `advance`."""
+        values: dict[str, Any] = {"cycle": cursor.cycle, "position": cursor.position}
+        if new_cycle:
+            values["plan_version"] = turn_cursor.c.next_version
+        self._session.run(sa.update(turn_cursor).where(turn_cursor.c.id == 1).values(**values))
+
+    def peek(self) -> tuple[Cursor, Roster]:
+        """Tell where the rotation stands, without waiting or changing anything."""
+        row = self._session.run(sa.select(turn_cursor)).one()
+        return Cursor(row.cycle, row.position), self._roster(row)
+
+    def set_plan(self, entries: Sequence[RotationEntry], strategy: str, at: datetime) -> None:
+        """Replace the plan from the next cycle on; the first plan takes effect at once."""
+        c = turn_cursor.c
+        row = self._session.run(
+            sa.update(turn_cursor).where(c.id == 1).values(people=c.people + 1).returning(*c)
+        ).one()
+        newest = self._session.run(sa.select(sa.func.max(rotation_plan.c.version))).scalar_one()
+        version = newest + 1
+        plan = [Entry(e.employee_id, e.quota, e.weight, e.active) for e in entries]
+        self._session.run(
+            sa.insert(rotation_plan).values(
+                version=version, entries=[attrs.astuple(e) for e in plan], strategy=strategy,
+                created_at=at,
+            )
+        )  # fmt: skip
+        values: dict[str, Any] = {"next_version": version}
+        if row.plan_version == 0:
+            values |= {"plan_version": version, "cycle": row.cycle + 1, "position": 0}
+        self._session.run(sa.update(turn_cursor).where(c.id == 1).values(**values))
+        table = TABLES["RotationEntry"]
+        self._session.run(sa.delete(table))
+        for e in entries:
+            self._session.run(
+                sa.insert(table).values(employee_id=e.employee_id, quota=e.quota, weight=e.weight,
+                                        active=e.active)
+            )  # fmt: skip
+
+    def reset(self) -> None:
+        """Drop the rest of the running cycle and begin a new one with the newest plan."""
+        c = turn_cursor.c
+        self._session.run(
+            sa.update(turn_cursor).where(c.id == 1)
+            .values(cycle=c.cycle + 1, position=0, plan_version=c.next_version)
+        )  # fmt: skip
+
+    def people_changed(self) -> None:
+        """Let every process read the people anew before its next turn."""
+        c = turn_cursor.c
+        self._session.run(sa.update(turn_cursor).where(c.id == 1).values(people=c.people + 1))
+
+    def pool_rules(self) -> PoolRules:
+        """Read the pool rules and see to it that they do not change before the end."""
+        if not self._session.on_sqlite:
+            self._session.run(sa.select(sa.func.pg_advisory_xact_lock_shared(RULES_LOCK)))
+        version = self._session.run(sa.select(turn_cursor.c.rules)).scalar_one()
+        return self._memory.pool.get(version, self._read_rules)
+
+    def pool_rules_changing(self) -> None:
+        """Wait until nobody relies on the pool rules, and keep others waiting until the end."""
+        if not self._session.on_sqlite:
+            self._session.run(sa.select(sa.func.pg_advisory_xact_lock(RULES_LOCK)))
+        c = turn_cursor.c
+        self._session.run(sa.update(turn_cursor).where(c.id == 1).values(rules=c.rules + 1))
+
+    def _roster(self, row: Any) -> Roster:
+        versions = (row.plan_version, row.next_version, row.people, row.rules)
+        return self._memory.roster.get(
+            versions, lambda: self._read(row.plan_version, row.next_version)
+        )
+
+    def _read_rules(self) -> PoolRules:
+        rules, holidays = mapper(PoolRule), mapper(Holiday)
+        return PoolRules(
+            rules=rules.records(self._session, self._session.run(rules.select())),
+            holidays={
+                h.on: h.working
+                for h in holidays.records(self._session, self._session.run(holidays.select()))
+            },
+        )
+
+    def _read(self, version: int, next_version: int) -> Roster:
+        p = rotation_plan.c
+        chosen = sa.select(rotation_plan).where(p.version.in_([version, next_version]))
+        plans = {r.version: r for r in self._session.run(chosen)}
+        entries = {v: tuple(Entry(*e) for e in r.entries) for v, r in plans.items()}
+        ids = {e.employee_id for plan in entries.values() for e in plan}
+        m = mapper(Employee)
+        people = m.records(
+            self._session, self._session.run(m.select().where(m.column("id").in_(ids)))
+        )
+        active = set(self._session.run(active_employees("customer:claim")).scalars())
+        return Roster(
+            plan=entries[version], next_plan=entries[next_version],
+            strategy=plans[version].strategy, next_strategy=plans[next_version].strategy,
+            mates={e.id or 0: Mate(employee=e, active=e.id in active) for e in people},
+            pool=self._read_rules(),
+        )  # fmt: skip

@@ -1,0 +1,155 @@
+"""One transaction on one connection, and the storage that opens them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+
+from crm_adapters.storage.customers import SqlCustomers
+from crm_adapters.storage.directory import SqlDirectory
+from crm_adapters.storage.engine import make_engine, translated
+from crm_adapters.storage.imports import SqlImports
+from crm_adapters.storage.outbox import SqlNotices
+from crm_adapters.storage.records import SqlRecords
+from crm_adapters.storage.session import Session
+from crm_adapters.storage.turns import Memory, SqlTurns
+from crm_domain.errors import WrongRevision
+from crm_domain.model import AuditEntry
+from crm_domain.ports import PoolRules
+
+HEAD = "0001"
+"""The revision of the tables that this program works on."""
+
+
+_READ_ONLY: dict[str, dict[str, Any]] = {
+    "sqlite": {"crm_read_only": True},
+    "postgresql": {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"},
+}
+"""A reading unit of work sees one state of the database and cannot write."""
+
+
+class SqlUnitOfWork:
+    """Implements the port ``UnitOfWork``: begin, then commit, or roll back on any error."""
+
+    def __init__(self, engine: sa.Engine, memory: Memory, read_only: bool) -> None:
+        self._engine, self._memory, self._read_only = engine, memory, read_only
+
+    def __enter__(self) -> Self:
+        with translated():
+            connection = self._engine.connect()
+            if self._read_only:
+                connection = connection.execution_options(**_READ_ONLY[self._engine.dialect.name])
+            try:
+                connection.begin()
+            except BaseException:
+                connection.close()
+                raise
+        self._connection = connection
+        session = Session(connection)
+        self._session = session
+        self.records = SqlRecords(session)
+        self.customers = SqlCustomers(session)
+        self.turns = SqlTurns(session, self._memory)
+        self.notices = SqlNotices(session)
+        self.imports = SqlImports(session)
+        self.directory = SqlDirectory(session)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None and not self._read_only:
+                self._session.flush()
+                with translated():
+                    self._connection.commit()
+            else:
+                self._connection.rollback()
+        finally:
+            self._connection.close()
+
+    def pool_rules(self) -> PoolRules:
+        """Read the pool rules and see to it that they do not change before the end."""
+        return self.turns.pool_rules()
+
+    def pool_rules_changing(self) -> None:
+        """Wait until nobody relies on the pool rules, and keep others waiting until the end."""
+        self.turns.pool_rules_changing()
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Write down who changed what."""
+        self.records.add(entry)
+
+
+class SqlStorage:
+    """Implements the port ``Storage`` on SQLite and PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        self.engine, self._temporary = make_engine(url)
+        self._memory = Memory()
+
+    def unit_of_work(self, *, read_only: bool = False) -> SqlUnitOfWork:
+        """Begin one."""
+        return SqlUnitOfWork(self.engine, self._memory, read_only)
+
+    def clock(self) -> datetime:
+        """Tell the database's own time."""
+        if self.engine.dialect.name == "sqlite":
+            return datetime.now(UTC)
+        with self.engine.connect() as connection:
+            found: datetime = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+        return found.astimezone(UTC)
+
+    def revision(self) -> str | None:
+        """Tell the revision of the tables; None for an empty database."""
+        with translated(), self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.execute(sa.text("SELECT version_num FROM alembic_version"))
+            return found.scalar_one_or_none()
+
+    def prepare(self, migrate: bool) -> None:
+        """See to it that the tables are those this program works on.
+
+        Args:
+            migrate: Whether to bring them there; otherwise another revision is refused.
+
+        Raises:
+            WrongRevision: With what to do.
+        """
+        if migrate:
+            from crm_adapters.storage.migrations import upgrade
+
+            upgrade(self.engine)
+        found = self.revision()
+        if found == HEAD:
+            return
+        hint, hint_zh = "Run `crm db upgrade`.", "请先运行 crm db upgrade。"
+        if found is None:
+            hint, hint_zh = "Run `crm init`.", "请先运行 crm init。"
+        elif found > HEAD:
+            hint, hint_zh = "Upgrade the program.", "请升级本程序。"
+        raise WrongRevision(found=found or "-", needed=HEAD, hint=hint, hint_zh=hint_zh)
+
+    def close(self) -> None:
+        """Let go of the database; a temporary one is removed."""
+        self.engine.dispose()
+        if self._temporary is not None:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self._temporary}{suffix}").unlink(missing_ok=True)
+
+
+def open_storage(url: str) -> SqlStorage:
+    """Open a database by its address.
+
+    Raises:
+        BadSetting: The address is not usable.
+    """
+    return SqlStorage(url)

@@ -1,0 +1,262 @@
+"""Every refusal by name.
+
+An error is a fact in the past tense. Its docstring is the English message and ``zh`` the Chinese
+one, both templates over the keyword arguments that the error was raised with; what a caller must
+decide on is an attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+Language = Literal["zh", "en"]
+
+
+@attrs.frozen
+class FieldError:
+    """One problem with one value: which field, what kind, and what was typed."""
+
+    path: str
+    """The field's name (``phone``), or ``""`` when the problem is the whole record's."""
+    code: str
+    """A stable code: ``missing``, ``bad_phone``, ``unknown_choice``, ``no_contact`` …"""
+    value: Any = None
+    """What was typed, as it was typed."""
+    zh: str = ""
+    en: str = ""
+
+    def message(self, language: Language = "zh") -> str:
+        """Say the problem to a person."""
+        return self.zh if language == "zh" else self.en
+
+
+class CrmError(Exception):
+    """Something was refused."""
+
+    zh: ClassVar[str] = "操作被拒绝。"
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(self.message("en"))
+
+    def __getattr__(self, name: str) -> Any:
+        """Let a fact be read as an attribute, as in ``error.by_name``."""
+        facts: dict[str, Any] = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(name)
+
+    def __reduce__(self) -> Any:
+        return (_rebuild, (type(self), self.facts))
+
+    def message(self, language: Language = "zh") -> str:
+        """Say to a person what happened and what to do."""
+        if language == "zh":
+            return " ".join(self.zh.format(**self.facts).split())
+        template = (self.__doc__ or "").strip().split("\n\n")[0]
+        facts = {k: _english(v) if k in ("what", "field") else v for k, v in self.facts.items()}
+        return " ".join(template.format(**facts).split())
+
+
+TERMS: dict[str, str] = {}
+"""What records and fields are called in English, by their Chinese name; the records fill it.
+
+Errors name records and fields in Chinese, as the staff does; both names are declared once.
+"""
+
+
+def _english(words: Any) -> str:
+    return ", ".join(TERMS.get(w, w) for w in str(words).split("、"))
+
+
+def _rebuild(cls: type[CrmError], facts: dict[str, Any]) -> CrmError:
+    return cls(**facts)
+
+
+class NotPermitted(CrmError):
+    """This needs the permission {permission}, which you do not have."""
+
+    zh = "没有权限：此操作需要“{permission}”。"
+    code = "not_permitted"
+
+
+class NotFound(CrmError):
+    """There is no such {what} ({id}), or it is not yours to see."""
+
+    zh = "找不到该{what}（{id}），或您无权查看。"
+    code = "not_found"
+
+
+class NotOwner(CrmError):
+    """This customer is not yours now, so nothing was recorded."""
+
+    zh = "该客户现在不归您所有，没有记录任何内容。"
+    code = "not_owner"
+
+
+class Invalid(CrmError):
+    """The input was not accepted: {summary}"""
+
+    zh = "输入有误：{summary}"
+    code = "invalid"
+
+    def __init__(self, problems: Sequence[FieldError]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(summary="; ".join(p.message("en") for p in problems))
+
+    def __reduce__(self) -> Any:
+        return (Invalid, (self.problems,))
+
+    def message(self, language: Language = "zh") -> str:
+        """List all the problems in one sentence each."""
+        joint = "；" if language == "zh" else "; "
+        text = joint.join(p.message(language) for p in self.problems)
+        return f"输入有误：{text}" if language == "zh" else f"The input was not accepted: {text}"
+
+
+class Duplicate(CrmError):
+    """Another {what} already has this {field}: {value}."""
+
+    zh = "已有{what}使用该{field}：{value}。"
+    code = "duplicate"
+
+
+class EditConflict(CrmError):
+    """Somebody changed this {what} since you read it (version {seen}, now {version}).
+    Read it again, then repeat your change."""
+
+    zh = "该{what}已被他人修改（您看到的是第 {seen} 版，现为第 {version} 版）。请重新读取后再改。"
+    code = "edit_conflict"
+
+
+class GuardedField(CrmError):
+    """{field} changes only through its own operation, not by editing the record."""
+
+    zh = "“{field}”只能通过专门的操作修改，不能直接编辑。"
+    code = "guarded_field"
+
+
+class InUse(CrmError):
+    """This {what} is still referred to by other records, so it was not removed."""
+
+    zh = "仍有其他记录引用该{what}，未能删除。"
+    code = "in_use"
+
+
+class ClaimRefused(CrmError):
+    """The claim was refused: {reason_en}"""
+
+    zh = "抢单被拒绝：{reason_zh}"
+    code = "claim_refused"
+
+    def __init__(self, reason: str, reason_zh: str, reason_en: str, **facts: Any) -> None:
+        super().__init__(reason=reason, reason_zh=reason_zh, reason_en=reason_en, **facts)
+
+
+class AlreadyClaimed(ClaimRefused):
+    """Too late: {by_name} got this customer at {at:%Y-%m-%d %H:%M}."""
+
+    zh = "来晚了：该客户已于 {at:%Y-%m-%d %H:%M} 归 {by_name} 所有。"
+    code = "already_claimed"
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(
+            **{"reason": "already_claimed", "reason_zh": "已被抢走", "reason_en": "too late"}
+            | facts
+        )
+
+
+class NotAssignable(CrmError):
+    """This customer cannot be given to that consultant: {reason_en}"""
+
+    zh = "不能把该客户分配给这位顾问：{reason_zh}"
+    code = "not_assignable"
+
+
+class BadPlan(CrmError):
+    """The rotation plan was not accepted: {reason_en}"""
+
+    zh = "轮转方案无效：{reason_zh}"
+    code = "bad_plan"
+
+
+class SweepStopped(CrmError):
+    """The sweep stopped before it changed anything: {reason_en} Look, then confirm it by hand."""
+
+    zh = "回收已停止，没有改动任何数据：{reason_zh}请核实后手动确认。"
+    code = "sweep_stopped"
+
+
+class UnreadableSheet(CrmError):
+    """The file {file} could not be read as a sheet: {reason_en}"""
+
+    zh = "无法读取表格文件 {file}：{reason_zh}"
+    code = "unreadable_sheet"
+
+
+class NoHeader(CrmError):
+    """No row with the column headings was found in {file}; at least 姓名 and one of 手机, QQ,
+    微信 are needed. `crm import template` writes a sheet to start from."""
+
+    zh = "在 {file} 中找不到表头；至少需要“姓名”和“手机、QQ、微信”之一。可先下载导入模板。"
+    code = "no_header"
+
+
+class NotRevertible(CrmError):
+    """The import {id} cannot be reverted: {reason_en}"""
+
+    zh = "导入 {id} 不能撤销：{reason_zh}"
+    code = "not_revertible"
+
+
+class ImportBusy(CrmError):
+    """The import {id} is {status}; this step is not possible now."""
+
+    zh = "导入 {id} 当前状态为“{status}”，不能执行此步骤。"
+    code = "import_busy"
+
+
+class DeliveryFailed(CrmError):
+    """The message could not be delivered: {reason}"""
+
+    zh = "消息发送失败：{reason}"
+    code = "delivery_failed"
+
+    def __init__(self, reason: str, *, permanent: bool = False, retry_after: float | None = None):
+        self.permanent = permanent
+        """Whether another try would fail just the same."""
+        self.retry_after = retry_after
+        """Seconds that the provider asked to wait, or None."""
+        super().__init__(reason=reason)
+
+    def __reduce__(self) -> Any:
+        return (_failed, (self.facts["reason"], self.permanent, self.retry_after))
+
+
+def _failed(reason: str, permanent: bool, retry_after: float | None) -> DeliveryFailed:
+    return DeliveryFailed(reason, permanent=permanent, retry_after=retry_after)
+
+
+class WrongRevision(CrmError):
+    """The database is at revision {found}, this program needs {needed}. {hint}"""
+
+    zh = "数据库版本为 {found}，本程序需要 {needed}。{hint_zh}"
+    code = "wrong_revision"
+
+
+class DatabaseBusy(CrmError):
+    """The database did not answer in time; nothing was changed. Try again."""
+
+    zh = "数据库暂时繁忙，没有改动任何数据，请稍后重试。"
+    code = "database_busy"
+
+
+class BadSetting(CrmError):
+    """The setting {name} is not usable: {reason}"""
+
+    zh = "设置 {name} 不可用：{reason}"
+    code = "bad_setting"

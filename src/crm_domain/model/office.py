@@ -1,0 +1,122 @@
+"""What the office keeps: messages to people, imports, and who changed what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from crm_domain.model.fields import (
+    Choice,
+    choice,
+    json,
+    key,
+    moment,
+    number,
+    record,
+    reference,
+    text,
+)
+
+
+class NoticeStatus(Choice):
+    """Where a notice is on its way."""
+
+    PENDING = "pending", "待发送", "pending"
+    SENT = "sent", "已发送", "sent"
+    FAILED = "failed", "待重试", "failed, will be tried again"
+    DEAD = "dead", "发送失败", "dead"
+    CANCELLED = "cancelled", "已取消", "cancelled"
+
+
+class Event(Choice):
+    """What people are told of."""
+
+    ASSIGNED = "assigned", "新客户", "customer assigned"
+    CLAIMED = "claimed", "抢单成功", "customer claimed"
+    EXPIRING = "expiring", "即将到期", "expiring soon"
+    EXPIRED = "expired", "已到期", "expired"
+    TRANSFERRED = "transferred", "客户转移", "customer transferred"
+    CONTACT_DUE = "contact_due", "待联系", "next contact due"
+    PAYMENT_CONFIRMED = "payment_confirmed", "缴费已确认", "payment confirmed"
+    IMPORT_FINISHED = "import_finished", "导入完成", "import finished"
+    NOBODY = "nobody", "无人可分配", "nobody in the rotation"
+
+
+@record("notice", "通知", "Notice", plain=False)
+class Notice:
+    """A message to a member of staff, with its delivery state (the outbox)."""
+
+    id: int | None = key(default=None)
+    recipient_id: int = reference("收件人", "To", "Employee")
+    subject: str = text("标题", "Subject", length=200)
+    body: str = text("内容", "Body", length=4000)
+    event: Event = choice("事件", "Event")
+    about: str | None = text("相关记录", "About", length=60, default=None)
+    """``customer:17``, ``import:3`` …"""
+    channel: str = text("渠道", "Channel", length=30)
+    status: NoticeStatus = choice("状态", "Status", default=NoticeStatus.PENDING)
+    attempts: int = number("尝试次数", "Attempts", default=0)
+    next_attempt_at: datetime | None = moment("下次尝试", "Next attempt", default=None)
+    provider_id: str | None = text("服务商编号", "Provider's id", length=120, default=None)
+    error: str | None = text("错误", "Error", length=500, default=None)
+    idempotency_key: str = text("幂等键", "Idempotency key", length=200, unique=True)
+    created_at: datetime = moment("创建时间", "Created")
+    sent_at: datetime | None = moment("发送时间", "Sent", default=None)
+
+
+class ImportStatus(Choice):
+    """How far an import has come."""
+
+    CHECKED = "checked", "已检查", "checked"
+    RUNNING = "running", "进行中", "running"
+    DONE = "done", "已完成", "done"
+    REVERTED = "reverted", "已撤销", "reverted"
+
+
+@record("import_run", "导入", "Import", plain=False)
+class ImportRun:
+    """One sheet on its way into the database."""
+
+    id: int | None = key(default=None)
+    file_name: str = text("文件名", "File", length=200)
+    sha256: str = text("指纹", "Fingerprint", length=64)
+    mode: str = text("分配方式", "Assigned by", length=20, default="rotation")
+    consultant_id: int | None = reference("指定顾问", "Consultant", "Employee", default=None)
+    status: ImportStatus = choice("状态", "Status", default=ImportStatus.CHECKED)
+    next_row: int = number("下一行", "Next row", default=1)
+    """The first row of the sheet that has not been dealt with."""
+    last_row: int = number("末行", "Last row", default=0)
+    data_rows: int = number("数据行", "Rows", default=0)
+    blank_rows: int = number("空行", "Blank rows", default=0)
+    accepted: int = number("已导入", "Accepted", default=0)
+    warnings: tuple[str, ...] = json("警告", "Warnings", default=())
+    by_id: int | None = reference("操作人", "By", "User", default=None)
+    created_at: datetime = moment("创建时间", "Created")
+    finished_at: datetime | None = moment("完成时间", "Finished", default=None)
+
+
+@record("import_problem", "导入问题", "Import problem", plain=False)
+class ImportProblem:
+    """Why one row of a sheet was not taken in."""
+
+    id: int | None = key(default=None)
+    import_id: int = reference("导入", "Import", "ImportRun")
+    row: int = number("行号", "Row")
+    column: str = text("列", "Column", length=60, default="")
+    code: str = text("原因代码", "Code", length=40)
+    message: str = text("原因", "Reason", length=300)
+    value: str | None = text("原值", "Value", length=200, default=None)
+
+
+@record("audit_entry", "操作日志", "Audit entry", plain=False)
+class AuditEntry:
+    """Who changed what; never changed itself."""
+
+    id: int | None = key(default=None)
+    at: datetime = moment("时间", "When")
+    by_id: int | None = reference("操作人", "By", "User", default=None)
+    action: str = text("操作", "Action", length=60)
+    record: str = text("记录类型", "Record", length=60)
+    record_id: int | None = number("记录编号", "Record no.", default=None)
+    before: dict[str, Any] | None = json("修改前", "Before", default=None)
+    after: dict[str, Any] | None = json("修改后", "After", default=None)

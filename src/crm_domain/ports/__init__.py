@@ -1,0 +1,25 @@
+"""What the core needs from outside, and what it asks there."""
+
+from crm_domain.ports.crm import (
+    Clock,
+    Crm,
+    JobQueue,
+    Loaded,
+    Notifier,
+    PasswordHasher,
+    Settings,
+)
+from crm_domain.ports.customers import Customers, Ended, MyCustomer, NewAssignment
+from crm_domain.ports.outbox import Imports, Notices
+from crm_domain.ports.query import Page, Query
+from crm_domain.ports.reach import Reach
+from crm_domain.ports.sheets import Cell, Row, Sheet, SheetReader, SheetWriter, Table
+from crm_domain.ports.storage import Directory, Records, Storage, UnitOfWork
+from crm_domain.ports.turns import Mate, PoolRules, Roster, Turns
+
+__all__ = [
+    "Cell", "Clock", "Crm", "Customers", "Directory", "Ended", "Imports", "JobQueue", "Loaded",
+    "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier", "Page", "PasswordHasher",
+    "PoolRules", "Query", "Reach", "Records", "Roster", "Row", "Settings", "Sheet", "SheetReader",
+    "SheetWriter", "Storage", "Table", "Turns", "UnitOfWork",
+]  # fmt: skip

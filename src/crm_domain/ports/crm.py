@@ -1,0 +1,202 @@
+"""What an embedder holds, and the small ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime
+from types import TracebackType
+from typing import Protocol, Self
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from crm_domain.errors import Language
+from crm_domain.model import Employee, Notice
+from crm_domain.ports.sheets import SheetReader, SheetWriter
+from crm_domain.ports.storage import Storage, UnitOfWork
+from crm_domain.rules.rotation import Strategy
+
+Clock = Callable[[], datetime]
+"""Answers the present moment, aware."""
+
+
+class Notifier(Protocol):
+    """A channel that messages go out by."""
+
+    name: str
+    """The stable name that notices and settings use: ``console``, ``email`` …"""
+
+    def address(self, employee: Employee) -> str | None:
+        """Tell where an employee is reached on this channel, or None."""
+        ...
+
+    def send(self, notice: Notice, employee: Employee) -> str | None:
+        """Send one notice.
+
+        Returns:
+            The provider's id of the message, if it gives one.
+
+        Raises:
+            DeliveryFailed: With whether it is permanent, and how long to wait.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; may be called more than once."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Wakes whoever does the work. The database is the queue of record."""
+
+    def wake(self, job: str, **arguments: int | str) -> None:
+        """Say that there is something to do; losing this loses no work."""
+        ...
+
+
+class PasswordHasher(Protocol):
+    """Turns passwords into what may be stored."""
+
+    def hash(self, password: str) -> str:
+        """Hash a password."""
+        ...
+
+    def verify(self, password: str, hashed: str | None) -> bool:
+        """Whether the password fits; takes as long when there is no hash."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What a school decides for itself. Every field can be set as ``CRM_<NAME>``."""
+
+    time_zone: str = attrs.field(
+        default="Asia/Shanghai", metadata={"help": "the business time zone; days are counted in it"}
+    )
+    language: str = attrs.field(
+        default="", metadata={"help": "zh or en; empty follows the locale of the program"}
+    )
+    rotation_strategy: str = attrs.field(
+        default="rounds",
+        metadata={"help": "how a cycle is laid out: rounds, smooth, or a plugin's"},
+    )
+    max_owned: int | None = attrs.field(
+        default=None, metadata={"help": "customers a consultant may own at once; empty: no limit"}
+    )
+    max_claims_per_day: int | None = attrs.field(
+        default=None, metadata={"help": "claims of a consultant in a day; empty: no limit"}
+    )
+    cool_down_days: int | None = attrs.field(
+        default=None,
+        metadata={"help": "days until the last consultant may claim again; empty: never"},
+    )
+    payment_days: int = attrs.field(
+        default=7, metadata={"help": "days that a pending payment keeps a customer private at most"}
+    )
+    assign_oneself: bool = attrs.field(
+        default=False, metadata={"help": "whether consultants may enter customers for themselves"}
+    )
+    channels: str = attrs.field(
+        default="console", metadata={"help": "channels that notices go out by, with commas between"}
+    )
+    batch_rows: int = attrs.field(
+        default=1000, metadata={"help": "rows an import or sweep takes in one transaction"}
+    )
+    sweep_max_share: float = attrs.field(
+        default=0.5,
+        metadata={"help": "a scheduled sweep stops when it would release more than this"},
+    )
+    max_attempts: int = attrs.field(
+        default=12, metadata={"help": "tries to deliver a notice before it is dead"}
+    )
+    lease_seconds: int = attrs.field(
+        default=60, metadata={"help": "seconds after which another worker takes over a notice"}
+    )
+    smtp_url: str = attrs.field(
+        default="",
+        repr=False,
+        metadata={"help": "smtp://user:password@host:587 for e-mail", "secret": True},
+    )
+    smtp_from: str = attrs.field(default="", metadata={"help": "the sender's address of e-mails"})
+    plugins: str = attrs.field(
+        default="*", metadata={"help": "names of plugins that may load, with commas; * is all"}
+    )
+    plugins_strict: bool = attrs.field(
+        default=False, metadata={"help": "whether a plugin that fails to load stops the program"}
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The business time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The channels by name."""
+        return tuple(c.strip() for c in self.channels.split(",") if c.strip())
+
+
+@attrs.frozen(kw_only=True)
+class Loaded:
+    """A plugin that was found, and what became of it."""
+
+    name: str
+    version: str = ""
+    hooks: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Crm:
+    """All ports, bound. Use it as a context manager, or close it yourself."""
+
+    storage: Storage
+    clock: Clock
+    settings: Settings
+    notifiers: Mapping[str, Notifier]
+    jobs: JobQueue
+    reader: SheetReader
+    writer: SheetWriter
+    passwords: PasswordHasher
+    strategies: Mapping[str, Strategy]
+    plugins: Sequence[Loaded] = ()
+
+    def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
+        """Begin a transaction: ``with crm.unit_of_work() as uow:``."""
+        return self.storage.unit_of_work(read_only=read_only)
+
+    def now(self) -> datetime:
+        """Tell the present moment, aware."""
+        return self.clock()
+
+    def day(self, at: datetime) -> date:
+        """Tell the local day of a moment."""
+        return at.astimezone(self.settings.zone).date()
+
+    def today(self) -> date:
+        """Tell the local day."""
+        return self.day(self.now())
+
+    @property
+    def language(self) -> Language:
+        """The language of messages to nobody in particular."""
+        return "en" if self.settings.language == "en" else "zh"
+
+    def close(self) -> None:
+        """Let go of the database and of the channels' connections."""
+        with ExitStack() as closing:
+            closing.callback(self.storage.close)
+            for notifier in self.notifiers.values():
+                closing.callback(notifier.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,200 @@
+"""What the use cases need to keep of customers and of who owns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+import attrs
+
+from crm_domain.model import (
+    Assignment,
+    AssignmentMethod,
+    AssignmentStatus,
+    Customer,
+    FollowUp,
+)
+from crm_domain.ports.query import Page, Query
+from crm_domain.ports.reach import Reach
+
+
+@attrs.frozen(kw_only=True)
+class NewAssignment:
+    """A period of ownership that begins now."""
+
+    customer: Customer
+    """With owner, dates and due dates as they shall be."""
+    method: AssignmentMethod
+    explanation: str
+    cycle: int | None = None
+    position: int | None = None
+    memo: str | None = None
+    by_id: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Ended:
+    """A period of ownership that a sweep ended."""
+
+    customer_id: int
+    customer_name: str
+    consultant_id: int
+    assignment_id: int
+    status: AssignmentStatus
+    limit_days: int | None
+
+
+@attrs.frozen(kw_only=True)
+class MyCustomer:
+    """A row of "my customers": the consultant's latest assignment of a customer."""
+
+    customer_id: int
+    name: str
+    status: AssignmentStatus
+    """As people see it: an overdue one shows as expired before any sweep has run."""
+    status_label: str
+    started_at: datetime
+    ended_at: datetime | None
+    due_on: date | None
+    """The first local day on which the customer is public; None when it is not owned or never."""
+    last_contacted_at: datetime | None = None
+    next_contact_at: datetime | None = None
+    phone: str | None = None
+    qq: str | None = None
+    wechat: str | None = None
+    intention: str | None = None
+    owned: bool = False
+    """Whether the customer is the consultant's own now; contact data is there only then."""
+
+
+class Customers(Protocol):
+    """Customers and who owns them: the wide record and the narrow ownership beside it."""
+
+    def get(self, id: int) -> Customer | None:
+        """Read one customer, archived ones included, or None."""
+        ...
+
+    def lock(self, id: int) -> Customer | None:
+        """Read one customer and keep others from changing its ownership until the end."""
+        ...
+
+    def lock_many(self, ids: Sequence[int]) -> tuple[Customer, ...]:
+        """The same for several, locked in the order of their numbers."""
+        ...
+
+    def page(self, query: Query, reach: Reach | None, today: date, *, pool: bool = False,
+             pooled_too: bool = True) -> Page[Customer]:  # fmt: skip
+        """Read one page; an overdue customer is shown, filtered and sorted as nobody's already.
+
+        Args:
+            query: What is asked.
+            reach: Whose customers; None for no limit.
+            today: The local day, which decides who is public.
+            pool: Only public customers (the reach then does not matter).
+            pooled_too: Whether the reach includes public customers.
+        """
+        ...
+
+    def mine(self, employee_id: int, query: Query, today: date) -> Page[MyCustomer]:
+        """Read "my customers" of a consultant: following, then ended, won last."""
+        ...
+
+    def add(self, customers: Sequence[Customer]) -> tuple[Customer | None, ...]:
+        """Write new customers in order; None stands for each whose contact data is taken."""
+        ...
+
+    def save(self, customer: Customer) -> Customer:
+        """Write a customer that was read before, its ownership excepted (see Records.save)."""
+        ...
+
+    def holders(self, contacts: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], Customer]:
+        """Find who has one of these contacts: by field (phone, qq, wechat) and value."""
+        ...
+
+    def publish(self, customers: Sequence[Customer]) -> None:
+        """Write the ownership of new customers that nobody owns yet."""
+        ...
+
+    def open(self, new: Sequence[NewAssignment], *, fresh: bool = False) -> tuple[int, ...]:
+        """Begin periods of ownership and make their consultants the owners.
+
+        Args:
+            new: What begins; the customers are locked or new.
+            fresh: Whether the customers were added in this unit of work and have no ownership yet.
+
+        Returns:
+            The numbers of the assignments.
+        """
+        ...
+
+    def win(self, new: NewAssignment, expected: Customer, today: date) -> int | None:
+        """Make a public customer the claimant's in one conditional statement.
+
+        Args:
+            new: What begins, with the customer's owner and dates as they shall be.
+            expected: The customer as it was read.
+            today: The local day on which it must be public.
+
+        Returns:
+            The number of the assignment; None when the customer was not public any more or
+            somebody was quicker, and then nothing happened.
+        """
+        ...
+
+    def close(self, assignment_id: int, status: AssignmentStatus, at: datetime,
+              limit_days: int | None = None) -> None:  # fmt: skip
+        """End an assignment."""
+        ...
+
+    def keep(self, customer: Customer) -> None:
+        """Write the ownership of a locked customer as it shall be."""
+        ...
+
+    def redate(self, customers: Iterable[Customer]) -> int:
+        """Write the due dates of customers and answer how many."""
+        ...
+
+    def owned_after(self, id: int, limit: int) -> tuple[Customer, ...]:
+        """Read owned customers by number, from beyond ``id`` on, for dating them anew."""
+        ...
+
+    def overdue(self, today: date, limit: int) -> tuple[Ended, ...]:
+        """List whom a sweep would release, without changing anything."""
+        ...
+
+    def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
+        """Count whom a sweep would release, by owner and by the status they would get."""
+        ...
+
+    def owned_count(self) -> int:
+        """Count the customers that somebody owns and has not won."""
+        ...
+
+    def lock_overdue(self, owner_id: int, today: date, limit: int) -> tuple[Ended, ...]:
+        """Lock overdue customers of one owner for `end`; those that others hold are left out."""
+        ...
+
+    def end(self, ended: Sequence[Ended], at: datetime) -> None:
+        """Release, by set, what `lock_overdue` locked; never before the last contact."""
+        ...
+
+    def expiring(self, today: date) -> tuple[Customer, ...]:
+        """List the owned customers whose warning is due and that are not public yet."""
+        ...
+
+    def load(self, employee_ids: Sequence[int], today: date) -> dict[int, int]:
+        """Count the customers that each of these owns and has not won; not those fallen due."""
+        ...
+
+    def claims_since(self, employee_id: int, since: datetime) -> int:
+        """Count the claims of an employee since a moment."""
+        ...
+
+    def history(self, customer_id: int) -> tuple[Assignment, ...]:
+        """Read all assignments of a customer, the oldest first."""
+        ...
+
+    def follow_ups(self, customer_id: int) -> tuple[FollowUp, ...]:
+        """Read all follow-ups of a customer, the oldest first."""
+        ...

@@ -1,0 +1,96 @@
+"""What the use cases need to keep of messages and of imports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from crm_domain.model import (
+    Customer,
+    ImportProblem,
+    ImportRun,
+    Notice,
+    NoticeStatus,
+)
+from crm_domain.ports.query import Page, Query
+
+
+class Notices(Protocol):
+    """The outbox."""
+
+    def add(self, notices: Sequence[Notice]) -> None:
+        """Write notices; one whose idempotency key is there already is left out."""
+        ...
+
+    def add_new(self, notices: Sequence[Notice]) -> int:
+        """The same, and count those that were not there."""
+        ...
+
+    def lease(self, now: datetime, until: datetime, limit: int) -> tuple[Notice, ...]:
+        """Take due notices for sending: count the attempt and keep others away until then."""
+        ...
+
+    def settle(self, notice: Notice) -> bool:
+        """Write what became of a leased notice; False when another took it over meanwhile."""
+        ...
+
+    def resend(self, id: int, now: datetime) -> bool:
+        """Make a dead or failed notice pending again."""
+        ...
+
+    def cancel(self, about: str) -> int:
+        """Cancel the notices about a record that were not sent yet, and count them."""
+        ...
+
+    def page(self, query: Query, status: NoticeStatus | None = None) -> Page[Notice]:
+        """Read one page, the newest first."""
+        ...
+
+
+class Imports(Protocol):
+    """Imports: the file, how far it has come, and its problems."""
+
+    def add(self, run: ImportRun, content: bytes) -> ImportRun:
+        """Write a new import with its file."""
+        ...
+
+    def lock(self, id: int) -> ImportRun | None:
+        """Read one and keep others from going on with it until the end."""
+        ...
+
+    def content(self, id: int) -> bytes:
+        """Read the file."""
+        ...
+
+    def unfinished(self, sha256: str) -> ImportRun | None:
+        """Find an import of the same file that was begun and not finished."""
+        ...
+
+    def save(self, run: ImportRun) -> None:
+        """Write how far it has come."""
+        ...
+
+    def add_problems(self, problems: Sequence[ImportProblem]) -> None:
+        """Write why rows were not taken in."""
+        ...
+
+    def problems(self, import_id: int) -> tuple[ImportProblem, ...]:
+        """Read them by row."""
+        ...
+
+    def dealt(self, import_id: int) -> dict[int | None, int]:
+        """Count the import's customers by the consultant of their first assignment."""
+        ...
+
+    def customers(self, import_id: int) -> tuple[Customer, ...]:
+        """Read the customers of an import and lock them."""
+        ...
+
+    def touched(self, import_id: int) -> int:
+        """Count the import's customers that somebody has worked on since."""
+        ...
+
+    def archive(self, import_id: int, at: datetime) -> int:
+        """Archive the customers of an import, end their assignments, and count them."""
+        ...

@@ -1,0 +1,152 @@
+"""What the use cases need of a database. All of it happens inside one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from crm_domain.model import (
+    AuditEntry,
+    Employee,
+    Scope,
+)
+from crm_domain.ports.customers import Customers
+from crm_domain.ports.outbox import Imports, Notices
+from crm_domain.ports.query import Page, Query
+from crm_domain.ports.reach import Reach
+from crm_domain.ports.turns import PoolRules, Turns
+
+T = TypeVar("T")
+
+
+class Records(Protocol):
+    """Any record, with optimistic locking and no rules."""
+
+    def get(self, cls: type[T], id: int) -> T | None:
+        """Read one record, or None."""
+        ...
+
+    def find(self, cls: type[T], **fields: Any) -> T | None:
+        """Read the one record with these values, or None."""
+        ...
+
+    def all(self, cls: type[T], **fields: Any) -> tuple[T, ...]:
+        """Read all records with these values, by number."""
+        ...
+
+    def page(self, cls: type[T], query: Query, reach: Reach | None = None) -> Page[T]:
+        """Read one page of what the query and the reach allow."""
+        ...
+
+    def add(self, record: T) -> T:
+        """Write a new record and give it back with its number.
+
+        Raises:
+            Duplicate: A unique field has the value already.
+            NotFound: A reference points to nothing.
+        """
+        ...
+
+    def save(self, record: T) -> T:
+        """Write a record that was read before and give it back with its new version.
+
+        Raises:
+            EditConflict: Somebody changed it since.
+            Duplicate: A unique field has the value already.
+        """
+        ...
+
+    def remove(self, cls: type[Any], id: int) -> None:
+        """Remove a record.
+
+        Raises:
+            NotFound: There is none.
+            InUse: Others refer to it.
+        """
+        ...
+
+
+class Directory(Protocol):
+    """People and their rights."""
+
+    def rights(self, role_ids: Sequence[int]) -> tuple[frozenset[str], tuple[Scope, ...]]:
+        """Tell the permissions and scopes of some roles."""
+        ...
+
+    def with_permission(self, permission: str) -> tuple[Employee, ...]:
+        """Find the employees with an enabled account that holds a permission."""
+        ...
+
+    def in_reach(self, employee_id: int | None, reach: Reach) -> bool:
+        """Whether an employee's records are within a reach."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction: committed when the block ends, rolled back when it raises."""
+
+    @property
+    def records(self) -> Records: ...  # noqa: D102
+    @property
+    def customers(self) -> Customers: ...  # noqa: D102
+    @property
+    def turns(self) -> Turns: ...  # noqa: D102
+    @property
+    def notices(self) -> Notices: ...  # noqa: D102
+    @property
+    def imports(self) -> Imports: ...  # noqa: D102
+    @property
+    def directory(self) -> Directory: ...  # noqa: D102
+
+    def pool_rules(self) -> PoolRules:
+        """Read the pool rules and see to it that they do not change before the end."""
+        ...
+
+    def pool_rules_changing(self) -> None:
+        """Wait until nobody relies on the pool rules, and keep others waiting until the end."""
+        ...
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Write down who changed what."""
+        ...
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Storage(Protocol):
+    """Opens units of work on one database."""
+
+    def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
+        """Begin one."""
+        ...
+
+    def prepare(self, migrate: bool) -> None:
+        """See to it that the tables are those this program works on.
+
+        Args:
+            migrate: Whether to make or upgrade them; otherwise another revision is refused.
+
+        Raises:
+            WrongRevision: With what to do.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
+
+    def clock(self) -> datetime:
+        """Tell the database's own time."""
+        ...
+
+    def revision(self) -> str | None:
+        """Tell the revision of the tables; None for an empty database."""
+        ...

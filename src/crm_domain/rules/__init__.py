@@ -1,0 +1,1 @@
+"""The rules of the house as pure functions: no clock, no store."""

@@ -1,0 +1,576 @@
+"""What every Storage keeps to, ours or a plugin's.
+
+Subclass ``StorageContract`` in a test module and give it a fixture ``crm``: a `Crm` on a new,
+prepared database, whose clock may stand still. Every test begins with an empty school.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+from crm_domain.errors import CrmError, Duplicate, EditConflict, InUse, NotFound
+from crm_domain.model import (
+    Assignment,
+    AssignmentMethod,
+    AssignmentStatus,
+    AuditEntry,
+    Course,
+    Customer,
+    Department,
+    Employee,
+    Event,
+    Notice,
+    NoticeStatus,
+    RotationEntry,
+    Scope,
+)
+from crm_domain.model.fields import changed
+from crm_domain.ports import Crm, NewAssignment, Query, Reach, UnitOfWork
+from crm_domain.rules.pool import ALWAYS, NEVER, shown
+from crm_domain.rules.rotation import Cursor
+
+T = TypeVar("T")
+NOW = datetime(2026, 11, 1, 2, tzinfo=UTC)
+TODAY = date(2026, 11, 1)
+DUE = date(2026, 11, 5)
+_numbers = count(1)
+
+
+def refusal(expected: type[CrmError], act: Callable[[], object]) -> CrmError:
+    """Do what must be refused, and give the refusal."""
+    try:
+        act()
+    except expected as error:
+        return error
+    raise AssertionError(f"it should have been refused with {expected.__name__}")
+
+
+def employee(crm: Crm, name: str = "李雷", **values: Any) -> int:
+    """Write an employee and tell the number."""
+    with crm.unit_of_work() as uow:
+        return uow.records.add(Employee(name=name, **values)).id or 0
+
+
+def a_customer(**values: Any) -> Customer:
+    """Make a customer whose phone number no other has."""
+    typed = {"name": "王芳", "phone": f"139{next(_numbers):08d}", "created_at": NOW, **values}
+    return Customer(**typed)
+
+
+def owned(customer: Customer, by: int, at: datetime = NOW, due: date = DUE) -> Customer:
+    """Give the customer as somebody's, due on a day."""
+    return changed(
+        customer, owner_id=by, last_consultant_id=by, received_at=at, last_contacted_at=at,
+        due_on=due, due_status=3, due_days=3, warn_on=due - timedelta(days=1),
+    )  # fmt: skip
+
+
+def begun(customer: Customer, method: AssignmentMethod = AssignmentMethod.MANUAL, **more: Any) -> (
+    NewAssignment
+):  # fmt: skip
+    """Make the period of ownership that a customer's owner begins."""
+    return NewAssignment(customer=customer, method=method, explanation="", **more)
+
+
+def enter(crm: Crm, owner: int | None = None, due: date = DUE, **values: Any) -> int:
+    """Write a customer, into the pool or for an owner, and tell its number."""
+    with crm.unit_of_work() as uow:
+        [saved] = uow.customers.add([a_customer(**values)])
+        assert saved is not None
+        if owner is None:
+            uow.customers.publish([saved])
+        else:
+            uow.customers.open([begun(owned(saved, owner, due=due))], fresh=True)
+        return saved.id or 0
+
+
+def read(crm: Crm, question: Callable[[UnitOfWork], T]) -> T:
+    """Ask in a unit of work that only reads."""
+    with crm.unit_of_work(read_only=True) as uow:
+        return question(uow)
+
+
+def customer_of(crm: Crm, number: int) -> Customer:
+    """Read a customer that is there."""
+    found = read(crm, lambda uow: uow.customers.get(number))
+    assert found is not None
+    return found
+
+
+def together(n: int, act: Callable[[int], T]) -> list[T]:
+    """Do something in n threads that begin at the same moment."""
+    barrier = threading.Barrier(n)
+
+    def begin(i: int) -> T:
+        barrier.wait(30)
+        return act(i)
+
+    with ThreadPoolExecutor(n) as threads:
+        return list(threads.map(begin, range(n)))
+
+
+class StorageContract:
+    """Subclass it with the fixture ``crm``."""
+
+    # -- a unit of work ----------------------------------------------------------------------
+
+    def test_a_unit_of_work_commits_when_it_ends(self, crm: Crm) -> None:
+        """What it wrote, others read."""
+        number = employee(crm)
+        found = read(crm, lambda uow: uow.records.get(Employee, number))
+        assert found == Employee(id=number, name="李雷")
+
+    def test_a_unit_of_work_that_raises_leaves_nothing(self, crm: Crm) -> None:
+        """Neither records, nor customers, nor turns, nor notices, nor the log."""
+        consultant = employee(crm)
+        before = read(crm, lambda uow: uow.turns.peek())
+
+        def fail() -> None:
+            with crm.unit_of_work() as uow:
+                uow.records.add(Course(title="Python"))
+                [saved] = uow.customers.add([a_customer(name="孙")])
+                assert saved is not None
+                uow.turns.advance(1)
+                uow.customers.open([begun(owned(saved, consultant))], fresh=True)
+                uow.notices.add([_notice(consultant)])
+                uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
+                raise NotFound(what="x", id=1)
+
+        refusal(NotFound, fail)
+        with crm.unit_of_work(read_only=True) as uow:
+            assert uow.records.all(Course) == ()
+            assert list(uow.customers.page(Query(), None, TODAY)) == []
+            assert uow.records.all(Assignment) == ()
+            assert list(uow.notices.page(Query())) == []
+            assert uow.records.all(AuditEntry) == ()
+            assert uow.turns.peek() == before
+
+    def test_a_unit_of_work_reads_what_it_wrote(self, crm: Crm) -> None:
+        """Also what an adapter would rather send later."""
+        consultant = employee(crm)
+        with crm.unit_of_work() as uow:
+            [saved] = uow.customers.add([a_customer()])
+            assert saved is not None
+            uow.customers.open([begun(owned(saved, consultant))], fresh=True)
+            uow.notices.add([_notice(consultant)])
+            uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
+            found = uow.customers.get(saved.id or 0)
+            assert found is not None
+            assert found.owner_id == consultant
+            assert len(uow.customers.history(saved.id or 0)) == 1
+            assert len(uow.notices.page(Query())) == 1
+            assert len(uow.records.all(AuditEntry)) == 1
+
+    def test_the_clock_is_aware(self, crm: Crm) -> None:
+        """The database tells a moment, not a wall clock."""
+        assert crm.storage.clock().utcoffset() is not None
+
+    def test_it_knows_its_revision(self, crm: Crm) -> None:
+        """A prepared database has one, and preparing it again is no change."""
+        before = crm.storage.revision()
+        assert before is not None
+        crm.storage.prepare(False)
+        crm.storage.prepare(True)
+        assert crm.storage.revision() == before
+
+    # -- records -----------------------------------------------------------------------------
+
+    def test_a_record_comes_back_as_it_was(self, crm: Crm) -> None:
+        """Texts of any script, days, structures, yes and no, and the empty ones."""
+        leave = ((date(2026, 11, 2), date(2026, 11, 3)),)
+        made = Employee(name="𠮷野 é'\"%;--", on_duty=False, leave=leave, email=None)
+        with crm.unit_of_work() as uow:
+            saved = uow.records.add(made)
+        assert saved == changed(made, id=saved.id)
+        assert read(crm, lambda uow: uow.records.get(Employee, saved.id or 0)) == saved
+
+    def test_moments_come_back_to_the_microsecond(self, crm: Crm) -> None:
+        """In UTC, whatever the offset they were given in."""
+        moment = datetime(2026, 11, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+        number = enter(crm, created_at=moment)
+        found = customer_of(crm, number).created_at
+        assert found == moment
+        assert found is not None
+        assert found.utcoffset() == timedelta(0)
+
+    def test_a_record_that_was_changed_is_not_overwritten(self, crm: Crm) -> None:
+        """Saving needs the version that was read, and raises it."""
+        with crm.unit_of_work() as uow:
+            first = uow.records.add(Course(title="Python"))
+            second = uow.records.save(changed(first, title="Java"))
+        assert second.version == first.version + 1
+
+        def save() -> None:
+            with crm.unit_of_work() as uow:
+                uow.records.save(changed(first, title="Go"))
+
+        error = refusal(EditConflict, save)
+        assert (error.seen, error.version) == (first.version, second.version)
+        assert read(crm, lambda uow: uow.records.all(Course)) == (second,)
+
+    def test_a_unique_value_is_there_once(self, crm: Crm) -> None:
+        """The refusal names the field and the value."""
+
+        def add() -> None:
+            with crm.unit_of_work() as uow:
+                uow.records.add(Course(title="Python"))
+
+        add()
+        error = refusal(Duplicate, add)
+        assert (error.fields, error.value) == (("title",), "Python")
+
+    def test_a_reference_points_to_something(self, crm: Crm) -> None:
+        """Neither a field nor a list refers to what is not there."""
+
+        def add(record: Any) -> Callable[[], None]:
+            def act() -> None:
+                with crm.unit_of_work() as uow:
+                    uow.records.add(record)
+
+            return act
+
+        refusal(NotFound, add(Employee(name="x", department_id=404)))
+
+        def link() -> None:
+            with crm.unit_of_work() as uow:
+                uow.customers.add([a_customer(courses=(404,))])
+
+        refusal(NotFound, link)
+
+    def test_what_is_referred_to_is_not_removed(self, crm: Crm) -> None:
+        """What nothing refers to is; what is not there is not found."""
+        with crm.unit_of_work() as uow:
+            department = uow.records.add(Department(code=1, title="销售部")).id or 0
+        number = employee(crm, department_id=department)
+
+        def remove(cls: type[Any], id: int) -> Callable[[], None]:
+            def act() -> None:
+                with crm.unit_of_work() as uow:
+                    uow.records.remove(cls, id)
+
+            return act
+
+        refusal(InUse, remove(Department, department))
+        remove(Employee, number)()
+        remove(Department, department)()
+        refusal(NotFound, remove(Department, department))
+
+    # -- customers ---------------------------------------------------------------------------
+
+    def test_a_contact_is_one_customers(self, crm: Crm) -> None:
+        """None stands for each customer whose contact is taken, within one call as well."""
+        first = a_customer(phone="13800138000")
+        same = [a_customer(phone="13800138000"), a_customer(), a_customer(phone=None, qq="10001"),
+                a_customer(qq="10001")]  # fmt: skip
+        with crm.unit_of_work() as uow:
+            [saved] = uow.customers.add([first])
+            again = uow.customers.add(same)
+        assert saved is not None
+        assert [c is not None for c in again] == [False, True, True, False]
+
+    def test_a_contact_is_one_customers_however_many_are_added(self, crm: Crm) -> None:
+        """The quick way that an adapter has for many rows keeps to the same."""
+        many = [a_customer() for _ in range(120)]
+        many[70] = changed(many[70], phone=many[3].phone)
+        with crm.unit_of_work() as uow:
+            saved = uow.customers.add(many)
+            uow.customers.publish([c for c in saved if c is not None])
+        assert [i for i, c in enumerate(saved) if c is None] == [70]
+        numbers = [c.id or 0 for c in saved if c is not None]
+        assert numbers == sorted(set(numbers))
+        assert len(read(crm, lambda uow: uow.customers.page(Query(limit=500), None, TODAY))) == 119
+
+    def test_two_who_add_one_contact_at_once(self, crm: Crm) -> None:
+        """One of them does; the others learn that it is taken."""
+
+        def add(_: int) -> bool:
+            with crm.unit_of_work() as uow:
+                [saved] = uow.customers.add([a_customer(phone="13800138000")])
+                if saved is not None:
+                    uow.customers.publish([saved])
+                return saved is not None
+
+        assert sorted(together(4, add)) == [False, False, False, True]
+
+    def test_contacts_tell_their_holder(self, crm: Crm) -> None:
+        """By field and value; what nobody has is left out."""
+        number = enter(crm, phone="13800138000", qq="10001")
+        asked = {"phone": ["13800138000", "13900139000"], "qq": ["10001"], "wechat": ["nobody"]}
+        found = read(crm, lambda uow: uow.customers.holders(asked))
+        assert {k: c.id for k, c in found.items()} == {
+            ("phone", "13800138000"): number, ("qq", "10001"): number,
+        }  # fmt: skip
+
+    def test_saving_a_customer_leaves_the_ownership(self, crm: Crm) -> None:
+        """What moved meanwhile beside an open form is not written back."""
+        consultant = employee(crm)
+        number = enter(crm, consultant)
+        before = customer_of(crm, number)
+        with crm.unit_of_work() as uow:
+            uow.customers.keep(changed(before, locked=True, due_on=NEVER))
+        with crm.unit_of_work() as uow:
+            uow.customers.save(changed(before, company="甲"))
+        after = customer_of(crm, number)
+        assert (after.company, after.locked, after.owner_id) == ("甲", True, consultant)
+
+        def save() -> None:
+            with crm.unit_of_work() as uow:
+                uow.customers.save(changed(before, company="乙"))
+
+        refusal(EditConflict, save)
+
+    def test_a_reach_limits_what_a_list_shows(self, crm: Crm) -> None:
+        """Own, department, department and below, all; the pool is nobody's."""
+        with crm.unit_of_work() as uow:
+            above = uow.records.add(Department(code=1, title="上")).id or 0
+            below = uow.records.add(Department(code=2, title="下", parent_id=above)).id or 0
+        me, mate, under = (employee(crm, department_id=d) for d in (above, above, below))
+        other = employee(crm)
+        numbers = [enter(crm, who) for who in (me, mate, under, other)]
+        enter(crm)
+
+        def seen(scope: Scope) -> list[int | None]:
+            reach = Reach(scope=scope, employee_id=me, department_id=above)
+            query = Query(sort="id", where={"owner_id": [me, mate, under, other]})
+            page = read(crm, lambda uow: uow.customers.page(query, reach, TODAY, pooled_too=False))
+            return [c.id for c in page]
+
+        assert seen(Scope.OWN) == numbers[:1]
+        assert seen(Scope.DEPARTMENT) == numbers[:2]
+        assert seen(Scope.DEPARTMENT_AND_BELOW) == numbers[:3]
+        assert seen(Scope.ALL) == numbers
+
+    # -- ownership ---------------------------------------------------------------------------
+
+    def test_opening_makes_the_owner(self, crm: Crm) -> None:
+        """The assignment and the customer tell the same; one assignment is open."""
+        consultant = employee(crm)
+        number = enter(crm, consultant)
+        [made] = read(crm, lambda uow: uow.customers.history(number))
+        found = customer_of(crm, number)
+        assert (made.consultant_id, made.status) == (consultant, AssignmentStatus.FOLLOWING)
+        assert (found.owner_id, found.assignment_id) == (consultant, made.id)
+        assert made.started_at == found.received_at == NOW
+
+    def test_of_many_who_claim_at_once_one_wins(self, crm: Crm) -> None:
+        """One conditional statement decides, though all of them read the customer before."""
+        people = [employee(crm, f"顾问{i}") for i in range(6)]
+        for _ in range(3):
+            number = enter(crm)
+            expected = customer_of(crm, number)
+
+            def claim(i: int, expected: Customer = expected) -> int | None:
+                with crm.unit_of_work() as uow:
+                    new = begun(owned(expected, people[i]), AssignmentMethod.CLAIM)
+                    return uow.customers.win(new, expected, TODAY)
+
+            outcomes = together(len(people), claim)
+            [winner] = [i for i, won in enumerate(outcomes) if won is not None]
+            [made] = read(crm, lambda uow, n=number: uow.customers.history(n))
+            assert (made.id, made.consultant_id) == (outcomes[winner], people[winner])
+            assert customer_of(crm, number).owner_id == people[winner]
+
+    def test_nobody_wins_a_private_customer(self, crm: Crm) -> None:
+        """Until the day on which it is due; and not by what was read before another change."""
+        first, second = employee(crm), employee(crm)
+        number = enter(crm, first)
+        expected = customer_of(crm, number)
+
+        def win(expected: Customer, today: date) -> int | None:
+            with crm.unit_of_work() as uow:
+                if today >= DUE and expected.assignment_id is not None:
+                    uow.customers.close(
+                        expected.assignment_id, AssignmentStatus.NO_FOLLOW_UP, NOW, 3
+                    )
+                return uow.customers.win(begun(owned(expected, second)), expected, today)
+
+        assert win(expected, DUE - timedelta(days=1)) is None
+        assert customer_of(crm, number).owner_id == first
+        assert win(expected, DUE) is not None
+        assert customer_of(crm, number).owner_id == second
+        statuses = [int(a.status) for a in read(crm, lambda uow: uow.customers.history(number))]
+        assert statuses == [3, 1]
+
+    def test_a_sweep_releases_what_is_due(self, crm: Crm) -> None:
+        """By owner, with the status that was dated, and nothing else."""
+        first, second = employee(crm), employee(crm)
+        due = [enter(crm, first), enter(crm, first)]
+        late = enter(crm, first, due=DUE + timedelta(days=1))
+        other = enter(crm, second)
+        with crm.unit_of_work() as uow:
+            assert uow.customers.overdue_counts(DUE) == {(first, 3): 2, (second, 3): 1}
+            assert {e.customer_id for e in uow.customers.overdue(DUE, 10)} == {*due, other}
+            taken = uow.customers.lock_overdue(first, DUE, 10)
+            assert [e.customer_id for e in taken] == due
+            uow.customers.end(taken, NOW)
+        for number in due:
+            found = customer_of(crm, number)
+            assert (found.owner_id, found.due_on, found.last_consultant_id) == (
+                None, ALWAYS, first,
+            )  # fmt: skip
+            [ended] = read(crm, lambda uow, n=number: uow.customers.history(n))
+            assert (int(ended.status), ended.limit_days, ended.ended_at) == (3, 3, NOW)
+        assert customer_of(crm, late).owner_id == first
+        assert read(crm, lambda uow: uow.customers.overdue_counts(DUE)) == {(second, 3): 1}
+
+    def test_lists_show_the_overdue_as_nobodys(self, crm: Crm) -> None:
+        """Before any sweep, in what they show, filter and sort by."""
+        consultant = employee(crm)
+        overdue, private = enter(crm, consultant), enter(crm, consultant, due=NEVER)
+
+        def listed(query: Query, *, pool: bool = False) -> list[Customer]:
+            return list(read(crm, lambda uow: uow.customers.page(query, None, DUE, pool=pool)))
+
+        assert listed(Query(), pool=True) == [shown(customer_of(crm, overdue), DUE)]
+        assert [c.id for c in listed(Query(where={"owner_id": None}))] == [overdue]
+        assert [c.id for c in listed(Query(where={"owner_id": consultant}))] == [private]
+        assert [c.id for c in listed(Query(sort="due_on"))] == [overdue, private]
+        assert [c.id for c in listed(Query(sort="received_at"))] == [private, overdue]
+
+    def test_a_load_counts_what_is_owned_now(self, crm: Crm) -> None:
+        """What has fallen due counts no more."""
+        first, second = employee(crm), employee(crm)
+        enter(crm, first)
+        enter(crm, first, due=NEVER)
+
+        def load(day: date) -> int:
+            found = read(crm, lambda uow: uow.customers.load([first, second], day))
+            return found.get(first, 0) + 100 * found.get(second, 0)
+
+        assert (load(TODAY), load(DUE)) == (2, 1)
+
+    # -- turns -------------------------------------------------------------------------------
+
+    def test_turns_are_drawn_once_by_however_many(self, crm: Crm) -> None:
+        """Every place once, none skipped; what was rolled back is drawn again."""
+        people = [employee(crm, f"顾问{i}") for i in range(3)]
+        with crm.unit_of_work() as uow:
+            uow.turns.set_plan([RotationEntry(employee_id=p) for p in people], "rounds", NOW)
+        first, _ = read(crm, lambda uow: uow.turns.peek())
+
+        def draw(i: int) -> list[int]:
+            found = []
+            for n in range(6):
+                try:
+                    with crm.unit_of_work() as uow:
+                        before, _ = uow.turns.advance(1 + n % 2)
+                        if (i + n) % 3 == 0:
+                            raise NotFound(what="x", id=n)
+                except NotFound:
+                    continue
+                found += [before.position + k for k in range(1 + n % 2)]
+            return found
+
+        drawn = sorted(p for part in together(4, draw) for p in part)
+        assert drawn == list(range(first.position, first.position + len(drawn)))
+        after, _ = read(crm, lambda uow: uow.turns.peek())
+        assert after == Cursor(first.cycle, first.position + len(drawn))
+
+    def test_a_new_plan_waits_for_the_boundary(self, crm: Crm) -> None:
+        """Until then both plans are told; the first one of all begins at once."""
+        first, second = employee(crm), employee(crm)
+
+        def plan(who: int) -> None:
+            with crm.unit_of_work() as uow:
+                uow.turns.set_plan([RotationEntry(employee_id=who)], "rounds", NOW)
+
+        def plans() -> tuple[list[int], list[int]]:
+            _, roster = read(crm, lambda uow: uow.turns.peek())
+            return ([e.employee_id for e in roster.plan],
+                    [e.employee_id for e in roster.next_plan])  # fmt: skip
+
+        plan(first)
+        assert plans() == ([first], [first])
+        plan(second)
+        assert plans() == ([first], [second])
+        with crm.unit_of_work() as uow:
+            before, _ = uow.turns.advance(1)
+            uow.turns.move(Cursor(before.cycle + 1, 1), new_cycle=True)
+        assert plans() == ([second], [second])
+
+    def test_a_reset_begins_a_new_cycle(self, crm: Crm) -> None:
+        """With the newest plan, at its first place."""
+        first, second = employee(crm), employee(crm)
+        for who in (first, second):
+            with crm.unit_of_work() as uow:
+                uow.turns.set_plan([RotationEntry(employee_id=who)], "rounds", NOW)
+        before, _ = read(crm, lambda uow: uow.turns.peek())
+        with crm.unit_of_work() as uow:
+            uow.turns.reset()
+        after, roster = read(crm, lambda uow: uow.turns.peek())
+        assert after == Cursor(before.cycle + 1, 0)
+        assert [e.employee_id for e in roster.plan] == [second]
+
+    def test_who_changed_is_seen_at_the_next_turn(self, crm: Crm) -> None:
+        """Nothing that was remembered outlives ``people_changed``."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.turns.set_plan([RotationEntry(employee_id=number)], "rounds", NOW)
+        _, roster = read(crm, lambda uow: uow.turns.peek())
+        assert roster.mates[number].employee.on_duty
+        with crm.unit_of_work() as uow:
+            uow.records.save(changed(roster.mates[number].employee, on_duty=False))
+            uow.turns.people_changed()
+        _, roster = read(crm, lambda uow: uow.turns.peek())
+        assert not roster.mates[number].employee.on_duty
+
+    # -- the outbox --------------------------------------------------------------------------
+
+    def test_a_key_is_written_once(self, crm: Crm) -> None:
+        """By whichever way, and however often."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number, "k"), _notice(number, "k")])
+        with crm.unit_of_work() as uow:
+            assert uow.notices.add_new([_notice(number, "k"), _notice(number, "l")]) == 1
+        assert len(read(crm, lambda uow: uow.notices.page(Query()))) == 2
+
+    def test_a_notice_is_leased_to_one(self, crm: Crm) -> None:
+        """Of many who ask at once, each gets others; the attempt is counted."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number, f"k{i}") for i in range(12)])
+        until = NOW + timedelta(minutes=1)
+
+        def lease(_: int) -> list[int]:
+            with crm.unit_of_work() as uow:
+                found = uow.notices.lease(NOW, until, 4)
+                assert all(n.attempts == 1 for n in found)
+                return [n.id or 0 for n in found]
+
+        leased = [n for part in together(4, lease) for n in part]
+        assert len(leased) == len(set(leased))
+        with crm.unit_of_work() as uow:
+            rest = [n.id for n in uow.notices.lease(NOW, until, 100)]
+        assert len({*leased, *rest}) == 12 == len(leased) + len(rest)
+        with crm.unit_of_work() as uow:
+            assert uow.notices.lease(until - timedelta(microseconds=1), until, 100) == ()
+            assert len(uow.notices.lease(until, until + timedelta(minutes=1), 100)) == 12
+
+    def test_only_the_present_lease_settles(self, crm: Crm) -> None:
+        """Who was taken over, comes too late."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number)])
+        until = NOW + timedelta(minutes=1)
+        with crm.unit_of_work() as uow:
+            [late] = uow.notices.lease(NOW, until, 1)
+        with crm.unit_of_work() as uow:
+            [present] = uow.notices.lease(until, until + timedelta(minutes=1), 1)
+        with crm.unit_of_work() as uow:
+            assert not uow.notices.settle(changed(late, status=NoticeStatus.DEAD))
+            assert uow.notices.settle(changed(present, status=NoticeStatus.SENT))
+            assert not uow.notices.settle(changed(present, status=NoticeStatus.DEAD))
+            assert not uow.notices.resend(present.id or 0, NOW)
+
+
+def _notice(recipient: int, key: str = "k") -> Notice:
+    return Notice(
+        recipient_id=recipient, subject="x", body="x", event=Event.ASSIGNED, about="customer:1",
+        channel="console", idempotency_key=key, created_at=NOW,
+    )  # fmt: skip

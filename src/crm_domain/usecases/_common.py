@@ -1,0 +1,157 @@
+"""What several use cases share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from crm_domain.errors import NotFound
+from crm_domain.model import (
+    AuditEntry,
+    Customer,
+    CustomerStatus,
+    Employee,
+    Event,
+    Notice,
+    specs,
+)
+from crm_domain.ports import Crm, PoolRules, Reach, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.duty import has_left
+from crm_domain.rules.pool import Calendar, PoolPolicy, is_public
+
+
+def reach_of(by: Principal) -> Reach:
+    """Tell whose records somebody may see."""
+    return Reach(scope=by.scope, employee_id=by.employee_id, department_id=by.department_id)
+
+
+def policy(crm: Crm, uow: UnitOfWork, pool: PoolRules | None = None) -> PoolPolicy:
+    """Tell what decides when customers become public; the rules are read unless they are given.
+
+    Call it before any customer is locked: whoever changes the rules locks in this order, too.
+    """
+    pool = pool or uow.pool_rules()
+    return PoolPolicy(
+        zone=crm.settings.zone, rules=pool.rules, calendar=Calendar(pool.holidays),
+        payment_days=crm.settings.payment_days,
+    )  # fmt: skip
+
+
+def holds(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> bool:
+    """Whether a customer is within somebody's reach as an owner's: private, or won."""
+    if customer.status is CustomerStatus.ENROLLED:
+        return uow.directory.in_reach(customer.last_consultant_id, reach_of(by))
+    if customer.owner_id is None or is_public(customer, crm.today()):
+        return False
+    return uow.directory.in_reach(customer.owner_id, reach_of(by))
+
+
+def kept_of_nobody(customer: Customer) -> bool:
+    """Whether a manager locked a customer in the pool: nobody's, and not to be claimed."""
+    won = customer.status is CustomerStatus.ENROLLED
+    return customer.locked and customer.owner_id is None and not won
+
+
+def locked_customer(uow: UnitOfWork, customer_id: int) -> Customer:
+    """Read a customer for changing its ownership.
+
+    Raises:
+        NotFound: There is none, or it is archived.
+    """
+    customer = uow.customers.lock(customer_id)
+    if customer is None or customer.archived_at is not None:
+        raise NotFound(what="客户", id=customer_id)
+    return customer
+
+
+def moment(crm: Crm, customer: Customer) -> datetime:
+    """Tell the present moment for a locked customer: never before what was written last.
+
+    A clock that was put back must not make one ownership begin before the one before it ended.
+    """
+    now = crm.now()
+    return max(now, customer.received_at or now, customer.last_contacted_at or now)
+
+
+def employee_or_refuse(uow: UnitOfWork, employee_id: int | None) -> Employee:
+    """Read an employee.
+
+    Raises:
+        NotFound: There is none.
+    """
+    employee = None if employee_id is None else uow.records.get(Employee, employee_id)
+    if employee is None:
+        raise NotFound(what="员工", id=employee_id)
+    return employee
+
+
+def notices(
+    crm: Crm, event: Event, recipient_id: int, subject: str, body: str, *, about: str, key: str,
+    now: datetime,
+) -> list[Notice]:  # fmt: skip
+    """Make the notices of one event to one person, one for each channel.
+
+    Args:
+        crm: The CRM, whose settings name the channels.
+        event: What happened.
+        recipient_id: The employee.
+        subject: The title.
+        body: The text.
+        about: What it is about, as ``customer:17``.
+        key: Names this event once and for all; makes a repetition harmless.
+        now: The moment.
+    """
+    return [
+        Notice(
+            recipient_id=recipient_id, subject=subject, body=body, event=event, about=about,
+            channel=channel, idempotency_key=f"{key}|{channel}|{recipient_id}", created_at=now,
+        )
+        for channel in crm.settings.channel_names
+    ]  # fmt: skip
+
+
+def tell_managers(
+    crm: Crm, uow: UnitOfWork, count: int, *, about: str, key: str, now: datetime
+) -> list[Notice]:
+    """Make the notices to all sales managers that nobody could take new customers."""
+    body = f"有 {count} 位新客户无人可分配，已放入公海。请检查轮转名单与在岗情况。"
+    return [
+        n
+        for manager in uow.directory.with_permission("customer:assign")
+        if not has_left(manager, crm.day(now))
+        for n in notices(crm, Event.NOBODY, manager.id or 0, "无人可分配", body, about=about,
+                         key=key, now=now)
+    ]  # fmt: skip
+
+
+def audit(
+    uow: UnitOfWork, by: Principal, at: datetime, action: str, record: str,
+    record_id: int | None, before: Any = None, after: Any = None,
+) -> None:  # fmt: skip
+    """Write down who changed what; of two records only what differs."""
+    was, now = _differences(before, after)
+    uow.audit(
+        AuditEntry(at=at, by_id=by.user_id, action=action, record=record, record_id=record_id,
+                   before=was, after=now)
+    )  # fmt: skip
+
+
+def _differences(before: Any, after: Any) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    left, right = _shown(before), _shown(after)
+    if left is None or right is None:
+        return left, right
+    names = [n for n in {**left, **right} if left.get(n) != right.get(n)]
+    return {n: left.get(n) for n in names}, {n: right.get(n) for n in names}
+
+
+def _shown(record: Any) -> dict[str, Any] | None:
+    """Give a record's fields as they may be written down; contact data and secrets stay out."""
+    if record is None or isinstance(record, dict):
+        return record
+    found = {}
+    for name, spec in specs(type(record)).items():
+        value = getattr(record, name)
+        hidden = spec.secret or spec.contact
+        found[name] = "•••" if hidden and value is not None else value
+    return found

@@ -1,0 +1,109 @@
+"""Dealing turns to new customers: the part that single entries and imports share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from crm_domain.model import AssignmentMethod, Customer, Event, Notice
+from crm_domain.model.fields import changed
+from crm_domain.ports import Crm, NewAssignment, Roster, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.duty import ABSENCES, absence
+from crm_domain.rules.pool import dated
+from crm_domain.rules.rotation import Cursor, Turn, deal
+from crm_domain.usecases._common import notices, policy
+from crm_domain.usecases._owning import owned_by
+
+
+def cycles(crm: Crm, roster: Roster) -> tuple[list[int], list[int]]:
+    running = list(crm.strategies[roster.strategy](roster.plan))
+    if (roster.plan, roster.strategy) == (roster.next_plan, roster.next_strategy):
+        return running, running
+    return running, list(crm.strategies[roster.next_strategy](roster.next_plan))
+
+
+def absence_now(crm: Crm, uow: UnitOfWork, roster: Roster, now: datetime) -> Any:
+    today, limit = crm.day(now), crm.settings.max_owned
+    load = {} if limit is None else uow.customers.load(list(roster.mates), today)
+    reasons = {
+        number: absence(mate.employee, mate.active, today) for number, mate in roster.mates.items()
+    }
+
+    def reason(employee_id: int, dealt: Mapping[int, int]) -> str | None:
+        found = reasons.get(employee_id, "left")
+        if found is None and limit is not None:
+            owned = load.get(employee_id, 0) + dealt.get(employee_id, 0)
+            return "at_limit" if owned >= limit else None
+        return found
+
+    return reason
+
+
+def draw(crm: Crm, uow: UnitOfWork, n: int) -> tuple[list[Turn], Roster, datetime]:
+    """Draw n turns for customers that are saved in this unit of work.
+
+    Call it as the last thing that can wait: from here on other processes wait for this one. The
+    clock is read after the rotation is ours, so turns and moments have the same order.
+
+    Returns:
+        The turns, fewer than n when nobody is there; the roster; and the moment.
+    """
+    before, roster = uow.turns.advance(n)
+    now = crm.now()
+    running, following = cycles(crm, roster)
+    turns, after = deal(before, running, following, n, absence_now(crm, uow, roster, now))
+    if after != Cursor(before.cycle, before.position + n):
+        uow.turns.move(after, new_cycle=after.cycle != before.cycle)
+    return turns, roster, now
+
+
+def explain(turn: Turn, roster: Roster) -> str:
+    """Say why a turn went where it did."""
+    text = f"轮转第{turn.cycle}轮第{turn.position + 1}位"
+    if turn.passed_over:
+        names = [
+            f"{roster.mates[p.employee_id].employee.name}（{ABSENCES[p.reason]}）"
+            if p.employee_id in roster.mates
+            else str(p.employee_id)
+            for p in turn.passed_over[:10]
+        ]
+        more = f"等{len(turn.passed_over)}个顺位" if len(turn.passed_over) > 10 else ""
+        text += "；顺延：" + "、".join(names) + more
+    return text
+
+
+def deal_out(
+    crm: Crm, uow: UnitOfWork, saved: Sequence[Customer], method: AssignmentMethod, by: Principal,
+) -> tuple[list[NewAssignment], list[Customer], datetime]:  # fmt: skip
+    """Draw a turn for each of some saved customers, in order.
+
+    Returns:
+        What begins; the customers that nobody can take, as they go into the pool; the moment.
+    """
+    turns, roster, now = draw(crm, uow, len(saved))
+    pool_policy = policy(crm, uow, roster.pool)
+    new = [
+        NewAssignment(
+            customer=dated(owned_by(customer, turn.employee_id, now), pool_policy), method=method,
+            cycle=turn.cycle, position=turn.position, by_id=by.user_id,
+            explanation=explain(turn, roster)[:500],
+        )
+        for customer, turn in zip(saved, turns, strict=False)
+    ]  # fmt: skip
+    return new, [dated(c, pool_policy) for c in saved[len(turns) :]], now
+
+
+def open_new(
+    crm: Crm, uow: UnitOfWork, new: NewAssignment, now: datetime
+) -> tuple[Customer, list[Notice]]:
+    """Open the assignment of a new customer; give the customer as it is now, and the notices."""
+    [number] = uow.customers.open([new], fresh=True)
+    customer = changed(new.customer, assignment_id=number)
+    told = notices(
+        crm, Event.ASSIGNED, customer.owner_id or 0, "您有一位新客户",
+        f"{customer.name}（{new.explanation}）", about=f"customer:{customer.id}",
+        key=f"assigned:{number}", now=now,
+    )  # fmt: skip
+    return customer, told

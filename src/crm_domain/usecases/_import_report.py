@@ -1,0 +1,73 @@
+"""What became of the rows of a sheet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from crm_domain.model import Employee, ImportProblem, ImportRun, ImportStatus
+from crm_domain.ports import Crm
+from crm_domain.usecases._import_rows import IN_DATABASE, IN_FILE, SheetRows
+
+
+@attrs.frozen(kw_only=True)
+class ImportReport:
+    """What became of the rows of a sheet: each is accepted, a duplicate or rejected."""
+
+    id: int
+    file_name: str
+    status: ImportStatus
+    data_rows: int
+    blank_rows: int
+    accepted: int
+    """Taken in; in a check: that would be."""
+    duplicate_in_file: int
+    duplicate_in_database: int
+    rejected: Mapping[str, int]
+    """By reason code."""
+    dealt: Mapping[str, int]
+    """By consultant's name; in a check: who would receive how many as things stand."""
+    pooled: int
+    """Accepted without a consultant."""
+    warnings: Sequence[str]
+    problems: Sequence[ImportProblem] = ()
+
+    @property
+    def done_rows(self) -> int:
+        """How many rows are accounted for."""
+        return (
+            self.accepted + self.duplicate_in_file + self.duplicate_in_database
+            + sum(self.rejected.values())
+        )  # fmt: skip
+
+
+def make_report(
+    run: ImportRun, problems: Sequence[ImportProblem], dealt: Mapping[str, int], pooled: int,
+    warnings: Sequence[str],
+) -> ImportReport:  # fmt: skip
+    codes = Counter(p.code for p in problems)
+    in_file, in_database = codes.pop(IN_FILE, 0), codes.pop(IN_DATABASE, 0)
+    return ImportReport(
+        id=run.id or 0, file_name=run.file_name, status=run.status, data_rows=run.data_rows,
+        blank_rows=run.blank_rows, accepted=run.accepted, duplicate_in_file=in_file,
+        duplicate_in_database=in_database, rejected=dict(codes), dealt=dealt, pooled=pooled,
+        warnings=tuple(warnings), problems=tuple(problems),
+    )  # fmt: skip
+
+
+def by_name(crm: Crm, ids: Iterable[int]) -> dict[str, int]:
+    counts = Counter(ids)
+    with crm.unit_of_work(read_only=True) as uow:
+        people = {i: uow.records.get(Employee, i) for i in counts}
+    # Two people of one name are told apart by their number.
+    names = Counter(p.name for p in people.values() if p)
+    return {
+        (p.name if names[p.name] == 1 else f"{p.name}#{i}"): counts[i]
+        for i, p in sorted(people.items()) if p
+    }  # fmt: skip
+
+
+def told(rows: SheetRows) -> list[str]:
+    return [f"{text}（{n} 行）" if n > 1 else text for text, n in rows.warnings.most_common(50)]

@@ -1,0 +1,93 @@
+"""What changes hands: how a locked customer becomes somebody's or nobody's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from crm_domain.errors import NotAssignable, NotFound
+from crm_domain.model import AssignmentStatus, Customer, CustomerStatus, Employee, Event, Notice
+from crm_domain.model.fields import changed
+from crm_domain.ports import Crm, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.duty import ABSENCES, absence
+from crm_domain.usecases._common import employee_or_refuse, notices, reach_of
+
+
+def refuse_private(customer: Customer) -> None:
+    """Say why a customer is not there to be given away."""
+    if customer.status is CustomerStatus.ENROLLED:
+        raise NotAssignable(reason_zh="该客户已报名。", reason_en="the customer has enrolled.")
+    if customer.locked:
+        raise NotAssignable(reason_zh="该客户已锁定。", reason_en="the customer is locked.")
+    raise NotAssignable(
+        reason_zh="该客户不在公海中，请用转移。", reason_en="it is not in the pool; transfer it."
+    )
+
+
+def owned_by(customer: Customer, consultant_id: int, now: datetime) -> Customer:
+    """Give the customer as somebody's from now on; both dates begin again."""
+    return changed(
+        customer, owner_id=consultant_id, last_consultant_id=consultant_id, received_at=now,
+        last_contacted_at=now, next_contact_at=None, dated_anew_at=None,
+    )  # fmt: skip
+
+
+def pooled(customer: Customer) -> Customer:
+    """Give the customer as nobody's."""
+    return changed(
+        customer, owner_id=None, received_at=None, last_contacted_at=None, next_contact_at=None,
+        dated_anew_at=None,
+    )  # fmt: skip
+
+
+def close_open(
+    uow: UnitOfWork, customer: Customer, now: datetime, ending: AssignmentStatus
+) -> None:
+    """Close a locked customer's open assignment; an overdue one by the limit that passed."""
+    if customer.owner_id is None or customer.assignment_id is None:
+        return
+    if ending is AssignmentStatus.NO_FOLLOW_UP and customer.due_status is not None:
+        status = AssignmentStatus(customer.due_status)
+        uow.customers.close(customer.assignment_id, status, now, customer.due_days)
+    else:
+        uow.customers.close(customer.assignment_id, ending, now)
+
+
+def check_consultant(
+    crm: Crm, uow: UnitOfWork, consultant_id: int, now: datetime, by: Principal
+) -> Employee:
+    """Read a consultant who may get a customer now.
+
+    Raises:
+        NotFound: There is no such employee within one's reach.
+        NotAssignable: The consultant left or has no enabled account that sells.
+    """
+    consultant = employee_or_refuse(uow, consultant_id)
+    if not uow.directory.in_reach(consultant_id, reach_of(by)):
+        raise NotFound(what="员工", id=consultant_id)
+    active = {e.id for e in uow.directory.with_permission("customer:claim")}
+    found = absence(consultant, consultant_id in active, crm.day(now))
+    if found in ("left", "no_account"):
+        raise NotAssignable(reason_zh=f"{consultant.name}{ABSENCES[found]}。",
+                            reason_en=f"{consultant.name} is no active consultant.")  # fmt: skip
+    return consultant
+
+
+def farewell(crm: Crm, customer: Customer, event: Event, now: datetime) -> list[Notice]:
+    """Make the notices to whoever loses a customer here and now, before any sweep told them.
+
+    Args:
+        crm: The CRM.
+        customer: As it was before.
+        event: ``EXPIRED`` where a limit had passed, ``TRANSFERRED`` where somebody moved it.
+        now: The moment.
+    """
+    if customer.owner_id is None:
+        return []
+    expired = event is Event.EXPIRED
+    subject = "客户已到期" if expired else "客户已转移"
+    why = "超过期限，已归他人" if expired else "已转给其他顾问"
+    return notices(
+        crm, event, customer.owner_id, subject, f"客户 {customer.name} {why}。",
+        about=f"customer:{customer.id}", key=f"lost:{customer.assignment_id}", now=now,
+    )  # fmt: skip

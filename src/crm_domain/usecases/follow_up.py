@@ -1,0 +1,113 @@
+"""What was said to a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any
+
+import attrs
+
+from crm_domain.errors import FieldError, Invalid, NotFound, NotOwner
+from crm_domain.model import CustomerStatus, Employee, FollowUp
+from crm_domain.model.fields import changed
+from crm_domain.parsing import parse_fields
+from crm_domain.ports import Crm
+from crm_domain.rules.access import Principal
+from crm_domain.rules.pool import dated, is_public
+from crm_domain.usecases._common import holds, policy
+
+MAY_TYPE = ("at", "channel", "intention", "note", "next_contact_at")
+
+
+def log_follow_up(
+    crm: Crm, customer_id: int, values: Mapping[str, Any], *, by: Principal
+) -> FollowUp:
+    """Log a contact with one's own customer; the limit without contact begins again.
+
+    Args:
+        crm: The CRM.
+        customer_id: The customer.
+        values: ``note``, and if known ``intention``, ``next_contact_at``, ``channel`` and ``at``
+            (now, unless the contact was earlier; never in the future).
+        by: Who asks; needs ``customer:follow_up`` and must own the customer now.
+
+    Raises:
+        Invalid: With every problem.
+        NotOwner: For anybody else, also for the owner whose customer has fallen due.
+        NotPermitted: Without the permission.
+    """
+    by.need("customer:follow_up")
+    found, problems = _read(values, crm.settings.zone)
+    if problems:
+        raise Invalid(problems)
+    with crm.unit_of_work() as uow:
+        rules = policy(crm, uow)
+        customer = uow.customers.lock(customer_id)
+        now = crm.now()
+        today = crm.day(now)
+        if customer is None or customer.owner_id is None or customer.owner_id != by.employee_id:
+            raise NotOwner
+        if is_public(customer, today) or customer.status is CustomerStatus.ENROLLED:
+            raise NotOwner
+        at = found.pop("at", None) or now
+        if at > now:
+            raise _bad_moment("in_future", at, "跟进时间不能晚于现在", "cannot be in the future")
+        if customer.received_at is not None and at < customer.received_at:
+            raise _bad_moment("too_early", at, "跟进时间不能早于接单", "was before it became yours")
+        after = changed(
+            customer,
+            last_contacted_at=max(at, customer.last_contacted_at or at),
+            next_contact_at=found.get("next_contact_at"),
+            intention=found.get("intention") or customer.intention,
+        )
+        uow.customers.keep(dated(after, rules))
+        return uow.records.add(
+            FollowUp(customer_id=customer_id, consultant_id=customer.owner_id, at=at,
+                     assignment_id=customer.assignment_id, **found)
+        )  # fmt: skip
+
+
+def _bad_moment(code: str, at: Any, zh: str, en: str) -> Invalid:
+    return Invalid([FieldError("at", code, at, zh, f"the follow-up {en}")])
+
+
+def _read(values: Mapping[str, Any], zone: tzinfo) -> tuple[dict[str, Any], list[FieldError]]:
+    found, problems = parse_fields(FollowUp, values, partial=True, zone=zone)
+    for name in values:
+        if name not in MAY_TYPE and name in found:
+            problems.append(FieldError(name, "unknown_field", None, f"不能填写“{name}”",
+                                       f"{name} cannot be given"))  # fmt: skip
+    if not found.get("note") and not any(p.path == "note" for p in problems):
+        problems.append(
+            FieldError("note", "missing", None, "请填写跟进内容", "the note is missing")
+        )
+    return {n: v for n, v in found.items() if v is not None}, problems
+
+
+@attrs.frozen(kw_only=True)
+class Contact:
+    """One follow-up as a person reads it."""
+
+    follow_up: FollowUp
+    consultant_name: str
+
+
+def timeline(crm: Crm, customer_id: int, *, by: Principal) -> tuple[Contact, ...]:
+    """Read what was said to a customer within one's reach, the oldest first.
+
+    Raises:
+        NotFound: It is not theirs.
+        NotPermitted: Without ``customer:view``.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        customer = uow.customers.get(customer_id)
+        if customer is None or not (by.scope.value == "all" or holds(crm, uow, customer, by)):
+            raise NotFound(what="客户", id=customer_id)
+        names: dict[int, str] = {}
+        found = uow.customers.follow_ups(customer_id)
+        for number in {f.consultant_id for f in found}:
+            employee = uow.records.get(Employee, number)
+            names[number] = employee.name if employee else str(number)
+        return tuple(Contact(follow_up=f, consultant_name=names[f.consultant_id]) for f in found)

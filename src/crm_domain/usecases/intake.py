@@ -1,0 +1,269 @@
+"""New customers, one by one or in batches, and what is known about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from crm_domain.errors import Duplicate, EditConflict, FieldError, Invalid, NotFound
+from crm_domain.model import AssignmentMethod, Customer, Employee, Notice, Scope, specs
+from crm_domain.model.fields import changed
+from crm_domain.parsing import CONTACTS, parse_fields
+from crm_domain.ports import Crm, NewAssignment, Page, Query, UnitOfWork
+from crm_domain.rules.access import SYSTEM, Principal, masked
+from crm_domain.rules.pool import dated, is_public, shown
+from crm_domain.usecases._common import (
+    audit,
+    holds,
+    kept_of_nobody,
+    locked_customer,
+    policy,
+    reach_of,
+    tell_managers,
+)
+from crm_domain.usecases._dealing import deal_out, open_new
+from crm_domain.usecases._owning import check_consultant, owned_by
+
+To = Literal["rotation", "pool"]
+
+
+def register_customer(
+    crm: Crm, values: Mapping[str, Any], *, to: To = "rotation", consultant_id: int | None = None,
+    by: Principal,
+) -> Customer:  # fmt: skip
+    """Enter one customer: save it, take a turn, open the assignment, write the notice.
+
+    All of it commits together or not at all: a customer that cannot be saved costs no turn.
+
+    Args:
+        crm: The CRM.
+        values: What was typed, by field of Customer; a name and one contact at least.
+        to: ``rotation`` deals it, ``pool`` leaves it to be claimed.
+        consultant_id: Gives it to this consultant instead and uses no turn.
+        by: Who asks; needs ``customer:add``, and ``customer:assign`` for a named consultant
+            (oneself only if a setting allows).
+
+    Returns:
+        The customer with its number, and its owner or None.
+
+    Raises:
+        Invalid: With every problem.
+        Duplicate: The phone, QQ or WeChat is another customer's.
+        NotAssignable: The named consultant is not active.
+        NotPermitted: Without the permission.
+    """
+    by.need("customer:add")
+    _may_name(crm, consultant_id, by)
+    customer = read_customer(values)
+    with crm.unit_of_work() as uow:
+        customer = changed(customer, created_at=crm.now(), created_by_id=by.user_id)
+        [saved] = uow.customers.add([customer])
+        if saved is None:
+            raise taken(uow, customer, values)
+        if consultant_id is not None:
+            now = crm.now()
+            check_consultant(crm, uow, consultant_id, now, SYSTEM)
+            owned = dated(owned_by(saved, consultant_id, now), policy(crm, uow))
+            new = NewAssignment(customer=owned, method=AssignmentMethod.MANUAL, by_id=by.user_id,
+                                explanation=f"由 {by.title} 录入时指定")  # fmt: skip
+            owned, told = open_new(crm, uow, new, now)
+        elif to == "pool":
+            owned = dated(saved, policy(crm, uow))
+            uow.customers.publish([owned])
+            told = []
+        else:
+            owned, told = _deal_one(crm, uow, saved, by)
+        uow.notices.add(told)
+    crm.jobs.wake("deliver_due")
+    return owned
+
+
+def _may_name(crm: Crm, consultant_id: int | None, by: Principal) -> None:
+    oneself = consultant_id is not None and consultant_id == by.employee_id
+    if consultant_id is not None and not (oneself and crm.settings.assign_oneself):
+        by.need("customer:assign")
+
+
+def _deal_one(
+    crm: Crm, uow: UnitOfWork, saved: Customer, by: Principal
+) -> tuple[Customer, list[Notice]]:
+    new, left, now = deal_out(crm, uow, [saved], AssignmentMethod.ROTATION, by)
+    if left:
+        uow.customers.publish(left)
+        about = f"customer:{saved.id}"
+        return left[0], tell_managers(crm, uow, 1, about=about, key=f"nobody:{about}", now=now)
+    return open_new(crm, uow, new[0], now)
+
+
+def read_customer(values: Mapping[str, Any]) -> Customer:
+    """Read what was typed as a customer.
+
+    Raises:
+        Invalid: With every problem; no contact at all is one of them.
+    """
+    found, problems = parse_fields(Customer, values)
+    named = {p.path for p in problems}
+    if not any(found.get(n) for n in CONTACTS) and not named & set(CONTACTS):
+        problems.append(no_contact())
+    if problems:
+        raise Invalid(problems)
+    return Customer(**found)
+
+
+def no_contact() -> FieldError:
+    """The problem of a customer who cannot be reached."""
+    return FieldError("", "no_contact", None, "手机、QQ、微信至少填写一项",
+                      "a phone number, QQ or WeChat is needed")  # fmt: skip
+
+
+def taken(uow: UnitOfWork, customer: Customer, typed: Mapping[str, Any]) -> Duplicate:
+    """Say which contact of a customer is another's, as it was typed."""
+    contacts = {n: [v] for n in CONTACTS if (v := getattr(customer, n))}
+    for name, _ in uow.customers.holders(contacts):
+        field = specs(Customer)[name].zh
+        return Duplicate(what="客户", field=field, value=typed.get(name), fields=(name,))
+    return Duplicate(what="客户", field="联系方式", value="", fields=())
+
+
+@attrs.frozen(kw_only=True)
+class Similar:
+    """What may be said of a customer that is there already: no contact data, no number."""
+
+    field: str
+    status: str
+    owner_name: str | None
+
+
+def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tuple[Similar, ...]:
+    """Tell, while somebody types, whether a contact is known.
+
+    Args:
+        crm: The CRM.
+        values: ``phone``, ``qq`` and ``wechat`` as far as they are typed.
+        by: Who asks; needs ``customer:add``.
+
+    Raises:
+        NotPermitted: Without the permission.
+    """
+    by.need("customer:add")
+    typed = {n: v for n, v in values.items() if n in CONTACTS}
+    read, _ = parse_fields(Customer, typed, partial=True)
+    with crm.unit_of_work(read_only=True) as uow:
+        found = uow.customers.holders({n: [v] for n, v in read.items() if v})
+        today = crm.today()
+        answers = []
+        for (name, _), customer in found.items():
+            private = customer.owner_id is not None and not is_public(customer, today)
+            owner = uow.records.get(Employee, customer.owner_id or 0) if private else None
+            status = customer.status.zh if not is_public(customer, today) else "公海"
+            answers.append(
+                Similar(field=name, status=status, owner_name=owner.name if owner else None)
+            )
+        return tuple(answers)
+
+
+def get_customer(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
+    """Read one customer: in full when it is within one's reach, masked when it is public.
+
+    Raises:
+        NotFound: It is another's, or there is none.
+        NotPermitted: Without ``customer:view``.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        customer = uow.customers.get(customer_id)
+        if customer is None or customer.archived_at is not None:
+            raise NotFound(what="客户", id=customer_id)
+        return seen(crm, uow, customer, by)
+
+
+def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Customer:
+    """Give a customer as somebody may see it.
+
+    Raises:
+        NotFound: It is not theirs to see at all.
+    """
+    if holds(crm, uow, customer, by):
+        return customer
+    public = is_public(customer, crm.today())
+    customer = shown(customer, crm.today())
+    if by.scope is Scope.ALL:
+        return _unless_public(customer, public, by)
+    if public and by.may("pool:view") and customer.last_consultant_id != by.employee_id:
+        return masked(customer)
+    if public and by.may("customer:assign"):
+        return masked(customer)
+    if kept_of_nobody(customer) and by.may("customer:lock"):
+        return masked(customer)
+    raise NotFound(what="客户", id=customer.id)
+
+
+def _unless_public(customer: Customer, public: bool, by: Principal) -> Customer:
+    """Hide the ways to reach a public customer from all but those who give customers away."""
+    return masked(customer) if public and not by.may("customer:assign") else customer
+
+
+def list_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Customer]:
+    """Read one page of the customers within one's reach, the newest first.
+
+    Raises:
+        Invalid: The query names what is not there.
+        NotPermitted: Without ``customer:view``.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        today = crm.today()
+        page = uow.customers.page(query or Query(), reach_of(by), today, pooled_too=False)
+        items = [_unless_public(c, is_public(c, today), by) for c in page.items]
+        return Page(items=items, next=page.next)
+
+
+def edit_customer(
+    crm: Crm, customer_id: int, values: Mapping[str, Any], *, version: int, by: Principal
+) -> Customer:
+    """Change what is known about a customer; ownership changes by its own use cases.
+
+    Args:
+        crm: The CRM.
+        customer_id: Which.
+        values: What was typed, for the fields that shall change.
+        version: The version that was read.
+        by: Who asks; needs ``customer:edit`` and the customer within reach.
+
+    Raises:
+        Invalid: With every problem.
+        Duplicate: A contact is another customer's.
+        EditConflict: Somebody changed it since.
+        NotFound: It is not theirs.
+        NotPermitted: Without the permission.
+    """
+    by.need("customer:edit")
+    found, problems = parse_fields(Customer, values, partial=True)
+    found.pop("version", None)
+    if problems:
+        raise Invalid(problems)
+    with crm.unit_of_work() as uow:
+        rules = policy(crm, uow)
+        before = locked_customer(uow, customer_id)
+        now = crm.now()
+        if not (holds(crm, uow, before, by) or _keeps_pool(before, crm, by)):
+            raise NotFound(what="客户", id=customer_id)
+        if before.version != version:
+            raise EditConflict(what="客户", seen=version, version=before.version)
+        after = changed(before, **found)
+        # Who lost a customer at midnight has lost it, even if another rule applies from now on.
+        if not is_public(before, crm.day(now)):
+            after = dated(after, rules)
+        if not any(getattr(after, n) for n in CONTACTS):
+            raise Invalid([no_contact()])
+        saved = uow.customers.save(after)
+        uow.customers.redate([saved])
+        audit(uow, by, now, "update", "Customer", customer_id, before, saved)
+        return saved
+
+
+def _keeps_pool(customer: Customer, crm: Crm, by: Principal) -> bool:
+    """Whether somebody keeps the pool in order: may assign from it."""
+    return is_public(customer, crm.today()) and by.may("customer:assign")

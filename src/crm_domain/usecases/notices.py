@@ -1,0 +1,138 @@
+"""Delivering what people are told. At least once: a crash may repeat a message, never lose it."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+import attrs
+
+from crm_domain.errors import DeliveryFailed, NotFound
+from crm_domain.model import Employee, Notice, NoticeStatus
+from crm_domain.model.fields import changed
+from crm_domain.ports import Crm, Page, Query
+from crm_domain.rules.access import Principal
+
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=6)
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """What one call delivered."""
+
+    sent: int = 0
+    failed: int = 0
+    """Will be tried again."""
+    dead: int = 0
+    """Given up; see `resend`."""
+
+
+def deliver_due(crm: Crm, *, limit: int = 500, by: Principal) -> Delivery:
+    """Send the notices whose time has come, until none is left.
+
+    Attempts are counted before the call, under a lease: a worker that dies costs an attempt and a
+    wait, not the message. One channel that fails does not hold up another.
+
+    Args:
+        crm: The CRM.
+        limit: Notices taken at a time.
+        by: Who asks; needs ``notice:deliver``.
+
+    Returns:
+        How many were sent, failed and are dead.
+
+    Raises:
+        NotPermitted: Without the permission.
+    """
+    by.need("notice:deliver")
+    counts = {NoticeStatus.SENT: 0, NoticeStatus.FAILED: 0, NoticeStatus.DEAD: 0}
+    while True:
+        with crm.unit_of_work() as uow:
+            now = crm.now()
+            lease = now + timedelta(seconds=crm.settings.lease_seconds)
+            batch = uow.notices.lease(now, lease, limit)
+            people = {
+                n: uow.records.get(Employee, n) for n in {b.recipient_id for b in batch}
+            }  # fmt: skip
+        for notice in batch:
+            if crm.now() >= lease:
+                # The channels were slow; another worker may have the rest by now.
+                break
+            after = _send(crm, notice, people[notice.recipient_id])
+            with crm.unit_of_work() as uow:
+                if uow.notices.settle(after):
+                    counts[after.status] += 1
+        else:
+            if len(batch) < limit:
+                break
+    return Delivery(
+        sent=counts[NoticeStatus.SENT], failed=counts[NoticeStatus.FAILED],
+        dead=counts[NoticeStatus.DEAD],
+    )  # fmt: skip
+
+
+def _send(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
+    notifier = crm.notifiers.get(notice.channel)
+    try:
+        if notifier is None:
+            raise DeliveryFailed(f"no channel {notice.channel}", permanent=True)
+        if employee is None or notifier.address(employee) is None:
+            raise DeliveryFailed(f"no address on {notice.channel}", permanent=True)
+        provider_id = notifier.send(notice, employee)
+    except DeliveryFailed as e:
+        return _failed(crm, notice, e)
+    except Exception as e:  # a plugin's mistake must not stop the others
+        return _failed(crm, notice, DeliveryFailed(f"{type(e).__name__} in {notice.channel}"))
+    return changed(
+        notice, status=NoticeStatus.SENT, provider_id=provider_id, sent_at=crm.now(), error=None
+    )
+
+
+def _failed(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
+    over = error.permanent or notice.attempts >= crm.settings.max_attempts
+    return changed(
+        notice, status=NoticeStatus.DEAD if over else NoticeStatus.FAILED,
+        error=str(error.facts["reason"])[:500],
+        next_attempt_at=_next_attempt(crm.now(), notice.attempts, error.retry_after),
+    )  # fmt: skip
+
+
+def _next_attempt(now: datetime, attempts: int, retry_after: float | None) -> datetime:
+    """Wait twice as long after each failure, with jitter so that not all come back at once."""
+    wait = min(FIRST_WAIT * 2.0 ** min(attempts - 1, 20), LONGEST_WAIT)
+    wait = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+    if retry_after is not None:
+        wait = max(wait, timedelta(seconds=retry_after))
+    return now + wait
+
+
+def list_notices(
+    crm: Crm, query: Query | None = None, *, status: NoticeStatus | None = None, by: Principal
+) -> Page[Notice]:
+    """Read one page of notices, the newest first; without ``notice:view`` only one's own.
+
+    Raises:
+        NotPermitted: Without the permission and without an employee.
+    """
+    query = query or Query()
+    if not by.may("notice:view"):
+        if by.employee_id is None:
+            by.need("notice:view")
+        query = attrs.evolve(query, where={**query.where, "recipient_id": by.employee_id})
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.notices.page(query, status)
+
+
+def resend(crm: Crm, notice_id: int, *, by: Principal) -> None:
+    """Put a dead or failed notice back to be sent at once.
+
+    Raises:
+        NotFound: There is no such notice, or it needs no resending.
+        NotPermitted: Without ``notice:deliver``.
+    """
+    by.need("notice:deliver")
+    with crm.unit_of_work() as uow:
+        if not uow.notices.resend(notice_id, crm.now()):
+            raise NotFound(what="待重发的通知", id=notice_id)
+    crm.jobs.wake("deliver_due")

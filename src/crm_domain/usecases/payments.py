@@ -1,0 +1,91 @@
+"""Payments, as far as the pool needs them: a pending one keeps a customer private for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crm_domain.errors import Invalid, NotFound
+from crm_domain.model import Customer, Payment, PaymentStatus
+from crm_domain.model.fields import changed
+from crm_domain.parsing import parse_fields
+from crm_domain.ports import Crm, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.pool import PoolPolicy, dated, is_public
+from crm_domain.usecases._common import audit, holds, locked_customer, policy
+
+
+def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Payment:
+    """Enter a payment, pending until finance confirms it.
+
+    Args:
+        crm: The CRM.
+        values: What was typed, by field of Payment.
+        by: Who asks; needs ``payment:add`` and the customer within reach.
+
+    Raises:
+        Invalid: With every problem.
+        Duplicate: The receipt number is taken.
+        NotFound: There is no such customer within one's reach.
+        NotPermitted: Without the permission.
+    """
+    by.need("payment:add")
+    found, problems = parse_fields(Payment, values)
+    if problems:
+        raise Invalid(problems)
+    with crm.unit_of_work() as uow:
+        rules = policy(crm, uow)
+        customer = locked_customer(uow, found["customer_id"])
+        now = crm.now()
+        if not holds(crm, uow, customer, by):
+            raise NotFound(what="客户", id=customer.id)
+        payment = uow.records.add(
+            Payment(**{"consultant_id": customer.owner_id, **found}, created_at=now)
+        )
+        since = customer.payment_pending_on or crm.day(now)
+        _keep(uow, rules, changed(customer, payment_pending_on=since))
+        audit(uow, by, now, "create", "Payment", payment.id, None, payment)
+        return payment
+
+
+def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> Payment:
+    """Reject a pending payment; the customer's limits begin anew when it was the last one.
+
+    Raises:
+        NotFound: There is no such pending payment.
+        NotPermitted: Without ``payment:confirm``.
+    """
+    by.need("payment:confirm")
+    with crm.unit_of_work() as uow:
+        payment = uow.records.get(Payment, payment_id)
+        if payment is None:
+            raise NotFound(what="缴费记录", id=payment_id)
+        rules = policy(crm, uow)
+        customer = locked_customer(uow, payment.customer_id)
+        now = crm.now()
+        payment = uow.records.get(Payment, payment_id)
+        if payment is None or payment.status is not PaymentStatus.PENDING:
+            raise NotFound(what="待审核的缴费记录", id=payment_id)
+        rejected = uow.records.save(
+            changed(payment, status=PaymentStatus.REJECTED, confirmed_at=now,
+                    confirmed_by_id=by.user_id, note=reason[:500])
+        )  # fmt: skip
+        waiting = [
+            p
+            for p in uow.records.all(Payment, customer_id=customer.id)
+            if p.status is PaymentStatus.PENDING
+        ]
+        since = customer.payment_pending_on if waiting else None
+        after = changed(customer, payment_pending_on=since)
+        if is_public(customer, crm.day(now)):
+            # Its owner had lost it already, and a rejection must not give it back.
+            uow.customers.keep(after)
+        else:
+            anew = customer.owner_id is not None and not waiting
+            _keep(uow, rules, changed(after, dated_anew_at=now) if anew else after)
+        audit(uow, by, now, "reject", "Payment", payment_id, payment, rejected)
+        return rejected
+
+
+def _keep(uow: UnitOfWork, rules: PoolPolicy, customer: Customer) -> None:
+    uow.customers.keep(dated(customer, rules))

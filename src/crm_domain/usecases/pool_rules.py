@@ -1,0 +1,103 @@
+"""What the school decides about the pool: limits, conditions, holidays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import attrs
+
+from crm_domain.errors import FieldError, Invalid
+from crm_domain.model import Holiday, PoolRule
+from crm_domain.parsing import parse_fields
+from crm_domain.ports import Crm, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.pool import PoolPolicy, dated, is_public
+from crm_domain.usecases._common import audit, policy
+
+
+def set_pool_rules(
+    crm: Crm, rules: Sequence[Mapping[str, Any]], *, holidays: Mapping[date, bool] | None = None,
+    dry_run: bool = False, by: Principal,
+) -> int:  # fmt: skip
+    """Replace the pool rules and date the customers concerned anew.
+
+    Args:
+        crm: The CRM.
+        rules: In order, each with the fields of PoolRule; the last should have no condition.
+        holidays: Days that the calendar treats otherwise (True: a working day); None leaves them.
+        dry_run: Only tell how many would become public today.
+        by: Who asks; needs ``pool:rules``.
+
+    Returns:
+        How many private customers became, or would become, public today.
+
+    Raises:
+        Invalid: With every problem.
+        NotPermitted: Without the permission.
+    """
+    by.need("pool:rules")
+    read = _read_rules(rules)
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        if not dry_run:
+            uow.pool_rules_changing()
+            _replace_rules(uow, read, holidays)
+            audit(uow, by, now, "set_pool_rules", "PoolRule", None, None,
+                  {"rules": [str(r) for r in read]})  # fmt: skip
+        before = policy(crm, uow)
+        calendar = before.calendar if holidays is None else attrs.evolve(
+            before.calendar, exceptions=dict(holidays))  # fmt: skip
+        return _redate(uow, attrs.evolve(before, rules=tuple(read), calendar=calendar),
+                       crm.day(now), dry_run)  # fmt: skip
+
+
+def _read_rules(rules: Sequence[Mapping[str, Any]]) -> list[PoolRule]:
+    read, problems = [], []
+    for i, values in enumerate(rules):
+        found, wrong = parse_fields(PoolRule, {"position": i, **values})
+        problems += [attrs.evolve(p, path=f"{i}.{p.path}") for p in wrong]
+        for name in ("contact_days", "closing_days", "warning_days"):
+            if not 0 <= found.get(name, 1) <= 3650:
+                zh, en = "天数须在 0 到 3650 之间", "days must be 0 to 3650"
+                problems.append(FieldError(f"{i}.{name}", "out_of_range", found[name], zh, en))
+        if not wrong:
+            read.append(PoolRule(**found))
+    if problems:
+        raise Invalid(problems)
+    return read
+
+
+def _replace_rules(
+    uow: UnitOfWork, rules: Sequence[PoolRule], holidays: Mapping[date, bool] | None
+) -> None:
+    for old in uow.records.all(PoolRule):
+        uow.records.remove(PoolRule, old.id or 0)
+    for rule in rules:
+        uow.records.add(rule)
+    if holidays is not None:
+        for day in uow.records.all(Holiday):
+            uow.records.remove(Holiday, day.id or 0)
+        for on, working in holidays.items():
+            uow.records.add(Holiday(on=on, working=working))
+
+
+def _redate(uow: UnitOfWork, new: PoolPolicy, today: date, dry_run: bool) -> int:
+    """Date all owned customers anew, by number, and count who becomes public."""
+    last, became = 0, 0
+    while True:
+        batch = uow.customers.owned_after(last, 5000)
+        # Who lost a customer at midnight has lost it, whether a sweep has run or not.
+        after = [c if is_public(c, today) else dated(c, new) for c in batch]
+        became += sum(
+            is_public(b, today) and not is_public(a, today)
+            for a, b in zip(batch, after, strict=True)
+        )
+        if not dry_run:
+            uow.customers.redate(
+                b for a, b in zip(batch, after, strict=True) if a != b
+            )  # fmt: skip
+        if len(batch) < 5000:
+            return became
+        last = batch[-1].id or 0

@@ -1,0 +1,60 @@
+"""A mail server for tests, on the loopback and with nothing but the standard library."""
+
+import base64
+import socketserver
+
+PASSWORD = "s3cret-p@ss"
+
+
+class Mailbox(socketserver.ThreadingTCPServer):
+    """A mail server on the loopback: takes what it is handed, and refuses by the address."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    extensions = ("AUTH PLAIN", "8BITMIME")
+    on_quit = "221 bye"
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Conversation)
+        self.messages: list[bytes] = []
+        self.commands: list[str] = []
+        self.passwords: list[str] = []
+
+    def handle_error(self, request, client_address):
+        """Say nothing of a client that hangs up: some tests are about just that."""
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+    def answer(self, line: str) -> str:
+        verb = line.split(" ")[0].upper().split(":")[0]
+        if verb == "EHLO":
+            return "\r\n".join(f"250-{e}" for e in ("hello", *self.extensions)) + "\r\n250 HELP"
+        if verb == "AUTH":
+            self.passwords.append(base64.b64decode(line.split(" ")[2]).decode().split("\0")[2])
+            return "235 welcome" if self.passwords[-1] == PASSWORD else "535 who are you"
+        if verb == "RCPT" and "<gone@" in line:
+            return "550 no such mailbox"
+        if verb == "RCPT" and "<busy@" in line:
+            return "451 come back later"
+        return {"DATA": "354 go on", "STARTTLS": "220 go on", "QUIT": self.on_quit}.get(
+            verb, "250 ok"
+        )
+
+
+class Conversation(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.say("220 here")
+        while line := self.rfile.readline().decode("latin-1").rstrip("\r\n"):
+            self.server.commands.append(line)
+            self.say(self.server.answer(line))
+            if line.upper() == "DATA":
+                content = b"".join(iter(self.rfile.readline, b".\r\n"))
+                self.server.messages.append(content)
+                self.say("250 taken")
+            elif line.upper() in ("QUIT", "STARTTLS"):
+                return
+
+    def say(self, line: str):
+        self.wfile.write(line.encode() + b"\r\n")

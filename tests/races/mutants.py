@@ -1,0 +1,150 @@
+"""What the product would be without its guards: the race tests must notice each of these."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crm_adapters.storage import ownership
+from crm_adapters.storage.customers import SqlCustomers
+from crm_adapters.storage.outbox import SqlNotices
+from crm_adapters.storage.ownership import HOT, SqlOwnership
+from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import turn_cursor
+from crm_adapters.storage.turns import SqlTurns
+from crm_domain.model import Customer
+from crm_domain.ports import NewAssignment
+from crm_domain.rules import claims
+from crm_domain.rules import pool as rules_pool
+from crm_domain.rules.rotation import Cursor
+from crm_domain.usecases import _dealing
+
+
+def _let_others_in(session: Session) -> None:
+    """End the transaction in the middle, so that whatever was locked is locked no more."""
+    session.connection.commit()
+    if session.on_sqlite:
+        driver: Any = session.connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+    time.sleep(random.uniform(0, 0.004))
+
+
+def claims_are_checked_then_done() -> None:
+    """Read without a lock, and let whoever checked win without a condition."""
+
+    def lock_many(self: SqlCustomers, ids: Sequence[int]) -> tuple[Customer, ...]:
+        found = tuple(c for i in sorted(set(ids)) if (c := self.get(i)) is not None)
+        _let_others_in(self._session)
+        return found
+
+    def win(self: SqlOwnership, new: NewAssignment, *_: Any) -> int:
+        session = self._session
+        [number] = session.next_ids(ownership.assignment, 1)
+        one = new.customer
+        row = ownership._assignment(new, number)
+        session.insert(ownership.assignment, ownership._WRITTEN, [row])
+        values = dict(zip(HOT, ownership._hot(one), strict=True)) | {"assignment_id": number}
+        table = ownership.ownership
+        session.run(sa.update(table).where(table.c.customer_id == one.id).values(values))
+        return number
+
+    SqlCustomers.lock_many = lock_many  # type: ignore[method-assign]
+    SqlOwnership.win = win  # type: ignore[method-assign]
+
+
+def turns_are_read_then_written() -> None:
+    """Draw turns by reading where the rotation stands and writing where it stands next."""
+
+    def advance(self: SqlTurns, n: int) -> Any:
+        row = self._session.run(sa.select(turn_cursor)).one()
+        _let_others_in(self._session)
+        moved = sa.update(turn_cursor).values(position=row.position + n, cycle=row.cycle)
+        self._session.run(moved)
+        return Cursor(row.cycle, row.position), self._roster(row)
+
+    SqlTurns.advance = advance  # type: ignore[method-assign]
+
+
+def turns_commit_alone() -> None:
+    """Draw the turn in a transaction of its own."""
+    real = SqlTurns.advance
+
+    def advance(self: SqlTurns, n: int) -> Any:
+        drawn = real(self, n)
+        self._session.connection.commit()
+        self._session.connection.begin()
+        return drawn
+
+    SqlTurns.advance = advance  # type: ignore[method-assign]
+
+
+def notices_come_after_the_commit() -> None:
+    """Write the notices when the fact they tell is committed already."""
+    real = SqlNotices.add
+
+    def add(self: SqlNotices, notices: Any) -> int:
+        self._session.connection.commit()
+        self._session.connection.begin()
+        return real(self, notices)
+
+    SqlNotices.add = add  # type: ignore[method-assign]
+
+
+def progress_commits_alone() -> None:
+    """Write how far an import has come only after its rows are committed."""
+    from crm_adapters.storage.imports import SqlImports
+
+    real = SqlImports.save
+
+    def save(self: SqlImports, run: Any) -> None:
+        self._session.connection.commit()
+        self._session.connection.begin()
+        real(self, run)
+
+    SqlImports.save = save  # type: ignore[method-assign]
+
+
+class Switch:
+    """Whether the next save fails."""
+
+    on = False
+
+
+def spoil_notices(error: Callable[[], BaseException]) -> Switch:
+    """Let saves fail at their last statement, while the switch is on."""
+    switch, real = Switch(), SqlNotices.add
+
+    def add(self: SqlNotices, notices: Any) -> int:
+        if switch.on:
+            raise error()
+        return real(self, notices)
+
+    SqlNotices.add = add  # type: ignore[method-assign]
+    return switch
+
+
+# -- mistakes in the rules, for the state machine -----------------------------------------------
+
+
+def last_consultants_may_claim(patch: pytest.MonkeyPatch) -> None:
+    """Forget that whoever let a customer go may not claim it."""
+    without = tuple(r for r in claims.REFUSALS if r.__name__ != "_last_consultant")
+    patch.setattr(claims, "REFUSALS", without)
+
+
+def a_day_too_long(patch: pytest.MonkeyPatch) -> None:
+    """Count the day on which the limit ends twice."""
+    patch.setattr(
+        rules_pool.Calendar, "after", lambda _, start, days, __: start + timedelta(days + 2)
+    )
+
+
+def the_absent_are_dealt_to(patch: pytest.MonkeyPatch) -> None:
+    """Ask nobody whether they are there."""
+    patch.setattr(_dealing, "absence", lambda *_: None)

@@ -1,0 +1,49 @@
+"""Steps that several journeys take: moments of November, an enrolment, what people were told."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from crm_domain import SYSTEM, Crm
+from crm_domain.model import AssignmentStatus, Customer, CustomerStatus, Event, Notice, User
+from crm_domain.model.fields import changed
+from crm_domain.ports import Query
+from crm_domain.rules.access import Principal
+from crm_domain.rules.pool import dated
+from crm_domain.usecases import notices
+from crm_domain.usecases._common import policy
+from crm_domain.usecases._owning import pooled
+from make import World
+from strategies import local
+
+TICK = timedelta(microseconds=1)
+
+
+def on(day: int, hour: int = 0) -> datetime:
+    """Tell a moment of a local day in November; days beyond the 30th go on into December."""
+    return local(date(2026, 11, 1) + timedelta(days=day - 1), hour)
+
+
+def told(crm: Crm, event: Event) -> list[Notice]:
+    """Read the notices of an event, the oldest first."""
+    page = notices.list_notices(crm, Query(where={"event": event}, sort="id"), by=SYSTEM)
+    return list(page)
+
+
+def enrol(world: World, customer: Customer) -> None:
+    """Write what an enrolment writes: the assignment is won, nobody owns the customer."""
+    with world.crm.unit_of_work() as uow:
+        locked = uow.customers.lock(customer.id or 0)
+        assert locked is not None
+        assert locked.assignment_id is not None
+        uow.customers.close(locked.assignment_id, AssignmentStatus.WON, world.clock())
+        won = changed(pooled(locked), status=CustomerStatus.ENROLLED)
+        uow.customers.keep(dated(won, policy(world.crm, uow)))
+
+
+def login(crm: Crm, who: Principal) -> str:
+    """Tell the username of somebody's account."""
+    with crm.unit_of_work(read_only=True) as uow:
+        user = uow.records.get(User, who.user_id or 0)
+    assert user is not None
+    return user.username
