@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from crm_adapters import open_crm
 from crm_domain import Crm
 from crm_domain.testing.clock import FixedClock
+from engines import ENGINES, named
 from make import World, start_of_november
 
-ENGINES = ("sqlite", "postgresql")
 _numbers = count(1)
 
 
@@ -69,11 +69,6 @@ def postgresql_template(postgresql: str) -> str:
     _admin(postgresql, "CREATE DATABASE template_crm")
     open_crm(named(postgresql, "template_crm"), migrate=True).close()
     return "template_crm"
-
-
-def named(uri: str, name: str) -> str:
-    """Give the address of another database of the same server."""
-    return sa.make_url(uri).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=ENGINES)

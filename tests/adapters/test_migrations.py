@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from conftest import ENGINES, named
 from crm_adapters import open_crm
 from crm_adapters.storage import migrations, schema
 from crm_adapters.storage.engine import make_engine
@@ -19,6 +18,7 @@ from crm_adapters.storage.unit_of_work import HEAD
 from crm_domain.errors import WrongRevision
 from crm_domain.model import Permission, Role
 from crm_domain.testing.clock import FixedClock
+from engines import ENGINES, named
 from make import World
 
 _numbers = count(1)

@@ -231,7 +231,8 @@ def test_control_without_guards_two_win_and_histories_are_unexplained(
     run = Stress(races_url(engine), launcher, memory)
     drop_guards(run.url)
     run.go(4, kill_every=2, unguarded=True)
-    broken = violations(run.url); print(broken, set(run.errors), Counter((o["kind"], o.get("ok")) for o in run.ops.values()))
+    broken = violations(run.url)
+    print(broken, set(run.errors), Counter((o["kind"], o.get("ok")) for o in run.ops.values()))
     assert any(v.startswith("two open assignments") for v in broken)
     assert any(v.startswith("periods that overlap") for v in broken)
     assert run.unexplained() != []
