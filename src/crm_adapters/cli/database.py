@@ -65,7 +65,7 @@ def backup(
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
     """Back the database up, also while it is in use."""
-    from crm_adapters.backup import back_up
+    from crm_adapters.storage.backup import back_up
 
     url = database_url()
     path = sqlite_path(url)

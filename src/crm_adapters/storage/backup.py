@@ -8,6 +8,9 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from crm_adapters.storage.engine import sqlite_module
 from crm_domain.errors import BadSetting, CrmError
 
 
@@ -32,8 +35,6 @@ def back_up(url: str, out: Path) -> int:
         BackupFailed: With what to do.
         BadSetting: The address is not usable.
     """
-    import sqlalchemy as sa
-
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as e:
@@ -52,8 +53,6 @@ def back_up(url: str, out: Path) -> int:
 
 
 def _sqlite(path: Path, out: Path) -> None:
-    from crm_adapters.storage.engine import sqlite_module
-
     if not path.is_file():
         raise BackupFailed(reason_zh=f"数据库 {path} 不存在。",
                            reason_en=f"there is no database {path}.")  # fmt: skip
@@ -68,10 +67,7 @@ def _sqlite(path: Path, out: Path) -> None:
                            reason_en=f"the copy is damaged: {verdict}.")  # fmt: skip
 
 
-def _postgresql(url: object, out: Path) -> None:
-    import sqlalchemy as sa
-
-    assert isinstance(url, sa.URL)  # noqa: S101
+def _postgresql(url: sa.URL, out: Path) -> None:
     program = shutil.which("pg_dump")
     if program is None:
         raise BackupFailed(
