@@ -73,12 +73,11 @@ class SqlCustomers(SqlOwnership):
         """The same for several, locked in the order of their numbers."""
         found: list[Customer] = []
         for part in chunks(sorted(set(ids)), 5000):
-            chosen = (
-                self._m.select()
-                .where(self._session.among(customer.c.id, part))
-                .order_by(customer.c.id)
-            )
-            found += self._read(chosen.with_for_update(of=ownership))
+            o = ownership.c
+            those = self._session.among(o.customer_id, part)
+            if not self._session.on_sqlite:
+                self._hold(sa.select(o.customer_id).where(those).order_by(o.customer_id))
+            found += self._read(self._m.select().where(those).order_by(o.customer_id))
         return tuple(found)
 
     def _read(self, statement: sa.Select[Any]) -> tuple[Customer, ...]:
@@ -146,7 +145,7 @@ class SqlCustomers(SqlOwnership):
         return tuple(c if c.id in written else None for c in made)
 
     def _add_one(self, one: Customer) -> Customer | None:
-        number = self._session.insert_one(customer, WIDE[1:], _row(one)[1:])
+        number = self._session.insert_one_new(customer, WIDE[1:], _row(one)[1:])
         if number is None:
             return None
         made = changed(one, id=number)

@@ -14,7 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_adapters.storage.tables import LINKS
-from crm_domain.errors import BadSetting, CrmError, DatabaseBusy, Duplicate, InUse, NotFound
+from crm_domain.errors import (
+    BadSetting,
+    CrmError,
+    DatabaseBusy,
+    Duplicate,
+    FieldError,
+    InUse,
+    Invalid,
+    NotFound,
+)
 from crm_domain.model import RECORDS, about, specs
 
 SAFE_SQLITE = (3, 51, 3)
@@ -70,7 +79,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     try:
         engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
-            pool_size=10, max_overflow=20,
+            isolation_level="READ COMMITTED", pool_size=10, max_overflow=20,
             connect_args={"options": "-c lock_timeout=10s -c timezone=UTC"
                           " -c idle_in_transaction_session_timeout=120s"},
         )  # fmt: skip
@@ -117,6 +126,10 @@ def translated() -> Iterator[None]:
         raise
     except sa.exc.TimeoutError as e:
         raise DatabaseBusy from e
+    except (sa.exc.DataError, OverflowError, UnicodeEncodeError) as e:
+        # What reaches a driver should have been read as a field before; this is the last fence.
+        raise Invalid([FieldError("", "bad_value", None, "有值无法存入数据库",
+                                  "a value does not fit into the database")]) from e  # fmt: skip
 
 
 def _integrity(error: sa.exc.IntegrityError) -> CrmError | sa.exc.IntegrityError:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from crm_adapters.storage.rows import chunks, mapper
 from crm_adapters.storage.session import Session
-from crm_adapters.storage.tables import assignment, customer, ownership
+from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
 from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
 from crm_domain.model.fields import changed
 from crm_domain.ports import Ended, NewAssignment
@@ -46,6 +46,14 @@ class SqlOwnership:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def _hold(self, chosen: sa.Select[Any]) -> list[int]:
+        """Lock the ownership of some customers, given by number; read them afterwards.
+
+        One statement that locks and reads would give, after it waited, the owner of now and the
+        name of before. SQLite has one writer, who need not lock.
+        """
+        return list(self._session.run(chosen.with_for_update()).scalars())
+
     def publish(self, customers: Sequence[Customer]) -> None:
         """Write the ownership of new customers that nobody owns yet."""
         rows = [(c.id, *_hot(c)) for c in customers]
@@ -58,7 +66,7 @@ class SqlOwnership:
         """Begin periods of ownership and make their consultants the owners."""
         if len(new) == 1:
             row = _assignment(new[0], 0)
-            ids = [self._session.insert_one(assignment, _WRITTEN[1:], row[1:]) or 0]
+            ids = [self._session.insert_one(assignment, _WRITTEN[1:], row[1:])]
         else:
             ids = self._session.next_ids(assignment, len(new)) if new else []
             rows = [_assignment(n, i) for n, i in zip(new, ids, strict=True)]
@@ -107,12 +115,14 @@ class SqlOwnership:
         self._session.update(ownership, "customer_id", DUE, rows)
         return len(rows)
 
-    def owned_after(self, id: int, limit: int) -> tuple[Customer, ...]:
-        """Read owned customers by number and lock them, for dating them anew."""
-        m = mapper(Customer)
-        chosen = m.select().where(ownership.c.customer_id > id, ownership.c.owner_id.is_not(None))
-        chosen = chosen.order_by(ownership.c.customer_id).limit(limit)
-        return m.records(self._session, self._session.run(chosen.with_for_update(of=ownership)))
+    def owned_after(self, id: int, limit: int, *, lock: bool = True) -> tuple[Customer, ...]:
+        """Read owned customers by number, and lock them for dating them anew."""
+        m, o = mapper(Customer), ownership.c
+        chosen = sa.select(o.customer_id).where(o.customer_id > id, o.owner_id.is_not(None))
+        chosen = chosen.order_by(o.customer_id).limit(limit)
+        ids = self._hold(chosen) if lock else list(self._session.run(chosen).scalars())
+        found = m.select().where(self._session.among(o.customer_id, ids)).order_by(o.customer_id)
+        return m.records(self._session, self._session.run(found))
 
     # -- the sweep ---------------------------------------------------------------------------
 
@@ -132,10 +142,14 @@ class SqlOwnership:
         )  # fmt: skip
         return tuple(_ended(r) for r in self._session.run(chosen))
 
-    def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
+    def overdue_counts(
+        self, today: date, owner_id: int | None = None
+    ) -> dict[tuple[int, int], int]:
         """Count whom a sweep would release, by owner and by the status they would get."""
         o = ownership.c
         chosen = sa.select(o.owner_id, o.due_status, sa.func.count()).where(*self._overdue(today))
+        if owner_id is not None:
+            chosen = chosen.where(o.owner_id == owner_id)
         rows = self._session.run(chosen.group_by(o.owner_id, o.due_status).order_by(o.owner_id))
         return {(owner, status): n for owner, status, n in rows}
 
@@ -187,6 +201,12 @@ class SqlOwnership:
         return m.records(self._session, rows)
 
     # -- limits ------------------------------------------------------------------------------
+
+    def claims_in_turn(self, employee_id: int) -> None:
+        """Let the claims of one employee happen one after the other, until the end."""
+        employee = TABLES["Employee"].c
+        chosen = sa.select(employee.id).where(employee.id == employee_id)
+        self._session.run(chosen.with_for_update(key_share=True))
 
     def load(self, employee_ids: Sequence[int], today: date) -> dict[int, int]:
         """Count the customers that each of these owns and has not won; not those fallen due."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -74,17 +75,19 @@ class Session:
         if not self._queue:
             return
         queue, self._queue = self._queue, []
-        driver: Any = self.connection.connection.driver_connection
+        with self._driver(queue[0][0]) as driver, driver.pipeline(), driver.cursor() as cursor:
+            for statement, bound in queue:
+                cursor.execute(statement, bound)
+
+    @contextmanager
+    def _driver(self, statement: str) -> Iterator[Any]:
+        """Give the driver's own connection; the engine does not see its errors, so we do."""
+        wrong = self.dialect.loaded_dbapi.Error
         with translated():
             try:
-                with driver.pipeline(), driver.cursor() as cursor:
-                    for statement, bound in queue:
-                        cursor.execute(statement, bound)
-            except self.dialect.loaded_dbapi.Error as e:
-                # The engine did not see these statements; `translated` expects its errors.
-                raise sa.exc.DBAPIError.instance(
-                    queue[0][0], None, e, self.dialect.loaded_dbapi.Error
-                ) from e
+                yield self.connection.connection.driver_connection
+            except wrong as e:
+                raise sa.exc.DBAPIError.instance(statement, None, e, wrong) from e
 
     def next_ids(self, table: sa.Table, n: int) -> list[int]:
         """Reserve n numbers of a table, in order.
@@ -107,14 +110,25 @@ class Session:
             return column.in_(sa.select(listed.c.value))
         return column == sa.any_(sa.literal(list(values), ARRAY(column.type)))
 
-    def insert_one(self, table: sa.Table, columns: tuple[str, ...], row: Row) -> int | None:
+    def insert_one(self, table: sa.Table, columns: tuple[str, ...], row: Row) -> int:
+        """Insert one row and give its number."""
+        number = self._insert_one(table, columns, row, "")
+        assert number is not None
+        return number
+
+    def insert_one_new(self, table: sa.Table, columns: tuple[str, ...], row: Row) -> int | None:
         """Insert one row and give its number, or None when a unique index refuses it."""
+        return self._insert_one(table, columns, row, " ON CONFLICT DO NOTHING")
+
+    def _insert_one(
+        self, table: sa.Table, columns: tuple[str, ...], row: Row, tail: str
+    ) -> int | None:
         [bound] = _bound(table, columns, [row], self.dialect)
         signs = ", ".join(["?" if self.on_sqlite else "%s"] * len(columns))
         with translated():
             number: int | None = self._driver_run(
-                f"INSERT INTO {table.name} ({self._names(columns)}) VALUES ({signs})"
-                " ON CONFLICT DO NOTHING RETURNING id", bound
+                f"INSERT INTO {table.name} ({self._names(columns)}) VALUES ({signs}){tail}"
+                " RETURNING id", bound
             ).scalar_one_or_none()  # fmt: skip
         return number
 
@@ -167,25 +181,46 @@ class Session:
         if not rows:
             return
         bound = _bound(table, (*columns, key), rows, self.dialect)
+        if not self.on_sqlite and len(rows) >= COPY_FROM:
+            self._update_set(table, key, columns, bound)
+            return
         sign = "?" if self.on_sqlite else "%s"
         assignments = ", ".join(f"{self._names((c,))} = {sign}" for c in columns)
         with translated():
             self._driver_run(f"UPDATE {table.name} SET {assignments} WHERE {key} = {sign}", bound)
 
+    def _update_set(
+        self, table: sa.Table, key: str, columns: tuple[str, ...], rows: list[Any]
+    ) -> None:
+        """Update many rows by one statement: each column travels as one array."""
+        names = (*columns, key)
+        kinds = [table.c[n].type.compile(self.dialect) for n in names]
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        assignments = ", ".join(f"{c} = new.{c}" for c in map(self._name, columns))
+        statement = (
+            f"UPDATE {table.name} SET {assignments} FROM unnest({arrays})"
+            f" AS new ({self._names(names)}) WHERE {table.name}.{key} = new.{key}"
+        )
+        with translated():
+            self._driver_run(statement, tuple(list(column) for column in zip(*rows, strict=True)))
+
     def _each(self, head: str, columns: tuple[str, ...], rows: list[Any], tail: str = "") -> None:
         signs = ", ".join(["?" if self.on_sqlite else "%s"] * len(columns))
         self._driver_run(f"{head} ({self._names(columns)}) VALUES ({signs}){tail}", rows)
 
+    def _name(self, column: str) -> str:
+        return self.dialect.identifier_preparer.quote(column)
+
     def _names(self, columns: tuple[str, ...]) -> str:
-        quote = self.dialect.identifier_preparer.quote
-        return ", ".join(quote(c) for c in columns)
+        return ", ".join(map(self._name, columns))
 
     def _copy(self, table: str, columns: tuple[str, ...], rows: list[Any]) -> None:
         self.flush()
-        driver: Any = self.connection.connection.driver_connection
+        statement = f"COPY {table} ({self._names(columns)}) FROM STDIN"
         with (
+            self._driver(statement) as driver,
             driver.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({self._names(columns)}) FROM STDIN") as copy,
+            cursor.copy(statement) as copy,
         ):
             for row in rows:
                 copy.write_row(row)

@@ -53,6 +53,18 @@ class SqlTurns:
     def __init__(self, session: Session, memory: Memory) -> None:
         self._session = session
         self._memory = memory
+        self._changing = False
+        """Whether this unit of work counted a version up: what it reads may yet be rolled back."""
+
+    def _remembered(self, held: Remembered[T], versions: object, read: Callable[[], T]) -> T:
+        return read() if self._changing else held.get(versions, read)
+
+    def _count_up(self, name: str) -> Any:
+        self._changing = True
+        c = turn_cursor.c
+        return self._session.run(
+            sa.update(turn_cursor).where(c.id == 1).values({name: c[name] + 1}).returning(*c)
+        ).one()
 
     def advance(self, n: int) -> tuple[Cursor, Roster]:
         """Take n places and keep others waiting until the end of the unit of work."""
@@ -76,10 +88,7 @@ class SqlTurns:
 
     def set_plan(self, entries: Sequence[RotationEntry], strategy: str, at: datetime) -> None:
         """Replace the plan from the next cycle on; the first plan takes effect at once."""
-        c = turn_cursor.c
-        row = self._session.run(
-            sa.update(turn_cursor).where(c.id == 1).values(people=c.people + 1).returning(*c)
-        ).one()
+        row = self._count_up("people")
         newest = self._session.run(sa.select(sa.func.max(rotation_plan.c.version))).scalar_one()
         version = newest + 1
         plan = [Entry(e.employee_id, e.quota, e.weight, e.active) for e in entries]
@@ -92,7 +101,7 @@ class SqlTurns:
         values: dict[str, Any] = {"next_version": version}
         if row.plan_version == 0:
             values |= {"plan_version": version, "cycle": row.cycle + 1, "position": 0}
-        self._session.run(sa.update(turn_cursor).where(c.id == 1).values(**values))
+        self._session.run(sa.update(turn_cursor).where(turn_cursor.c.id == 1).values(**values))
         table = TABLES["RotationEntry"]
         self._session.run(sa.delete(table))
         for e in entries:
@@ -111,27 +120,25 @@ class SqlTurns:
 
     def people_changed(self) -> None:
         """Let every process read the people anew before its next turn."""
-        c = turn_cursor.c
-        self._session.run(sa.update(turn_cursor).where(c.id == 1).values(people=c.people + 1))
+        self._count_up("people")
 
     def pool_rules(self) -> PoolRules:
         """Read the pool rules and see to it that they do not change before the end."""
         if not self._session.on_sqlite:
             self._session.run(sa.select(sa.func.pg_advisory_xact_lock_shared(RULES_LOCK)))
         version = self._session.run(sa.select(turn_cursor.c.rules)).scalar_one()
-        return self._memory.pool.get(version, self._read_rules)
+        return self._remembered(self._memory.pool, version, self._read_rules)
 
     def pool_rules_changing(self) -> None:
         """Wait until nobody relies on the pool rules, and keep others waiting until the end."""
         if not self._session.on_sqlite:
             self._session.run(sa.select(sa.func.pg_advisory_xact_lock(RULES_LOCK)))
-        c = turn_cursor.c
-        self._session.run(sa.update(turn_cursor).where(c.id == 1).values(rules=c.rules + 1))
+        self._count_up("rules")
 
     def _roster(self, row: Any) -> Roster:
         versions = (row.plan_version, row.next_version, row.people, row.rules)
-        return self._memory.roster.get(
-            versions, lambda: self._read(row.plan_version, row.next_version)
+        return self._remembered(
+            self._memory.roster, versions, lambda: self._read(row.plan_version, row.next_version)
         )
 
     def _read_rules(self) -> PoolRules:

@@ -32,6 +32,10 @@ _READ_ONLY: dict[str, dict[str, Any]] = {
 """A reading unit of work sees one state of the database and cannot write."""
 
 
+def _reading(engine: sa.Engine) -> sa.Connection:
+    return engine.connect().execution_options(**_READ_ONLY[engine.dialect.name])
+
+
 class SqlUnitOfWork:
     """Implements the port ``UnitOfWork``: begin, then commit, or roll back on any error."""
 
@@ -40,9 +44,7 @@ class SqlUnitOfWork:
 
     def __enter__(self) -> Self:
         with translated():
-            connection = self._engine.connect()
-            if self._read_only:
-                connection = connection.execution_options(**_READ_ONLY[self._engine.dialect.name])
+            connection = _reading(self._engine) if self._read_only else self._engine.connect()
             try:
                 connection.begin()
             except BaseException:
@@ -103,13 +105,13 @@ class SqlStorage:
         """Tell the database's own time."""
         if self.engine.dialect.name == "sqlite":
             return datetime.now(UTC)
-        with self.engine.connect() as connection:
+        with translated(), self.engine.connect() as connection:
             found: datetime = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
         return found.astimezone(UTC)
 
     def revision(self) -> str | None:
         """Tell the revision of the tables; None for an empty database."""
-        with translated(), self.engine.connect() as connection:
+        with translated(), _reading(self.engine) as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             found = connection.execute(sa.text("SELECT version_num FROM alembic_version"))

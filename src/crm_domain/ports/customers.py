@@ -155,15 +155,17 @@ class Customers(Protocol):
         """Write the due dates of customers and answer how many."""
         ...
 
-    def owned_after(self, id: int, limit: int) -> tuple[Customer, ...]:
-        """Read owned customers by number, from beyond ``id`` on, for dating them anew."""
+    def owned_after(self, id: int, limit: int, *, lock: bool = True) -> tuple[Customer, ...]:
+        """Read owned customers by number, from beyond ``id`` on, and lock them."""
         ...
 
     def overdue(self, today: date, limit: int) -> tuple[Ended, ...]:
         """List whom a sweep would release, without changing anything."""
         ...
 
-    def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
+    def overdue_counts(
+        self, today: date, owner_id: int | None = None
+    ) -> dict[tuple[int, int], int]:
         """Count whom a sweep would release, by owner and by the status they would get."""
         ...
 
@@ -181,6 +183,10 @@ class Customers(Protocol):
 
     def expiring(self, today: date) -> tuple[Customer, ...]:
         """List the owned customers whose warning is due and that are not public yet."""
+        ...
+
+    def claims_in_turn(self, employee_id: int) -> None:
+        """Let the claims of one employee happen one after the other, until the end."""
         ...
 
     def load(self, employee_ids: Sequence[int], today: date) -> dict[int, int]:

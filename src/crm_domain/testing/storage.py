@@ -26,6 +26,7 @@ from crm_domain.model import (
     Event,
     Notice,
     NoticeStatus,
+    PoolRule,
     RotationEntry,
     Scope,
 )
@@ -112,6 +113,13 @@ def together(n: int, act: Callable[[int], T]) -> list[T]:
 
     with ThreadPoolExecutor(n) as threads:
         return list(threads.map(begin, range(n)))
+
+
+def _arranged(uow: UnitOfWork) -> tuple[int, int]:
+    """Tell the first consultant of the plan and the days of the first rule."""
+    _, roster = uow.turns.peek()
+    [rule] = uow.pool_rules().rules
+    return roster.next_plan[0].employee_id, rule.contact_days
 
 
 class StorageContract:
@@ -518,6 +526,26 @@ class StorageContract:
             uow.turns.people_changed()
         _, roster = read(crm, lambda uow: uow.turns.peek())
         assert not roster.mates[number].employee.on_duty
+
+    def test_what_was_rolled_back_is_not_remembered(self, crm: Crm) -> None:
+        """A plan and rules that never came to be decide nothing, not even in the same process."""
+        ghost, real = employee(crm, "李"), employee(crm, "赵")
+
+        def arrange(consultant: int, days: int, *, fail: bool) -> tuple[int, int]:
+            with crm.unit_of_work() as uow:
+                uow.pool_rules_changing()
+                for rule in uow.records.all(PoolRule):
+                    uow.records.remove(PoolRule, rule.id or 0)
+                uow.records.add(PoolRule(position=0, contact_days=days))
+                uow.turns.set_plan([RotationEntry(employee_id=consultant)], "rounds", NOW)
+                found = _arranged(uow)
+                if fail:
+                    raise NotFound(what="x", id=0)
+                return found
+
+        refusal(NotFound, lambda: arrange(ghost, 7, fail=True))
+        assert arrange(real, 9, fail=False) == (real, 9)
+        assert read(crm, _arranged) == (real, 9)
 
     # -- the outbox --------------------------------------------------------------------------
 
