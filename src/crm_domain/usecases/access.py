@@ -76,7 +76,7 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
     given = dict(values)
     password, wanted = given.pop("password", None), given.pop("roles", ())
     fields, problems = parse_fields(User, given)
-    problems += _password_problems(password)
+    problems += [] if password is None else _password_problems(password)
     hashed = None if problems or password is None else crm.passwords.hash(password)
     with crm.unit_of_work() as uow:
         now = crm.now()
@@ -114,13 +114,71 @@ def set_roles(crm: Crm, username: str, roles: Sequence[str | int], *, by: Princi
     return _change_user(crm, username, {"roles": roles}, by)
 
 
+def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> User:
+    """Give an account a password; the one before does not open it any more.
+
+    Args:
+        crm: The CRM.
+        username: Whose account.
+        password: The password, of 8 to 128 characters.
+        by: Who asks; needs ``user:manage``, and all that the account may do.
+
+    Returns:
+        The account.
+
+    Raises:
+        Invalid: The password is too short or too long.
+        NotFound: There is no such account.
+        NotPermitted: Without the permission, or for an account that may do more than oneself.
+    """
+    by.need("user:manage")
+    hashed = _hashed(crm, password, "password")
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        user = _account(uow, username)
+        _refuse_stronger(uow, user, by)
+        saved = uow.records.save(changed(user, password_hash=hashed))
+        audit(uow, by, now, "set_password", "User", user.id)
+        return saved
+
+
+def change_password(crm: Crm, old: str, new: str, *, by: Principal) -> User:
+    """Change one's own password.
+
+    Args:
+        crm: The CRM.
+        old: The present password.
+        new: The new one, of 8 to 128 characters.
+        by: Who asks; needs an account.
+
+    Returns:
+        The account.
+
+    Raises:
+        Invalid: The present password is not right, or the new one is too short or too long.
+        EditConflict: The account was changed meanwhile.
+        NotFound: Whoever asks has no enabled account.
+    """
+    with crm.unit_of_work(read_only=True) as uow:
+        user = None if by.user_id is None else uow.records.get(User, by.user_id)
+    if user is None or not user.active:
+        raise NotFound(what="用户", id=by.name)
+    if not _fits(crm, old, user):
+        raise Invalid([FieldError("old", "wrong_password", None, "当前密码不正确",
+                                  "the present password is not right")])  # fmt: skip
+    hashed = _hashed(crm, new, "new")
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        saved = uow.records.save(changed(user, password_hash=hashed))
+        audit(uow, by, now, "change_password", "User", user.id)
+        return saved
+
+
 def _change_user(crm: Crm, username: str, values: dict[str, Any], by: Principal) -> User:
     by.need("user:manage")
     with crm.unit_of_work() as uow:
         now = crm.now()
-        user = uow.records.find(User, username=username)
-        if user is None:
-            raise NotFound(what="用户", id=username)
+        user = _account(uow, username)
         if "roles" in values:
             problems: list[FieldError] = []
             roles = _roles(uow, values["roles"], problems)
@@ -203,17 +261,36 @@ def sign_in(crm: Crm, username: str, password: str) -> Principal:
     """
     with crm.unit_of_work(read_only=True) as uow:
         user = uow.records.find(User, username=username)
-    if not crm.passwords.verify(password, user.password_hash if user else None):
+    if not _fits(crm, password, user):
         raise NotFound(what="用户", id=username)
     return principal_for(crm, username=username)
 
 
-def _password_problems(password: Any) -> list[FieldError]:
+def _account(uow: UnitOfWork, username: str) -> User:
+    user = uow.records.find(User, username=username)
+    if user is None:
+        raise NotFound(what="用户", id=username)
+    return user
+
+
+def _fits(crm: Crm, password: Any, user: User | None) -> bool:
+    """Whether a password opens an account; takes as long when there is no account."""
+    typed = password if isinstance(password, str) and len(password) <= PASSWORD[1] else ""
+    return crm.passwords.verify(typed, user.password_hash if user else None)
+
+
+def _hashed(crm: Crm, password: Any, path: str) -> str:
+    if problems := _password_problems(password, path):
+        raise Invalid(problems)
+    return crm.passwords.hash(password)
+
+
+def _password_problems(password: Any, path: str = "password") -> list[FieldError]:
     low, high = PASSWORD
-    if password is None or (isinstance(password, str) and low <= len(password) <= high):
+    if isinstance(password, str) and low <= len(password) <= high:
         return []
     return [
-        FieldError("password", "bad_password", None, f"密码须为 {low} 至 {high} 个字符",
+        FieldError(path, "bad_password", None, f"密码须为 {low} 至 {high} 个字符",
                    f"a password has {low} to {high} characters")
     ]  # fmt: skip
 
@@ -234,6 +311,12 @@ def _roles(uow: UnitOfWork, wanted: Any, problems: list[FieldError]) -> list[Rol
         else:
             found.append(wish)
     return found
+
+
+def _refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
+    """Refuse to change another's account that may do more, so that nobody disarms the mighty."""
+    if user.id != by.user_id:
+        _refuse_wider(uow, [r for r in uow.records.all(Role) if r.id in user.roles], by)
 
 
 def _refuse_wider(uow: UnitOfWork, roles: Sequence[Role], by: Principal) -> None:
