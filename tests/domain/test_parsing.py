@@ -430,10 +430,46 @@ def test_a_number_is_whole(typed, number):
     assert typed_as(Cohort, "capacity")(typed) == number
 
 
-@pytest.mark.parametrize("typed", ["1.5", 1.5, "十二", "²", True, "1" * 16, float("inf")])
+@pytest.mark.parametrize("typed", ["1.5", 1.5, "十二", "²", True, float("inf")])
 def test_what_is_no_whole_number_is_refused(typed):
     """Nothing is cut off to make it fit."""
     assert refusal(typed_as(Cohort, "capacity"), typed) == "bad_number"
+
+
+@pytest.mark.parametrize("typed", [2**31, -(2**31), "2147483648", "1" * 5000, 1e300, 10**30])
+def test_a_number_beyond_its_column_is_refused(typed):
+    """The largest that fits is read; a reference has room for more."""
+    assert refusal(typed_as(Cohort, "capacity"), typed) == "out_of_range"
+    assert typed_as(Cohort, "capacity")(2**31 - 1) == 2**31 - 1
+    assert typed_as(Cohort, "tutor_id")(10**15 - 1) == 10**15 - 1
+    assert refusal(typed_as(Cohort, "tutor_id"), 10**15) == "out_of_range"
+
+
+@pytest.mark.parametrize("typed", [["a"], ("a",), {"a": 1}, {"a"}, b"a"])
+def test_text_is_no_structure(typed):
+    """What a program passed in by mistake is not written down as Python would show it."""
+    for field in ("name", "phone", "source", "consulted_on"):
+        assert refusal(typed_as(Customer, field), typed) == "bad_text"
+
+
+def test_leave_is_read_as_pairs_of_days_in_order_each_once():
+    """As JSON has them, or as a program gives them; nothing is no leave."""
+    read = typed_as(Employee, "leave")
+    first, second = (date(2026, 11, 2), date(2026, 11, 3)), (date(2026, 12, 1), date(2026, 12, 1))
+    typed = [["2026-12-01", "2026-12-01"], ("2026-11-02", "2026年11月3日"), first]
+    assert read(typed) == (first, second)
+    assert read(None) == read("") == read([]) == ()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["2026-11-02", [date(2026, 11, 2)], [["2026-11-02"]], [["2026-11-03", "2026-11-02"]],
+     [["2026-11-02", None]], {"a": 1}, 7, True, [[]], [None], ["ab"], [["x", "y"]],
+     [["2026-11-02", "2026-11-03", "2026-11-04"]], [[["2026-11-02"], "2026-11-03"]]],
+)  # fmt: skip
+def test_what_is_no_leave_is_refused(typed):
+    """The rotation reads it at every turn, so nothing else may ever be kept."""
+    assert refusal(typed_as(Employee, "leave"), typed) in {"bad_periods", "bad_date", "bad_text"}
 
 
 def test_references_are_numbers_each_once_in_order():
@@ -449,6 +485,7 @@ def test_a_time_of_day_is_read():
     read = typed_as(Lesson, "starts_at")
     assert read("09:30") == read(time(9, 30)) == time(9, 30)
     assert refusal(read, "25:00") == "bad_time"
+    assert refusal(read, "09:30+08:00") == refusal(read, time(9, tzinfo=UTC)) == "bad_time"
 
 
 def test_a_state_is_read_by_its_number():
@@ -482,6 +519,19 @@ def test_text_that_no_database_takes_is_refused(typed):
 
 
 # A whole record
+
+
+@pytest.mark.parametrize("values", [None, [], "name=x", 7, [("name", "x")]])
+def test_values_come_by_field_name(values):
+    """Anything else is one problem of the whole record."""
+    assert codes(parse_fields(Customer, values)[1]) == {("", "no_mapping")}
+
+
+def test_a_field_that_nobody_knows_is_named_as_text():
+    """Whatever stood in its place."""
+    problems = parse_fields(Customer, {7: "x", None: "y", "x": "z"}, partial=True)[1]
+    assert {p.path for p in problems} == {"7", "None", "x"}
+    assert {p.code for p in problems} == {"unknown_field"}
 
 
 def codes(problems) -> set[tuple[str, str]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import date, tzinfo
 from typing import Any, TypeVar
 
 import attrs
@@ -21,13 +20,14 @@ from crm_domain.parsing.values import (
     moment_value,
     money_value,
     number_value,
+    periods_value,
     references_value,
 )
-from crm_domain.parsing.words import Unreadable, keep_text
+from crm_domain.parsing.words import Unreadable, bad_text, keep_text, quoted, storable
 
 T = TypeVar("T")
-_UNUSABLE = re.compile("[\0\ud800-\udfff]")
-"""What no database takes: the null character, and halves of characters."""
+LARGEST = 2**31 - 1
+"""How far from zero a number of a record may be: a column has four bytes."""
 
 
 def field_value(spec: Spec, value: Any, zone: tzinfo = CHINA) -> Any:
@@ -45,8 +45,8 @@ def field_value(spec: Spec, value: Any, zone: tzinfo = CHINA) -> Any:
                 raise Unreadable(
                     "too_long", f"不能超过 {spec.length} 个字符", f"is longer than {spec.length}"
                 )
-            if text is not None and _UNUSABLE.search(text):
-                raise Unreadable("bad_text", "含有无法保存的字符", "holds an unusable character")
+            if text is not None and not storable(text):
+                raise bad_text()
             return text
         case "choice":
             return choice_value(spec.type, value)
@@ -54,7 +54,9 @@ def field_value(spec: Spec, value: Any, zone: tzinfo = CHINA) -> Any:
             return day_value(value)
         case "moment":
             return moment_value(value, zone)
-        case "number" | "version" | "key" | "reference":
+        case "number" | "version":
+            return number_value(value, LARGEST)
+        case "key" | "reference":
             return number_value(value)
         case "state":
             number = number_value(value)
@@ -72,8 +74,29 @@ def field_value(spec: Spec, value: Any, zone: tzinfo = CHINA) -> Any:
             return references_value(value)
         case "clock":
             return clock_value(value)
+        case "json" if spec.type == tuple[tuple[date, date], ...]:
+            return periods_value(value)
         case _:
             return value
+
+
+def read_field(spec: Spec, value: Any, zone: tzinfo = CHINA) -> tuple[Any, FieldError | None]:
+    """Read one value as what the field holds, with the problem if it does not fit.
+
+    Returns:
+        The value, None where there is a problem; and the problem, or None.
+    """
+    try:
+        read = field_value(spec, value, zone)
+    except Unreadable as e:
+        kept, shown = (None, "…") if spec.secret else (value, quoted(value))
+        return None, FieldError(spec.name, e.code, kept, f"{spec.zh}“{shown}”{e.zh}",
+                                f"{spec.en} “{shown}” {e.en}")  # fmt: skip
+    if read is None and spec.kind == "text" and spec.default == "":
+        return "", None
+    if read is None and not spec.optional:
+        return None, _missing(spec, value)
+    return read, None
 
 
 def parse_fields(
@@ -93,47 +116,35 @@ def parse_fields(
     """
     found: dict[str, Any] = {}
     problems: list[FieldError] = []
+    if not isinstance(values, Mapping):
+        return found, [FieldError("", "no_mapping", None, "须按字段名给出内容",
+                                  "the values must be given by field name")]  # fmt: skip
     fields = specs(cls)
     for name, value in values.items():
         spec = fields.get(name)
         if spec is None or spec.kind == "key":
-            problems.append(FieldError(name, "unknown_field", value, f"没有“{name}”这一项",
-                                       f"there is no field {name}"))  # fmt: skip
+            path = name if isinstance(name, str) else quoted(name)
+            problems.append(FieldError(path, "unknown_field", value, f"没有“{quoted(name)}”这一项",
+                                       f"there is no field {quoted(name)}"))  # fmt: skip
         elif spec.guarded and spec.kind != "version":
             problems.append(FieldError(name, "guarded_field", None, f"“{spec.zh}”不能直接修改",
                                        f"{spec.en} cannot be set directly"))  # fmt: skip
         else:
-            try:
-                read = field_value(spec, value, zone)
-            except Unreadable as e:
-                kept, shown = (None, "…") if spec.secret else (value, _shown(value))
-                problems.append(FieldError(name, e.code, kept, f"{spec.zh}“{shown}”{e.zh}",
-                                           f"{spec.en} “{shown}” {e.en}"))  # fmt: skip
+            read, problem = read_field(spec, value, zone)
+            if problem is None:
+                found[name] = read
             else:
-                if read is None and spec.kind == "text" and spec.default == "":
-                    read = ""
-                if read is None and not spec.optional:
-                    _missing(spec, value, problems)
-                else:
-                    found[name] = read
+                problems.append(problem)
     if not partial:
         for name, spec in fields.items():
             if name not in values and not spec.optional and spec.default is attrs.NOTHING:
-                _missing(spec, None, problems)
+                problems.append(_missing(spec, None))
     return found, problems
 
 
-def _shown(value: Any) -> str:
-    try:
-        text = str(value)
-    except ValueError:
-        return "…"
-    return text if len(text) <= 60 else text[:59] + "…"
-
-
-def _missing(spec: Spec, value: Any, problems: list[FieldError]) -> None:
-    problems.append(FieldError(spec.name, "missing", value, f"请填写“{spec.zh}”",
-                               f"{spec.en} is missing"))  # fmt: skip
+def _missing(spec: Spec, value: Any) -> FieldError:
+    return FieldError(spec.name, "missing", value, f"请填写“{spec.zh}”",
+                      f"{spec.en} is missing")  # fmt: skip
 
 
 def read_record(cls: type[T], values: Mapping[str, Any]) -> T:

@@ -96,14 +96,22 @@ def moment_value(value: Any, zone: tzinfo = CHINA) -> datetime | None:
         raise Unreadable("bad_moment", "不是有效的时间", "is not a valid moment") from e
 
 
-def number_value(value: Any) -> int | None:
-    """Read a whole number of at most 15 digits."""
+def number_value(value: Any, most: int = 10**15 - 1) -> int | None:
+    """Read a whole number, at most so far from zero; the default is what a reference may be."""
     text = tidy(value)
     if text is None:
         return None
-    if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d{1,15}", text):
+    if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d+", text):
         raise Unreadable("bad_number", "不是整数", "is not a whole number")
+    if len(text) > 16 or abs(int(text)) > most:
+        raise Unreadable("out_of_range", "超出允许的范围", "is out of range")
     return int(text)
+
+
+def record_number(value: Any) -> int | None:
+    """Give the number of a record, or None for what is the number of no record."""
+    usable = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
+    return value if usable else None
 
 
 def money_value(value: Any) -> Decimal | None:
@@ -153,14 +161,38 @@ def references_value(value: Any) -> tuple[int, ...]:
 
 
 def clock_value(value: Any) -> time | None:
-    """Read a time of day: ``9:05`` or ``09:05:00``."""
+    """Read a time of day: ``9:05`` or ``09:05:00``; one with an offset is none."""
+    refusal = Unreadable("bad_time", "不是有效的时刻", "is not a time of day")
     if isinstance(value, time):
-        return value
-    text = tidy(value)
-    if text is None:
-        return None
-    try:
-        padded = f"0{text}" if text[1:2] == ":" else text
-        return time.fromisoformat(padded)
-    except ValueError as e:
-        raise Unreadable("bad_time", "不是有效的时刻", "is not a time of day") from e
+        found = value
+    else:
+        text = tidy(value)
+        if text is None:
+            return None
+        try:
+            found = time.fromisoformat(f"0{text}" if text[1:2] == ":" else text)
+        except ValueError as e:
+            raise refusal from e
+    if found.tzinfo is not None:
+        raise refusal
+    return found
+
+
+def periods_value(value: Any) -> tuple[tuple[date, date], ...]:
+    """Read periods, each a first and a last day: in order, each once; nothing is no period."""
+    refusal = Unreadable(
+        "bad_periods", "不是有效的时段（须为若干对起止日期）", "is no list of first and last days"
+    )
+    if value is None or value == "":
+        return ()
+    if not isinstance(value, list | tuple):
+        raise refusal
+    found = set()
+    for pair in value:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise refusal
+        first, last = day_value(pair[0]), day_value(pair[1])
+        if first is None or last is None or first > last:
+            raise refusal
+        found.add((first, last))
+    return tuple(sorted(found))

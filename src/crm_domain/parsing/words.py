@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -18,6 +20,29 @@ _BLANKS = " \t\r\n\v\f\u00a0\u200b\u200e\u200f\u202a\u202c\u2060\u3000\ufeff"
 
 _WIDE = {c: unicodedata.normalize("NFKC", chr(c)) for c in range(0xFF01, 0xFF5F)}
 _WIDE |= {0x3000: " ", 0x00A0: " "}
+
+
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+"""What no database takes: the null character, and halves of characters."""
+
+
+def storable(text: str) -> bool:
+    """Whether a database takes a text."""
+    return _UNUSABLE.search(text) is None
+
+
+def quoted(value: Any) -> str:
+    """Give what was typed for a message: short, and whatever it is."""
+    try:
+        text = str(value)
+    except ValueError:  # Python refuses to write out integers of thousands of digits.
+        return "…"
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def bad_text() -> Unreadable:
+    """The refusal of text that cannot be kept."""
+    return Unreadable("bad_text", "含有无法保存的字符", "holds an unusable character")
 
 
 def tidy(value: Any) -> str | None:
@@ -44,9 +69,13 @@ def keep_text(value: Any) -> str | None:
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes | Mapping | list | tuple | set | frozenset):
+        raise bad_text()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     try:
-        return value if isinstance(value, str) else str(value)
+        return str(value)
     except ValueError as e:  # Python refuses to write out integers of thousands of digits.
-        raise Unreadable("bad_text", "含有无法保存的字符", "holds an unusable character") from e
+        raise bad_text() from e
