@@ -84,6 +84,21 @@ class NotPermitted(CrmError):
     code = "not_permitted"
 
 
+class ScopeTooWide(NotPermitted):
+    """Nobody gives or changes rights that reach further ({scope_en}) than their own."""
+
+    zh = "不能授予或改动范围大于自己的权限（{scope_zh}）。"
+    code = "scope_too_wide"
+
+
+class LastAdministrator(CrmError):
+    """Nobody would be left who manages users and roles, so nothing was changed.
+    Give these rights to somebody else first."""
+
+    zh = "这样就没有人能管理用户和角色了，没有改动任何数据。请先把这些权限交给他人。"
+    code = "last_administrator"
+
+
 class NotFound(CrmError):
     """There is no such {what} ({id}), or it is not yours to see."""
 

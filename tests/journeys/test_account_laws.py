@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
 import pytest
 
-from crm_domain import SYSTEM
-from crm_domain.errors import Invalid, NotFound, NotPermitted
-from crm_domain.model import AuditEntry, User
-from crm_domain.rules.access import Principal
-from crm_domain.usecases import access
+from crm_domain import SYSTEM, Crm
+from crm_domain.errors import (
+    Invalid,
+    LastAdministrator,
+    NotFound,
+    NotPermitted,
+    ScopeTooWide,
+)
+from crm_domain.model import AuditEntry, Employee, Role, Scope, User
+from crm_domain.model.fields import changed
+from crm_domain.rules.access import Declared, Principal
+from crm_domain.usecases import access, records
 from make import World
 from steps import login
 
@@ -101,3 +112,200 @@ def test_nobody_sets_the_password_of_an_account_that_holds_more(
     assert access.sign_in(world.crm, login(world.crm, boss), SECRET) == boss
     with pytest.raises(NotFound):
         access.set_password(world.crm, "nobody", OTHER, by=clerk)
+
+
+# -- scopes -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keeper(world: World) -> Principal:
+    """Make somebody who manages roles and users and sees one department."""
+    access.set_role(
+        world.crm, "主任", permissions=["role:manage", "user:manage", "customer:view"],
+        scope=Scope.DEPARTMENT, by=SYSTEM,
+    )  # fmt: skip
+    return world.person("主任", "主任")
+
+
+WIDER = [Scope.DEPARTMENT_AND_BELOW, Scope.ALL, "all", "全部"]
+
+
+@pytest.mark.parametrize("scope", WIDER)
+def test_nobody_makes_a_role_reach_further_than_oneself(
+    world: World, keeper: Principal, scope: Any
+) -> None:
+    """Neither the own role, nor another's, nor a new one; managing roles is no exception."""
+    held = ["role:manage", "user:manage", "customer:view"]
+    access.set_role(world.crm, "旁观", permissions=["customer:view"], by=SYSTEM)
+    for name in ("主任", "旁观", "新的"):
+        with pytest.raises(ScopeTooWide):
+            access.set_role(world.crm, name, permissions=held, scope=scope, by=keeper)
+    assert access.principal_for(world.crm, username=login(world.crm, keeper)) == keeper
+    made = access.set_role(world.crm, "旁观", permissions=held, scope=Scope.DEPARTMENT, by=keeper)
+    assert made.scope is Scope.DEPARTMENT
+
+
+def test_managing_roles_gives_nobody_a_wider_scope(world: World, keeper: Principal) -> None:
+    """Not by way of an account that gets a role which is there already."""
+    access.set_role(world.crm, "总览", permissions=["customer:view"], scope=Scope.ALL, by=SYSTEM)
+    with pytest.raises(ScopeTooWide):
+        access.create_user(world.crm, {"username": "new", "roles": ["总览"]}, by=keeper)
+    for who in (keeper, world.a):
+        with pytest.raises(NotPermitted):
+            access.set_roles(world.crm, login(world.crm, who), ["总览"], by=keeper)
+
+
+def test_who_reaches_everything_gives_any_scope(world: World) -> None:
+    """An administrator does."""
+    boss = world.person("管理", "administrator")
+    for scope in Scope:
+        made = access.set_role(world.crm, "x", permissions=["course:view"], scope=scope, by=boss)
+        assert made.scope is scope
+    assert access.create_user(world.crm, {"username": "new", "roles": ["x"]}, by=boss).id
+
+
+# -- nobody disarms those who hold more -------------------------------------------------------
+
+
+def test_nobody_changes_an_account_that_holds_more(world: World, clerk: Principal) -> None:
+    """Whether by its permissions or by its scope; roles, activity and password alike."""
+    access.set_role(world.crm, "总览", permissions=["customer:view"], scope=Scope.ALL, by=SYSTEM)
+    mighty = [world.person("管理", "administrator"), world.person("远", "总览"), world.a]
+    acts: list[Callable[[str], Any]] = [
+        lambda name: access.set_active(world.crm, name, False, by=clerk),
+        lambda name: access.set_roles(world.crm, name, [], by=clerk),
+        lambda name: access.set_password(world.crm, name, SECRET, by=clerk),
+    ]
+    for who in mighty:
+        name = login(world.crm, who)
+        for act in acts:
+            with pytest.raises(NotPermitted):
+                act(name)
+        assert access.principal_for(world.crm, username=name) == who
+
+
+def test_a_clerk_changes_an_account_that_holds_no_more(world: World, clerk: Principal) -> None:
+    """That is what managing users is for; what is freely given does not count."""
+    access.set_role(world.crm, "旁观", permissions=["customer:view", "customer:claim"], by=SYSTEM)
+    name = login(world.crm, world.person("小", "旁观"))
+    assert not access.set_active(world.crm, name, False, by=clerk).active
+    assert access.set_active(world.crm, name, True, by=clerk).active
+    assert access.set_password(world.crm, name, SECRET, by=clerk).id
+    assert access.set_roles(world.crm, name, [], by=clerk).roles == ()
+
+
+def test_one_narrows_oneself(world: World, clerk: Principal) -> None:
+    """Also after one's own rights became more than the principal at hand says."""
+    stale = clerk
+    access.set_role(
+        world.crm, "人事", permissions=["user:manage", "customer:view", "course:edit"], by=SYSTEM
+    )
+    assert access.set_roles(world.crm, login(world.crm, clerk), [], by=stale).roles == ()
+
+
+def test_nobody_changes_a_role_that_holds_more(world: World, keeper: Principal) -> None:
+    """To strip the administrators' role would disarm all of them at once."""
+    for name in ("administrator", "管理员", "sales_manager"):
+        with pytest.raises(NotPermitted):
+            access.set_role(world.crm, name, permissions=["customer:view"], by=keeper)
+
+
+# -- nobody is locked out ---------------------------------------------------------------------
+
+
+def _ways_out(crm: Crm, boss: Principal) -> list[Callable[[Principal], Any]]:
+    """List all that takes the administrators' rights from an administrator."""
+    name = login(crm, boss)
+    with crm.unit_of_work(read_only=True) as uow:
+        employee = uow.records.get(Employee, boss.employee_id or 0)
+    assert employee is not None
+    left = changed(employee, left_on=date(2026, 11, 1))
+    return [
+        lambda by: access.set_role(crm, "administrator", permissions=["user:manage"], by=by),
+        lambda by: access.set_role(crm, "管理员", permissions=["role:manage"], by=by),
+        lambda by: access.set_active(crm, name, False, by=by),
+        lambda by: access.set_roles(crm, name, ["consultant"], by=by),
+        lambda by: access.set_roles(crm, name, [], by=by),
+        lambda by: records.save_record(crm, left, by=by),
+    ]
+
+
+def test_the_last_administrator_stays(world: World) -> None:
+    """Neither disabled, nor stripped, nor by way of the role; a disabled colleague is no help."""
+    # given
+    boss = world.person("管理", "administrator")
+    other = world.person("副手", "administrator")
+    gone = world.person("前任", "administrator")
+    access.set_active(world.crm, login(world.crm, other), False, by=boss)
+    employee = records.get_record(world.crm, Employee, gone.employee_id or 0, by=SYSTEM)
+    records.save_record(world.crm, changed(employee, left_on=date(2026, 10, 31)), by=boss)
+    # when / then
+    for act in _ways_out(world.crm, boss):
+        with pytest.raises(LastAdministrator) as refused:
+            act(boss)
+        assert "管理" in refused.value.message("zh")
+        assert access.principal_for(world.crm, username=login(world.crm, boss)) == boss
+
+
+def test_one_of_two_administrators_goes(world: World) -> None:
+    """The other one is enough; then that one is the last."""
+    boss, other = world.person("管理", "administrator"), world.person("副手", "administrator")
+    access.set_active(world.crm, login(world.crm, boss), False, by=boss)
+    with pytest.raises(LastAdministrator):
+        access.set_roles(world.crm, login(world.crm, other), [], by=other)
+
+
+def test_the_operators_own_command_line_locks_out_whom_it_wants(world: World) -> None:
+    """It needs no account to put things right again."""
+    boss = world.person("管理", "administrator")
+    for act in _ways_out(world.crm, boss)[2:]:
+        act(SYSTEM)
+
+
+def test_a_school_that_never_had_an_administrator_goes_on(world: World, clerk: Principal) -> None:
+    """What was not there cannot be lost."""
+    access.set_roles(world.crm, login(world.crm, clerk), [], by=clerk)
+
+
+# -- roles ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "permissions", "scope", "path"),
+    [
+        (None, [], None, "title"), ("", [], None, "title"), (" ", [], None, "title"),
+        (7, [], None, "title"), ("x" * 61, [], None, "title"), ("a\0b", [], None, "title"),
+        ("\ud800", [], None, "title"), ("x", None, None, "permissions"),
+        ("x", "course:view", None, "permissions"), ("x", [7], None, "permissions"),
+        ("x", [["a"]], None, "permissions"), ("x", [], "everywhere", "scope"),
+        ("x", [], 7, "scope"), ("x", [], [1], "scope"),
+    ],
+)  # fmt: skip
+def test_a_role_is_described_in_full_and_in_words(
+    world: World, code: Any, permissions: Any, scope: Any, path: str
+) -> None:
+    """Anything else is refused, naming what is wrong, and no role is made."""
+    with pytest.raises(Invalid) as refused:
+        access.set_role(world.crm, code, permissions=permissions, scope=scope, by=SYSTEM)
+    assert [p.path for p in refused.value.problems] == [path]
+    with world.crm.unit_of_work(read_only=True) as uow:
+        assert len(uow.records.all(Role)) == 6
+
+
+def test_a_role_has_each_permission_once(world: World) -> None:
+    """However often it was named."""
+    made = access.set_role(world.crm, "x", permissions=["course:view"] * 3, by=SYSTEM)
+    assert len(made.permissions) == 1
+
+
+def test_administrators_hold_what_plugins_declare(world: World) -> None:
+    """Otherwise nobody could give it to anybody; what they gave up later stays given up."""
+    declared = [Declared("fee:see", "查看费用", "see fees")]
+    access.synchronise(world.crm, declared)
+    boss = world.person("管理", "administrator")
+    assert boss.may("fee:see")
+    assert not world.a.may("fee:see")
+    kept = sorted(boss.permissions - {"fee:see"})
+    access.set_role(world.crm, "administrator", permissions=kept, by=boss)
+    access.synchronise(world.crm, declared)
+    assert not access.principal_for(world.crm, username=login(world.crm, boss)).may("fee:see")

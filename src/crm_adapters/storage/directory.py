@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,6 +77,29 @@ class SqlDirectory:
         m = mapper(Employee)
         chosen = m.select().where(m.column("id").in_(active_employees(permission)))
         return m.records(self._session, self._session.run(chosen.order_by(m.column("id"))))
+
+    def holds(self, employee_id: int, permission: str) -> bool:
+        """Whether an employee has an enabled account that holds a permission."""
+        chosen = active_employees(permission).where(_employee.c.id == employee_id)
+        return self._session.run(chosen).first() is not None
+
+    def accounts_with(self, permissions: Sequence[str], today: date) -> frozenset[int]:
+        """Find the accounts that hold all of some permissions and may sign in on a day."""
+        chosen = (
+            sa.select(_account.c.id)
+            .join(_user_roles, _user_roles.c.left_id == _account.c.id)
+            .join(_role_permissions, _role_permissions.c.left_id == _user_roles.c.right_id)
+            .join(_permission, _permission.c.id == _role_permissions.c.right_id)
+            .outerjoin(_employee, _employee.c.id == _account.c.employee_id)
+            .where(
+                _permission.c.code.in_(permissions),
+                _account.c.active == sa.literal(True, _account.c.active.type),
+                sa.or_(_employee.c.left_on.is_(None), _employee.c.left_on > today),
+            )
+            .group_by(_account.c.id)
+            .having(sa.func.count(_permission.c.id.distinct()) == len(permissions))
+        )
+        return frozenset(self._session.run(chosen).scalars())
 
     def in_reach(self, employee_id: int | None, reach: Reach) -> bool:
         """Whether an employee's records are within a reach."""

@@ -12,6 +12,7 @@ from crm_adapters.storage.session import Session
 from crm_domain.errors import Duplicate, EditConflict, InUse, NotFound
 from crm_domain.model import about, specs
 from crm_domain.model.fields import changed
+from crm_domain.parsing import record_number
 from crm_domain.ports import Page, Query, Reach
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ class SqlRecords:
 
     def get(self, cls: type[T], id: int) -> T | None:
         """Read one record, or None."""
-        return self.find(cls, id=id)
+        return None if record_number(id) is None else self.find(cls, id=id)
 
     def find(self, cls: type[T], **fields: Any) -> T | None:
         """Read the one record with these values, or None."""

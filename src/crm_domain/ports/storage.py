@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -77,6 +77,19 @@ class Directory(Protocol):
 
     def with_permission(self, permission: str) -> tuple[Employee, ...]:
         """Find the employees with an enabled account that holds a permission."""
+        ...
+
+    def holds(self, employee_id: int, permission: str) -> bool:
+        """Whether an employee has an enabled account that holds a permission."""
+        ...
+
+    def accounts_with(self, permissions: Sequence[str], today: date) -> frozenset[int]:
+        """Find the accounts that hold all of some permissions and may sign in on a day.
+
+        Args:
+            permissions: The codes, each once.
+            today: The local day; whoever has left by then has no account any more.
+        """
         ...
 
     def in_reach(self, employee_id: int | None, reach: Reach) -> bool:

@@ -1,4 +1,4 @@
-"""Accounts, roles and rights."""
+"""Accounts and rights; roles are in ``roles``."""
 
 from __future__ import annotations
 
@@ -6,53 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crm_domain.errors import FieldError, Invalid, NotFound
-from crm_domain.model import Employee, Permission, Role, Scope, User
+from crm_domain.model import Employee, User
 from crm_domain.model.fields import changed
-from crm_domain.parsing import parse_fields
+from crm_domain.parsing import parse_fields, quoted, storable
 from crm_domain.ports import Crm, UnitOfWork
-from crm_domain.rules.access import PERMISSIONS, ROLES, Declared, Principal, union
+from crm_domain.rules.access import Principal, union
 from crm_domain.rules.duty import has_left
 from crm_domain.usecases._common import audit
+from crm_domain.usecases._rights import (
+    administrators,
+    refuse_beyond,
+    refuse_lockout,
+    refuse_stronger,
+    wanted_roles,
+)
+from crm_domain.usecases.roles import set_role, synchronise
+
+__all__ = [
+    "PASSWORD", "change_password", "create_user", "principal_for", "set_active", "set_password",
+    "set_role", "set_roles", "sign_in", "synchronise",
+]  # fmt: skip
 
 PASSWORD = (8, 128)
 """The shortest and the longest password (OWASP ASVS 5.0, 6.2.1 and 6.2.9)."""
-
-FREELY_GIVEN = frozenset({"customer:claim"})
-"""May be given without being held: an administrator, who does not sell, makes consultants."""
-
-
-def synchronise(crm: Crm, permissions: Sequence[Declared] = ()) -> None:
-    """Write the declared permissions and the built-in roles into the database.
-
-    What an administrator arranged stays: an existing role keeps its permissions, but a permission
-    that is new to the database is given to the built-in roles that have it by declaration.
-
-    Args:
-        crm: The CRM.
-        permissions: What plugins declare beside the core.
-    """
-    with crm.unit_of_work() as uow:
-        # First, because it keeps others who synchronise at the same time waiting.
-        uow.turns.people_changed()
-        known = {p.code: p for p in uow.records.all(Permission)}
-        new: dict[str, int] = {}
-        for declared in (*PERMISSIONS, *permissions):
-            if declared.code not in known and declared.code not in new:
-                made = uow.records.add(
-                    Permission(code=declared.code, title=declared.zh, title_en=declared.en)
-                )
-                new[declared.code] = made.id or 0
-        roles = {r.code: r for r in uow.records.all(Role) if r.code}
-        for built_in in ROLES:
-            granted = tuple(sorted(new[c] for c in built_in.permissions if c in new))
-            role = roles.get(built_in.code)
-            if role is None:
-                uow.records.add(
-                    Role(code=built_in.code, title=built_in.zh, scope=built_in.scope,
-                         permissions=granted)
-                )  # fmt: skip
-            elif granted:
-                uow.records.save(changed(role, permissions=(*role.permissions, *granted)))
 
 
 def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
@@ -62,7 +38,7 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
         crm: The CRM.
         values: ``username``, ``password``, ``roles`` (codes, titles or numbers), and
             ``employee_id`` or ``student_id``.
-        by: Who asks; needs ``user:manage``.
+        by: Who asks; needs ``user:manage``, and all that the roles hold.
 
     Returns:
         The account, with its number.
@@ -70,25 +46,31 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
     Raises:
         Invalid: With every problem.
         Duplicate: The username is taken, or the employee has an account already.
-        NotPermitted: Without the permission.
+        NotFound: There is no such employee or student.
+        NotPermitted: Without the permission, or for a role that holds more than oneself.
+        ScopeTooWide: A role reaches further than one's own scope.
     """
     by.need("user:manage")
-    given = dict(values)
-    password, wanted = given.pop("password", None), given.pop("roles", ())
+    given: Any = dict(values) if isinstance(values, Mapping) else values
+    password, wanted = None, ()
+    if isinstance(given, dict):
+        password, wanted = given.pop("password", None), given.pop("roles", ())
     fields, problems = parse_fields(User, given)
     problems += [] if password is None else _password_problems(password)
     hashed = None if problems or password is None else crm.passwords.hash(password)
     with crm.unit_of_work() as uow:
+        # First: whoever deals a turn locks the rotation before it reads the people.
+        uow.turns.people_changed()
         now = crm.now()
-        roles = _roles(uow, wanted, problems)
+        roles: tuple[int, ...] = ()
+        try:
+            roles = wanted_roles(uow, wanted)
+        except Invalid as e:
+            problems += e.problems
         if problems:
             raise Invalid(problems)
-        _refuse_wider(uow, roles, by)
-        user = uow.records.add(
-            User(**fields, roles=tuple(r.id or 0 for r in roles), password_hash=hashed,
-                 created_at=now)
-        )  # fmt: skip
-        uow.turns.people_changed()
+        refuse_beyond(uow, roles, by)
+        user = uow.records.add(User(**fields, roles=roles, password_hash=hashed, created_at=now))
         audit(uow, by, now, "create", "User", user.id, None, user)
         return user
 
@@ -97,21 +79,52 @@ def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:
     """Enable or disable an account; it takes effect at the next request and the next turn.
 
     Raises:
+        EditConflict: Somebody changed the account at the same moment.
+        Invalid: It is neither yes nor no.
+        LastAdministrator: Nobody would be left who manages users and roles.
         NotFound: There is no such account.
-        NotPermitted: Without ``user:manage``.
+        NotPermitted: Without ``user:manage``, or for an account that holds more than oneself.
+        ScopeTooWide: The account reaches further than one's own scope.
     """
-    return _change_user(crm, username, {"active": active}, by)
+    by.need("user:manage")
+    if not isinstance(active, bool):
+        raise Invalid([FieldError("active", "bad_flag", None, "请填“是”或“否”",
+                                  "it is neither yes nor no")])  # fmt: skip
+    with crm.unit_of_work() as uow:
+        uow.turns.people_changed()
+        user = _account(uow, username)
+        return _change(crm, uow, user, changed(user, active=active), by)
 
 
 def set_roles(crm: Crm, username: str, roles: Sequence[str | int], *, by: Principal) -> User:
     """Give an account other roles; it takes effect at the next request.
 
     Raises:
+        EditConflict: Somebody changed the account at the same moment.
         Invalid: There is no such role.
+        LastAdministrator: Nobody would be left who manages users and roles.
         NotFound: There is no such account.
-        NotPermitted: Without ``user:manage``, or for a role that reaches further than one's own.
+        NotPermitted: Without ``user:manage``, or for an account or a role that holds more than
+            oneself.
+        ScopeTooWide: The account or the role reaches further than one's own scope.
     """
-    return _change_user(crm, username, {"roles": roles}, by)
+    by.need("user:manage")
+    with crm.unit_of_work() as uow:
+        uow.turns.people_changed()
+        user = _account(uow, username)
+        found = wanted_roles(uow, roles)
+        refuse_beyond(uow, found, by)
+        return _change(crm, uow, user, changed(user, roles=found), by)
+
+
+def _change(crm: Crm, uow: UnitOfWork, user: User, after: User, by: Principal) -> User:
+    refuse_stronger(uow, user, by)
+    now = crm.now()
+    managers = administrators(crm, uow, now)
+    saved = uow.records.save(after)
+    refuse_lockout(crm, uow, managers, now, by)
+    audit(uow, by, now, "update", "User", user.id, user, saved)
+    return saved
 
 
 def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> User:
@@ -127,16 +140,18 @@ def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> Us
         The account.
 
     Raises:
+        EditConflict: Somebody changed the account at the same moment.
         Invalid: The password is too short or too long.
         NotFound: There is no such account.
-        NotPermitted: Without the permission, or for an account that may do more than oneself.
+        NotPermitted: Without the permission, or for an account that holds more than oneself.
+        ScopeTooWide: The account reaches further than one's own scope.
     """
     by.need("user:manage")
     hashed = _hashed(crm, password, "password")
     with crm.unit_of_work() as uow:
         now = crm.now()
         user = _account(uow, username)
-        _refuse_stronger(uow, user, by)
+        refuse_stronger(uow, user, by)
         saved = uow.records.save(changed(user, password_hash=hashed))
         audit(uow, by, now, "set_password", "User", user.id)
         return saved
@@ -174,61 +189,6 @@ def change_password(crm: Crm, old: str, new: str, *, by: Principal) -> User:
         return saved
 
 
-def _change_user(crm: Crm, username: str, values: dict[str, Any], by: Principal) -> User:
-    by.need("user:manage")
-    with crm.unit_of_work() as uow:
-        now = crm.now()
-        user = _account(uow, username)
-        if "roles" in values:
-            problems: list[FieldError] = []
-            roles = _roles(uow, values["roles"], problems)
-            if problems:
-                raise Invalid(problems)
-            _refuse_wider(uow, roles, by)
-            values = {"roles": tuple(r.id or 0 for r in roles)}
-        saved = uow.records.save(changed(user, **values))
-        uow.turns.people_changed()
-        audit(uow, by, now, "update", "User", user.id, user, saved)
-        return saved
-
-
-def set_role(
-    crm: Crm, code: str, *, permissions: Sequence[str], scope: Scope | None = None, by: Principal
-) -> Role:
-    """Say what a role may do, and how far it reaches; it takes effect at the next request.
-
-    Args:
-        crm: The CRM.
-        code: The role's code or title; a new title makes a new role.
-        permissions: All its permissions, by code.
-        scope: Its data scope; None leaves it as it is.
-        by: Who asks; needs ``role:manage`` and may give only what is held.
-
-    Raises:
-        NotFound: There is no such permission.
-        NotPermitted: Without the permission.
-    """
-    by.need("role:manage")
-    with crm.unit_of_work() as uow:
-        now = crm.now()
-        known = {p.code: p.id or 0 for p in uow.records.all(Permission)}
-        for permission in permissions:
-            if permission not in FREELY_GIVEN:
-                by.need(permission)
-            if permission not in known:
-                raise NotFound(what="权限", id=permission)
-        ids = tuple(sorted(known[p] for p in permissions))
-        role = uow.records.find(Role, code=code) or uow.records.find(Role, title=code)
-        saved = (
-            uow.records.add(Role(title=code, permissions=ids, scope=scope or Scope.OWN))
-            if role is None
-            else uow.records.save(changed(role, permissions=ids, scope=scope or role.scope))
-        )
-        uow.turns.people_changed()
-        audit(uow, by, now, "update", "Role", saved.id, role, saved)
-        return saved
-
-
 def principal_for(crm: Crm, *, username: str) -> Principal:
     """Tell who acts under a username, with the rights of this moment.
 
@@ -238,12 +198,11 @@ def principal_for(crm: Crm, *, username: str) -> Principal:
         NotFound: There is no such account, it is disabled, or its employee has left.
     """
     with crm.unit_of_work(read_only=True) as uow:
-        user = uow.records.find(User, username=username)
-        if user is None or not user.active:
-            raise NotFound(what="用户", id=username)
+        user = _account(uow, username)
         employee = None if user.employee_id is None else uow.records.get(Employee, user.employee_id)
-        if employee is not None and has_left(employee, crm.today()):
-            raise NotFound(what="用户", id=username)
+        gone = employee is not None and has_left(employee, crm.today())
+        if gone or not user.active:
+            raise NotFound(what="用户", id=quoted(username))
         codes, scopes = uow.directory.rights(user.roles)
         return Principal(
             name=user.username, person=employee.name if employee else None,
@@ -260,16 +219,21 @@ def sign_in(crm: Crm, username: str, password: str) -> Principal:
         NotFound: The account or the password is not right; which of the two is not said.
     """
     with crm.unit_of_work(read_only=True) as uow:
-        user = uow.records.find(User, username=username)
+        user = _found(uow, username)
     if not _fits(crm, password, user):
-        raise NotFound(what="用户", id=username)
+        raise NotFound(what="用户", id=quoted(username))
     return principal_for(crm, username=username)
 
 
-def _account(uow: UnitOfWork, username: str) -> User:
-    user = uow.records.find(User, username=username)
+def _found(uow: UnitOfWork, username: Any) -> User | None:
+    usable = isinstance(username, str) and storable(username)
+    return uow.records.find(User, username=username) if usable else None
+
+
+def _account(uow: UnitOfWork, username: Any) -> User:
+    user = _found(uow, username)
     if user is None:
-        raise NotFound(what="用户", id=username)
+        raise NotFound(what="用户", id=quoted(username))
     return user
 
 
@@ -293,36 +257,3 @@ def _password_problems(password: Any, path: str = "password") -> list[FieldError
         FieldError(path, "bad_password", None, f"密码须为 {low} 至 {high} 个字符",
                    f"a password has {low} to {high} characters")
     ]  # fmt: skip
-
-
-def _roles(uow: UnitOfWork, wanted: Any, problems: list[FieldError]) -> list[Role]:
-    if isinstance(wanted, str):
-        wanted = [w for w in wanted.replace("，", ",").split(",") if w]
-    roles = uow.records.all(Role)
-    words: dict[Any, Role] = {}
-    for role in roles:
-        words |= {role.code or role.title: role, role.title: role, role.id: role}
-    found = []
-    for word in wanted:
-        wish = words.get(word.strip() if isinstance(word, str) else word)
-        if wish is None:
-            problems.append(FieldError("roles", "unknown_role", word, f"没有角色“{word}”",
-                                       f"there is no role {word}"))  # fmt: skip
-        else:
-            found.append(wish)
-    return found
-
-
-def _refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
-    """Refuse to change another's account that may do more, so that nobody disarms the mighty."""
-    if user.id != by.user_id:
-        _refuse_wider(uow, [r for r in uow.records.all(Role) if r.id in user.roles], by)
-
-
-def _refuse_wider(uow: UnitOfWork, roles: Sequence[Role], by: Principal) -> None:
-    """Refuse to give what one does not hold, so that nobody makes himself an administrator."""
-    codes, scopes = uow.directory.rights([r.id or 0 for r in roles])
-    for code in sorted(codes - FREELY_GIVEN):
-        by.need(code)
-    if union([*scopes, by.scope]) is not by.scope:
-        by.need("role:manage")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from crm_domain.errors import FieldError, GuardedField, Invalid, NotFound
-from crm_domain.model import Employee, about, specs
-from crm_domain.parsing import Unreadable, field_value
+from crm_domain.model import RECORDS, Employee, about, specs
+from crm_domain.parsing import quoted, read_field, record_number
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import audit, reach_of
+from crm_domain.usecases._rights import administrators, refuse_lockout
 
 T = TypeVar("T")
 
@@ -19,7 +20,10 @@ def _plain(cls: type[Any]) -> str:
 
     Raises:
         GuardedField: The record has its own use cases.
+        Invalid: It is no record at all.
     """
+    if cls not in RECORDS.values():
+        raise Invalid([FieldError("", "no_record", None, "这不是一条记录", "this is no record")])
     if not about(cls).plain:
         raise GuardedField(field=about(cls).zh)
     return about(cls).table
@@ -42,6 +46,7 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or the field, changes by a use case of its own.
+        LastAdministrator: The employee who leaves is the last who manages users and roles.
         NotFound: There is none with this id, or a reference points to nothing.
         NotPermitted: Without the permission.
     """
@@ -49,15 +54,18 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
     by.need(f"{_plain(cls)}:edit")
     record = _checked(record)
     with crm.unit_of_work() as uow:
+        if cls is Employee:
+            # First: whoever deals a turn locks the rotation before it reads the people.
+            uow.turns.people_changed()
         now = crm.now()
         number = getattr(record, "id", None)
         before = None if number is None else uow.records.get(cls, number)
         if number is not None and before is None:
             raise NotFound(what=about(cls).zh, id=number)
         _refuse_guarded(before, record)
+        managers = administrators(crm, uow, now) if cls is Employee else frozenset()
         saved = uow.records.add(record) if before is None else uow.records.save(record)
-        if cls is Employee:
-            uow.turns.people_changed()
+        refuse_lockout(crm, uow, managers, now, by)
         action = "create" if before is None else "update"
         audit(uow, by, now, action, cls.__name__, getattr(saved, "id", None), before, saved)
         return saved
@@ -67,6 +75,7 @@ def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
     """Read a plain record.
 
     Raises:
+        GuardedField: The record has its own use cases.
         NotFound: There is none.
         NotPermitted: Without ``<table>:view``.
     """
@@ -74,7 +83,7 @@ def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
     with crm.unit_of_work(read_only=True) as uow:
         record = uow.records.get(cls, id)
         if record is None:
-            raise NotFound(what=about(cls).zh, id=id)
+            raise NotFound(what=about(cls).zh, id=quoted(id))
         return record
 
 
@@ -82,6 +91,7 @@ def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Prin
     """Read one page of plain records.
 
     Raises:
+        GuardedField: The record has its own use cases.
         Invalid: The query names what is not there.
         NotPermitted: Without ``<table>:view``.
     """
@@ -94,14 +104,19 @@ def remove_record(crm: Crm, cls: type[Any], id: int, *, by: Principal) -> None:
     """Remove a plain record that nothing refers to.
 
     Raises:
+        GuardedField: The record has its own use cases.
         InUse: Others refer to it.
         NotFound: There is none.
         NotPermitted: Without ``<table>:edit``.
     """
     by.need(f"{_plain(cls)}:edit")
     with crm.unit_of_work() as uow:
+        if cls is Employee:
+            uow.turns.people_changed()
         now = crm.now()
         before = uow.records.get(cls, id)
+        if before is None:
+            raise NotFound(what=about(cls).zh, id=quoted(id))
         uow.records.remove(cls, id)
         audit(uow, by, now, "remove", cls.__name__, id, before, None)
 
@@ -112,18 +127,14 @@ def _checked(record: T) -> T:
     found: dict[str, Any] = {}
     for name, spec in specs(type(record)).items():
         value = getattr(record, name)
-        if spec.kind in ("key", "version", "json"):
+        if spec.kind == "key":
             found[name] = value
+            if value is not None and record_number(value) is None:
+                raise NotFound(what=about(type(record)).zh, id=quoted(value))
             continue
-        try:
-            found[name] = field_value(spec, value)
-        except Unreadable as e:
-            problems.append(FieldError(name, e.code, value, f"{spec.zh}“{value}”{e.zh}",
-                                       f"{spec.en} {value!r} {e.en}"))  # fmt: skip
-            continue
-        if found[name] is None and not spec.optional:
-            problems.append(FieldError(name, "missing", None, f"请填写“{spec.zh}”",
-                                       f"{spec.en} is missing"))  # fmt: skip
+        found[name], problem = read_field(spec, value)
+        if problem is not None:
+            problems.append(problem)
     if problems:
         raise Invalid(problems)
     return type(record)(**found)

@@ -1,0 +1,105 @@
+"""What nobody may do with rights: give more than is held, disarm the mightier, lock all out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from crm_domain.errors import FieldError, Invalid, LastAdministrator, ScopeTooWide
+from crm_domain.model import Role, User
+from crm_domain.parsing import quoted
+from crm_domain.ports import Crm, UnitOfWork
+from crm_domain.rules.access import SYSTEM, Principal, union
+
+FREELY_GIVEN = frozenset({"customer:claim"})
+"""May be given without being held: an administrator, who does not sell, makes consultants."""
+
+MANAGING = ("role:manage", "user:manage")
+"""Whoever holds both can put right what went wrong with accounts and roles."""
+
+
+def refuse_beyond(uow: UnitOfWork, role_ids: Sequence[int], by: Principal) -> None:
+    """Refuse to touch what goes beyond one's own rights, as roles give it.
+
+    Raises:
+        NotPermitted: The roles hold a permission that is not held.
+        ScopeTooWide: They reach further.
+    """
+    codes, scopes = uow.directory.rights(role_ids)
+    for code in sorted(codes - FREELY_GIVEN):
+        by.need(code)
+    widest = union([*scopes, by.scope])
+    if widest is not by.scope:
+        raise ScopeTooWide(scope_zh=widest.zh, scope_en=widest.en)
+
+
+def refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
+    """Refuse to change another's account that may do more than oneself.
+
+    Raises:
+        NotPermitted: It holds a permission that is not held.
+        ScopeTooWide: It reaches further.
+    """
+    if user.id != by.user_id:
+        refuse_beyond(uow, user.roles, by)
+
+
+def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> frozenset[int]:
+    """Find the accounts that manage both users and roles and may sign in now."""
+    return uow.directory.accounts_with(MANAGING, crm.day(now))
+
+
+def refuse_lockout(
+    crm: Crm, uow: UnitOfWork, before: Collection[int], now: datetime, by: Principal
+) -> None:
+    """Refuse a change that leaves no administrator where there was one; the program itself may.
+
+    Args:
+        crm: The CRM.
+        uow: The unit of work that made the change.
+        before: The `administrators` before it.
+        now: The moment.
+        by: Who asks.
+
+    Raises:
+        LastAdministrator: Nobody would be left.
+    """
+    if before and by is not SYSTEM and not administrators(crm, uow, now):
+        raise LastAdministrator
+
+
+def wanted_roles(uow: UnitOfWork, wanted: Any) -> tuple[int, ...]:
+    """Read roles by code, title or number: a sequence, or a text with commas between them.
+
+    Raises:
+        Invalid: With every word that names no role.
+    """
+    if isinstance(wanted, str):
+        wanted = [w for w in wanted.replace("，", ",").split(",") if w.strip()]
+    if not isinstance(wanted, list | tuple | set | frozenset):
+        raise Invalid([FieldError("roles", "bad_roles", None, "角色须为列表",
+                                  "the roles must be a list")])  # fmt: skip
+    words = _words(uow.records.all(Role))
+    found: dict[int, None] = {}
+    problems = []
+    for word in wanted:
+        known = isinstance(word, str | int) and not isinstance(word, bool)
+        number = words.get(word.strip() if isinstance(word, str) else word) if known else None
+        if number is None:
+            problems.append(FieldError("roles", "unknown_role", word, f"没有角色“{quoted(word)}”",
+                                       f"there is no role {quoted(word)}"))  # fmt: skip
+        else:
+            found[number] = None
+    if problems:
+        raise Invalid(problems)
+    return tuple(found)
+
+
+def _words(roles: Sequence[Role]) -> Mapping[Any, int]:
+    words: dict[Any, int] = {}
+    for role in roles:
+        for word in (role.code, role.title, role.id):
+            if word is not None:
+                words.setdefault(word, role.id or 0)
+    return words
