@@ -1,4 +1,4 @@
-"""The command line, ``crm``. Its exit codes: 0 done, 1 refused or a problem found, 2 usage."""
+"""The command line, ``crm``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-INTERRUPTED = 130
-"""128 + SIGINT, as shells count."""
-PIPE_CLOSED = 141
-"""128 + SIGPIPE."""
+from crm_adapters.cli.exits import INTERRUPTED, PIPE_CLOSED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

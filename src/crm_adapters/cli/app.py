@@ -1,26 +1,23 @@
-"""Puts the commands together, runs one, and turns whatever goes wrong into a sentence."""
+"""Puts the commands together, and runs one."""
 
 from __future__ import annotations
 
 import logging
-import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group
-from cyclopts.exceptions import (
-    CoercionError,
-    MissingArgumentError,
-    RepeatArgumentError,
-    UnknownCommandError,
-    UnknownOptionError,
-    UnusedCliTokensError,
-)
+from cyclopts import App, CycloptsError, Group, Parameter
 
-from crm_adapters.cli.language import language, say
-from crm_adapters.cli.output import clean, report_error, report_refusal
+from crm_adapters.cli.exits import DONE
+from crm_adapters.cli.failures import (
+    report_os_error,
+    report_refusal,
+    report_unexpected,
+    report_usage,
+)
+from crm_adapters.cli.language import say
+from crm_adapters.cli.output import clean
 from crm_domain import __version__
 from crm_domain.errors import BadSetting, CrmError
 
@@ -34,11 +31,13 @@ def build_app(*, plugins: bool = True) -> App:
     from crm_adapters.cli import (
         customers,
         database,
+        dealing,
         export,
         notices,
         pool,
         rotation,
         start,
+        users,
     )
 
     app = _app("crm", "培训学校的客户管理：导入、轮转分配、公海与抢单。",
@@ -50,14 +49,22 @@ def build_app(*, plugins: bool = True) -> App:
         "Begin with crm init.",
     )
     _register(app, {"init": start.init, "demo": start.demo})
-    _group(app, "user", "账号", "Accounts", {"add": start.add_user})
+    _group(app, "user", "账号", "Accounts",
+           {"add": users.add, "list": users.list_all, "password": users.set_password,
+            "roles": users.set_roles, "disable": users.disable,
+            "enable": users.enable})  # fmt: skip
     _import(app)
     _register(app, {"export": export.export})
     _group(app, "rotation", "轮转：新客户归谁", "Rotation: who gets the next new customer",
            {"show": rotation.show, "set": rotation.set_plan, "reset": rotation.reset})  # fmt: skip
     _group(app, "customers", "客户", "Customers",
-           {"list": customers.list_all, "show": customers.show, "add": customers.add})  # fmt: skip
-    _group(app, "pool", "公海", "The public pool", {"list": pool.list_all, "claim": pool.claim})
+           {"list": customers.list_all, "mine": customers.mine, "show": customers.show,
+            "add": customers.add, "follow-up": dealing.follow_up, "assign": dealing.assign,
+            "transfer": dealing.transfer, "hand-over": dealing.hand_over, "lock": dealing.lock,
+            "unlock": dealing.unlock})  # fmt: skip
+    _group(app, "pool", "公海", "The public pool",
+           {"list": pool.list_all, "claim": pool.claim, "release": pool.release,
+            "warn": pool.warn})  # fmt: skip
     _register(app, {"sweep": pool.sweep})
     _group(app, "notices", "通知", "Notices",
            {"list": notices.list_all, "deliver": notices.deliver,
@@ -78,6 +85,7 @@ def _app(name: str, zh: str, en: str, default: Callable[..., Any] | None = None)
         group_commands=Group(say("命令", "Commands")),
         group_arguments=Group(say("参数", "Arguments")),
         group_parameters=Group(say("选项", "Options")),
+        default_parameter=Parameter(show_default=lambda value: value or None),
         default_command=default, exit_on_error=False, print_error=False,
         result_action="return_value", suppress_keyboard_interrupt=False, help_format="plaintext",
     )  # fmt: skip
@@ -142,66 +150,16 @@ def run(arguments: Sequence[str]) -> int:
     try:
         done = build_app()(list(arguments))
     except CycloptsError as e:
-        report_error("usage", _usage(e), as_json=as_json)
-        if not as_json:
-            print(say("查看帮助：crm --help", "Help: crm --help"), file=sys.stderr)
-        return 2
+        return report_usage(e, as_json=as_json)
     except CrmError as e:
         return report_refusal(e, as_json=as_json)
     except BrokenPipeError:
         raise
     except OSError as e:
-        name = f"{e.filename}: " if e.filename else ""
-        report_error("os_error", f"{name}{e.strerror or e}", as_json=as_json)
-        return 1
+        return report_os_error(e, as_json=as_json)
     except Exception as e:
-        return _unexpected(e, as_json)
-    return done if isinstance(done, int) else 0
-
-
-def _unexpected(error: Exception, as_json: bool) -> int:
-    if os.environ.get("CRM_DEBUG"):
-        raise error
-    first = next(iter(str(getattr(error, "orig", None) or error).strip().splitlines()), "")
-    if type(error).__module__.startswith("sqlalchemy"):
-        report_error("database", say("数据库不可用：", "the database cannot be used: ") + first,
-                     as_json=as_json)  # fmt: skip
-        return 1
-    text = say("程序出错", "the program failed") + f": {type(error).__name__}: {first}"
-    more = say("（设 CRM_DEBUG=1 可看到详情）", " (CRM_DEBUG=1 shows the details)")
-    report_error("internal", text + more, as_json=as_json)
-    return 1
-
-
-def _usage(error: CycloptsError) -> str:
-    """Say what is wrong with a command line; the library itself speaks English only."""
-    english = clean(str(error)).strip().strip('"')
-    if language() == "en":
-        return english
-    shown = _argument(error)
-    match error:
-        case MissingArgumentError():
-            return f"缺少参数 {shown}。"
-        case UnknownOptionError():
-            return f"没有这个选项：{_option(english)}"
-        case UnknownCommandError():
-            return f"没有这个命令：{' '.join(error.unused_tokens or ())}"
-        case UnusedCliTokensError():
-            return f"多余的参数：{' '.join(error.unused_tokens or ())}"
-        case RepeatArgumentError():
-            return f"参数 {shown} 出现了多次。"
-        case CoercionError():
-            return f"参数 {shown} 的值不可用：{english}"
-    return f"用法有误：{english}"
-
-
-def _option(text: str) -> str:
-    found = re.search(r"-[\w-]+(?:=\S*)?", text)
-    return found[0] if found else text
-
-
-def _argument(error: CycloptsError) -> str:
-    return error.argument.name if error.argument is not None else ""
+        return report_unexpected(e, as_json=as_json)
+    return done if isinstance(done, int) else DONE
 
 
 class _OnePerMessage(logging.Handler):

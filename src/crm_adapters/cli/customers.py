@@ -1,18 +1,22 @@
-"""``crm customers`` and ``crm export``."""
+"""``crm customers``: listing, showing and entering them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
     acting_as,
     actor,
     as_json,
+    customer_number,
     dealt_to,
     employee_number,
     filtered,
@@ -25,7 +29,6 @@ from crm_adapters.cli.options import (
     settled,
 )
 from crm_adapters.cli.output import (
-    Refused,
     day,
     line,
     local,
@@ -34,8 +37,8 @@ from crm_adapters.cli.output import (
     table,
     write_json,
 )
-from crm_domain.model import Assignment, Customer, specs
-from crm_domain.ports import Crm, Page, Query
+from crm_domain.model import Assignment, Customer, Intention, specs
+from crm_domain.ports import Crm, MyCustomer, Page, Query
 from crm_domain.rules.access import SYSTEM
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def read_query(search: str | None, where: tuple[str, ...], limit: int, after: st
     """
     if not 1 <= limit <= 10_000:
         raise Refused("--limit 须在 1 到 10000 之间。", "--limit must be 1 to 10000.",
-                      code="usage", status=2)  # fmt: skip
+                      code="usage")  # fmt: skip
     return Query(search=search, where=settled(where, "--where"), limit=limit, after=after)
 
 
@@ -58,6 +61,12 @@ def with_owner(customer: Customer, names: dict[int, str]) -> dict[str, Any]:
     """Give a customer as JSON, with the owner's name beside the number."""
     found: dict[str, Any] = plain(customer)
     return found | {"owner": names.get(customer.owner_id or 0)}
+
+
+def contacted_at(customer: Customer) -> datetime | None:
+    """Tell when the owner last spoke to a customer; None for one that was only handed over."""
+    last = customer.last_contacted_at
+    return None if last == customer.received_at else last
 
 
 def show_page(crm: Crm, page: Page[Customer], names: dict[int, str], json: bool) -> None:
@@ -71,8 +80,9 @@ def show_page(crm: Crm, page: Page[Customer], names: dict[int, str], json: bool)
          say("来源", "Source"), say("意向", "Intention"), say("课程顾问", "Owner"),
          say("最后跟进", "Last contact"), say("公开日期", "Public from")],
         [(c.id, c.name, c.phone, c.qq, c.wechat, c.source, c.intention,
-          names.get(c.owner_id or 0), local(c.last_contacted_at, zone), day(c.due_on))
+          names.get(c.owner_id or 0), local(contacted_at(c), zone), day(c.due_on))
          for c in page],
+        least=(4, 3, 6, 5, 8, 9),
     )  # fmt: skip
     if page.next:
         line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")
@@ -97,9 +107,51 @@ def list_all(
         show_page(crm, page, names_of_employees(crm), json)
 
 
+@in_chinese("列出自己的客户：正在跟进的在前。")
+def mine(
+    *,
+    limit: Annotated[int, how_many()] = 50,
+    after: Annotated[str | None, page_mark()] = None,
+    acting: Annotated[str, acting_as()],
+    json: Annotated[bool, as_json()] = False,
+) -> None:
+    """List one's own customers, those being followed first."""
+    from crm_domain.usecases import assignment
+
+    query = read_query(None, (), limit, after)
+    with opened() as crm:
+        page = assignment.my_customers(crm, query, by=actor(crm, acting))
+        zone = crm.settings.zone
+    if json:
+        write_json({"items": list(page), "next": page.next})
+        return
+    table(
+        [say("编号", "No."), say("姓名", "Name"), say("状态", "Status"), say("手机", "Phone"),
+         say("意向", "Intention"), say("最后跟进", "Last contact"), say("下次联系", "Next contact"),
+         say("公开日期", "Public from")],
+        [(m.customer_id, m.name, _status(m), m.phone, _INTENTIONS.get(m.intention or ""),
+          local(None if m.last_contacted_at == m.started_at else m.last_contacted_at, zone),
+          local(m.next_contact_at, zone), day(m.due_on)) for m in page],
+        least=(4, 5, 6),
+    )  # fmt: skip
+    if page.next:
+        line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")
+
+
+_INTENTIONS = {str(i.value): i for i in Intention}
+
+
+def _status(row: MyCustomer) -> str:
+    """Say what a customer is to its consultant; the row says it in Chinese."""
+    if language() == "zh":
+        return row.status_label
+    days = re.match("[0-9]+", row.status_label)
+    return row.status.label("en", int(days[0]) if days else None)
+
+
 @in_chinese("显示一位客户，连同归属历史与跟进记录。")
 def show(
-    number: Annotated[int, Parameter(help=say("客户编号", "the customer's number"))],
+    number: Annotated[int, customer_number()],
     /, *,
     acting: Annotated[str | None, acting_as()] = None,
     json: Annotated[bool, as_json()] = False,
@@ -137,6 +189,7 @@ def show_history(history: Sequence[Assignment], names: dict[int, str], zone: Zon
          say("状态", "Status"), say("方式", "Method"), say("原因", "Why")],
         [(names.get(a.consultant_id), local(a.started_at, zone), local(a.ended_at, zone),
           a.status.label(language(), a.limit_days), a.method, a.explanation) for a in history],
+        least=(4,),
     )  # fmt: skip
 
 
@@ -147,6 +200,7 @@ def show_contacts(contacts: Sequence[Contact], zone: ZoneInfo) -> None:
          say("意向", "Intention"), say("内容", "Note")],
         [(local(c.follow_up.at, zone), c.consultant_name, c.follow_up.channel,
           c.follow_up.intention, c.follow_up.note) for c in contacts],
+        least=(2, 3),
     )  # fmt: skip
 
 
@@ -154,6 +208,8 @@ def _lines(customer: Customer, names: dict[int, str], zone: ZoneInfo) -> Iterato
     left_out = ("version", "assignment_id", "due_status", "due_days", "warn_on", "import_row")
     for name, spec in specs(Customer).items():
         value = getattr(customer, name)
+        if name == "last_contacted_at":
+            value = contacted_at(customer)
         if name in left_out or value is None or value in ((), False):
             continue
         if spec.target == "Employee":

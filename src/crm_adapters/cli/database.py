@@ -8,10 +8,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from crm_adapters.cli.exits import DONE, NO
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import as_json, opened, overwritten, shown_url, sqlite_path
-from crm_adapters.cli.output import Refused, line, plain, progress, table, write_json
-from crm_adapters.settings import database_url
+from crm_adapters.cli.output import line, plain, progress, table, write_json
+from crm_adapters.settings import database_url, read_settings
 
 
 @in_chinese("把数据库升级到本程序的版本；事先请备份。")
@@ -42,7 +44,7 @@ def check(*, json: Annotated[bool, as_json()] = False) -> int:
     broken = [f for f in found if f.count]
     if json:
         write_json({"ok": not broken, "checks": found})
-        return 1 if broken else 0
+        return NO if broken else DONE
     for one in broken:
         examples = ", ".join(one.examples)
         line(f"✗ {one.zh}：{one.count} 处（{examples}）", f"✗ {one.en}: {one.count} ({examples})")
@@ -50,15 +52,17 @@ def check(*, json: Annotated[bool, as_json()] = False) -> int:
         line("数据库不一致。请停止写入，先备份，再查找原因。",
              "The database is not consistent. Stop writing, make a backup, "
              "then look for the cause.")  # fmt: skip
-        return 1
+        return NO
     line(f"数据库一致：{len(found)} 项检查全部通过。", f"All {len(found)} checks passed.")
-    return 0
+    return DONE
 
 
 @in_chinese("备份数据库，可在使用中进行。")
 def backup(
     out: Annotated[
-        Path | None, Parameter(help=say("备份文件", "the file of the backup"))
+        Path | None, Parameter(help=say("备份文件；默认以业务时区的时间和时差命名",
+                                             "the file of the backup; by default named by business "
+                                             "time and its offset"))
     ] = None,
     /, *,
     force: Annotated[bool, overwritten()] = False,
@@ -70,7 +74,8 @@ def backup(
     url = database_url()
     path = sqlite_path(url)
     suffix = "db" if path is not None else "dump"
-    out = out or Path(f"crm-{datetime.now().astimezone():%Y%m%d-%H%M%S}.{suffix}")
+    now = datetime.now(read_settings().zone)
+    out = out or Path(f"crm-{now:%Y%m%d-%H%M%S%z}.{suffix}")
     if out.exists() and not force:
         raise Refused(f"文件 {out} 已存在；加 --force 覆盖。",
                       f"the file {out} exists; add --force to replace it.",
@@ -100,4 +105,4 @@ def doctor(*, json: Annotated[bool, as_json()] = False) -> int:
             ["", say("检查", "Check"), say("结果", "Result"), say("怎么办", "What to do")],
             [(marks[f.state], f.check, f.message, f.advice) for f in found],
         )
-    return 1 if problems else 0
+    return NO if problems else DONE

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from crm_adapters.cli.customers import read_query
+from crm_adapters.cli.customers import contacted_at, read_query
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
     acting_as,
@@ -22,7 +23,7 @@ from crm_adapters.cli.options import (
     save_file,
     searched,
 )
-from crm_adapters.cli.output import Refused, day, label, line, local, progress, write_json
+from crm_adapters.cli.output import day, label, line, local, progress, write_json
 from crm_domain.model import Course, Customer, School, specs
 from crm_domain.ports import Crm, Table
 from crm_domain.rules.access import SYSTEM
@@ -50,7 +51,7 @@ def export(
 
     if out.suffix.lower() not in (".xlsx", ".csv"):
         raise Refused("文件名须以 .xlsx 或 .csv 结尾。", "the file must end with .xlsx or .csv.",
-                      code="usage", status=2)  # fmt: skip
+                      code="usage")  # fmt: skip
     query = read_query(search, where, 10_000, None)
     with opened() as crm, progress("导出中", "exporting") as told:
         by = actor(crm, acting)
@@ -99,6 +100,8 @@ def _cells(crm: Crm, customers: Iterator[Customer]) -> Iterator[list[Any]]:
         row: list[Any] = []
         for name in (*SYNONYMS, *BESIDE):
             value = getattr(customer, name)
+            if name == "last_contacted_at":
+                value = contacted_at(customer)
             match name:
                 case "courses":
                     value = "、".join(courses.get(n, str(n)) for n in value)

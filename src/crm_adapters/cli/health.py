@@ -25,10 +25,14 @@ WAITING = timedelta(hours=1)
 class Found:
     """One thing that was looked at."""
 
+    code: str
+    """Stable, for programs."""
     check: str
     state: State
     message: str
     advice: str = ""
+    subject: str | None = None
+    """Which channel or plugin, where there may be several."""
 
 
 def examine(language: Language) -> list[Found]:
@@ -37,16 +41,18 @@ def examine(language: Language) -> list[Found]:
     try:
         settings = read_settings()
     except CrmError as e:
-        return [Found(say("设置", "settings"), "problem", e.message(language),
+        return [Found("settings", say("设置", "settings"), "problem", e.message(language),
                       say("改正环境变量", "correct the environment variable"))]  # fmt: skip
-    found.append(Found(say("设置", "settings"), "ok", settings.time_zone))
+    found.append(Found("settings", say("设置", "settings"), "ok", settings.time_zone))
     try:
         with opened() as crm:
-            found.append(Found(say("版本", "revision"), "ok", str(crm.storage.revision())))
+            found.append(
+                Found("revision", say("版本", "revision"), "ok", str(crm.storage.revision()))
+            )
             for look in (_sqlite, _clock, _plugins, _rotation, _channels, _notices, _overdue):
                 found += look(crm)
     except CrmError as e:
-        found.append(Found(say("数据库", "database"), "problem", e.message(language)))
+        found.append(Found("database", say("数据库", "database"), "problem", e.message(language)))
     return found
 
 
@@ -58,7 +64,7 @@ def _sqlite(crm: Crm) -> Iterator[Found]:
     version = sqlite_module().sqlite_version
     safe = tuple(map(int, version.split("."))) >= SAFE_SQLITE
     yield Found(
-        "SQLite", "ok" if safe else "warning", version,
+        "sqlite", "SQLite", "ok" if safe else "warning", version,
         "" if safe else say(
             "低于 3.51.3 的版本在极少数情况下会损坏数据库；请安装 pysqlite3 或升级",
             "builds below 3.51.3 may, rarely, corrupt a database; install pysqlite3 or upgrade"),
@@ -69,7 +75,7 @@ def _clock(crm: Crm) -> Iterator[Found]:
     drift = abs(crm.now() - crm.storage.clock())
     far = drift > DRIFT
     yield Found(
-        say("时钟", "clock"), "problem" if far else "ok",
+        "clock", say("时钟", "clock"), "problem" if far else "ok",
         say(f"与数据库相差 {drift.total_seconds():.1f} 秒",
             f"{drift.total_seconds():.1f} seconds away from the database's"),
         say("用 NTP 校准两台机器的时钟", "set both clocks by NTP") if far else "",
@@ -79,9 +85,11 @@ def _clock(crm: Crm) -> Iterator[Found]:
 def _plugins(crm: Crm) -> Iterator[Found]:
     for plugin in crm.plugins:
         if plugin.error:
-            yield Found(say("插件", "plugin"), "warning", f"{plugin.name}: {plugin.error}",
+            yield Found("plugin", say("插件", "plugin"), "warning",
+                        say(f"{plugin.name}：{plugin.error}", f"{plugin.name}: {plugin.error}"),
                         say("修复或卸载，或从 CRM_PLUGINS 中去掉",
-                            "repair or remove it, or leave it out of CRM_PLUGINS"))  # fmt: skip
+                            "repair or remove it, or leave it out of CRM_PLUGINS"),
+                        subject=plugin.name)  # fmt: skip
 
 
 def _rotation(crm: Crm) -> Iterator[Found]:
@@ -90,15 +98,16 @@ def _rotation(crm: Crm) -> Iterator[Found]:
     rotation = assignment.show_rotation(crm, 1, by=SYSTEM)
     name = say("轮转", "rotation")
     if not rotation.entries:
-        yield Found(name, "warning", say("名单为空，新客户都进公海",
+        yield Found("rotation", name, "warning", say("名单为空，新客户都进公海",
                                          "the plan is empty: new customers go into the pool"),
                     say("crm rotation set 顾问:数量:权重",
                         "crm rotation set CONSULTANT:QUOTA:WEIGHT"))  # fmt: skip
     elif not rotation.upcoming:
-        yield Found(name, "warning", say("名单上无人可接单", "nobody in the plan is there"),
+        yield Found("rotation", name, "warning",
+                    say("名单上无人可接单", "nobody in the plan is there"),
                     say("检查在岗、请假与账号状态", "check duty, leave and accounts"))  # fmt: skip
     else:
-        yield Found(name, "ok", say(f"名单上有 {len(rotation.entries)} 人",
+        yield Found("rotation", name, "ok", say(f"名单上有 {len(rotation.entries)} 人",
                                     f"{len(rotation.entries)} in the plan"))  # fmt: skip
 
 
@@ -114,12 +123,16 @@ def _channels(crm: Crm) -> Iterator[Found]:
         without = [e.name for e in people if crm.notifiers[channel].address(e) is None]
         name = say(f"渠道 {channel}", f"channel {channel}")
         if without:
-            yield Found(name, "warning", say(f"{len(without)} 位顾问没有地址：",
-                                             f"{len(without)} consultants have no address: ")
-                        + "、".join(without[:5]),
-                        say("在员工资料中补全", "add it to the employees"))  # fmt: skip
+            names = "、".join(without[:5])
+            yield Found("channel", name, "warning",
+                        say(f"{len(without)} 位顾问没有地址：{names}",
+                            f"{len(without)} consultants have no address: {names}"),
+                        say("在员工资料中补全", "add it to the employees"),
+                        subject=channel)  # fmt: skip
         else:
-            yield Found(name, "ok", say("每位顾问都有地址", "every consultant has an address"))
+            yield Found("channel", name, "ok",
+                        say("每位顾问都有地址", "every consultant has an address"),
+                        subject=channel)  # fmt: skip
 
 
 def _notices(crm: Crm) -> Iterator[Found]:
@@ -132,14 +145,16 @@ def _notices(crm: Crm) -> Iterator[Found]:
     late = bool(len(waiting)) and crm.now() - waiting[0].created_at > WAITING
     name = say("通知", "notices")
     if dead:
-        yield Found(name, "warning", say(f"{dead} 条发送失败", f"{dead} are dead"),
+        yield Found("notices_dead", name, "warning", say(f"{dead} 条发送失败", f"{dead} are dead"),
                     "crm notices list --status dead; crm notices resend")  # fmt: skip
+    else:
+        yield Found("notices_dead", name, "ok", say("没有发送失败的", "none are dead"))
     if late:
-        yield Found(name, "warning", say("有通知等待发送超过一小时",
-                                         "some have waited for more than an hour"),
+        yield Found("notices_late", name, "warning",
+                    say("有通知等待发送超过一小时", "some have waited for more than an hour"),
                     "crm notices deliver")  # fmt: skip
-    if not dead and not late:
-        yield Found(name, "ok", say("没有失败或积压", "none dead, none late"))
+    else:
+        yield Found("notices_late", name, "ok", say("没有积压", "none are late"))
 
 
 def _overdue(crm: Crm) -> Iterator[Found]:
@@ -147,7 +162,7 @@ def _overdue(crm: Crm) -> Iterator[Found]:
 
     doomed = pool.sweep_pool(crm, by=SYSTEM, dry_run=True).released
     yield Found(
-        say("回收", "sweep"), "ok",
+        "sweep", say("回收", "sweep"), "ok",
         say(f"{doomed} 位客户待回收", f"{doomed} customers wait for the sweep"),
         "crm sweep" if doomed else "",
     )  # fmt: skip

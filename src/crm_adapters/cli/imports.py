@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import (
     acting_as,
@@ -22,7 +23,6 @@ from crm_adapters.cli.options import (
     save_file,
 )
 from crm_adapters.cli.output import (
-    Refused,
     confirm,
     hint,
     label,
@@ -33,6 +33,8 @@ from crm_adapters.cli.output import (
     table,
     write_json,
 )
+from crm_adapters.cli.wording import choices_of_column, reason, told, warning
+from crm_domain.model import ImportStatus
 from crm_domain.rules.access import SYSTEM
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def import_sheet(
     """Import a sheet of customers (.xlsx or .csv): check it, show a preview, import when told."""
     from crm_domain.usecases import imports
 
+    file.stat()  # A mistyped name is told before anything else is asked.
     asks = not (yes or dry_run)
     if asks and (json or not sys.stdin.isatty()):
         raise Refused("需要确认：加 --yes 直接导入，或加 --dry-run 只看预览。",
@@ -82,8 +85,8 @@ def import_sheet(
         if consultant is not None:
             wish = {"to": "consultant", "consultant_id": employee_number(crm, consultant)}
         if yes and not dry_run:
-            with progress("导入中", "importing") as told:
-                report = imports.import_file(crm, file, progress=told, by=by, **wish)
+            with progress("导入中", "importing") as bar:
+                report = imports.import_file(crm, file, progress=bar, by=by, **wish)
         else:
             with progress("检查中", "checking"):
                 report = imports.check_import(crm, file, by=by, **wish)
@@ -94,14 +97,16 @@ def import_sheet(
                     f"Import these {report.accepted} customers?",
                 ):
                     raise Refused("没有导入任何客户。", "nothing was imported.", code="declined")
-                with progress("导入中", "importing") as told:
-                    report = imports.run_import(crm, report.id, progress=told, by=by)
+                with progress("导入中", "importing") as bar:
+                    report = imports.run_import(crm, report.id, progress=bar, by=by)
     _answer(report, json, preview=dry_run)
 
 
 def _answer(report: ImportReport, json: bool, *, preview: bool = False) -> None:
     if json:
-        write_json(plain(report) | {"dry_run": preview})
+        problems = [plain(p) | {"message": told(p)} for p in report.problems]
+        warnings = [warning(w) for w in report.warnings]
+        write_json(plain(report) | {"dry_run": preview, "warnings": warnings, "problems": problems})
     else:
         _show(report, preview=preview)
         if preview:
@@ -109,8 +114,11 @@ def _answer(report: ImportReport, json: bool, *, preview: bool = False) -> None:
 
 
 def _show(report: ImportReport, *, preview: bool) -> None:
-    title = say("预览", "Preview") if preview else say("导入", "Import") + f" {report.id}"
-    print(f"{title}: {label(report.file_name)}")
+    file, number = label(report.file_name), report.id
+    if preview:
+        line(f"预览：{file}", f"Preview: {file}")
+    else:
+        line(f"导入 {number}：{file}", f"Import {number}: {file}")
     pairs(
         [
             (say("  数据行", "  rows"), report.data_rows),
@@ -121,23 +129,34 @@ def _show(report: ImportReport, *, preview: bool) -> None:
             (say("  与已有客户重复", "  duplicates in the database"),
              report.duplicate_in_database),
             (say("  有误", "  rejected"), sum(report.rejected.values())),
-            *((f"    {code}", n) for code, n in sorted(report.rejected.items())),
+            *((f"    {reason(code)}", n) for code, n in sorted(report.rejected.items())),
             (say("  放入公海", "  into the pool"), report.pooled or ""),
         ]
     )  # fmt: skip
     if report.dealt:
         table([say("课程顾问", "Consultant"), say("客户数", "Customers")], report.dealt.items())
+    _show_wrong(report, preview)
+    for text in report.warnings:
+        line(f"注意：{warning(text)}", f"Note: {warning(text)}")
+
+
+def _show_wrong(report: ImportReport, preview: bool) -> None:
     wrong = [p for p in report.problems if not p.code.startswith("duplicate")]
-    if wrong:
-        table(
-            [say("行", "Row"), say("列", "Column"), say("原因", "Reason")],
-            [(p.row, p.column, p.message) for p in wrong[:SHOWN_PROBLEMS]],
-        )
-    if len(wrong) > SHOWN_PROBLEMS and not preview:
-        line(f"另有 {len(wrong) - SHOWN_PROBLEMS} 行有误：crm import rejected {report.id}",
-             f"{len(wrong) - SHOWN_PROBLEMS} more: crm import rejected {report.id}")  # fmt: skip
-    for warning in report.warnings:
-        line(f"注意：{warning}", f"Note: {warning}")
+    if not wrong:
+        return
+    table(
+        [say("行", "Row"), say("列", "Column"), say("原因", "Reason")],
+        [(p.row, p.column, told(p)) for p in wrong[:SHOWN_PROBLEMS]],
+        least=(1,),
+    )
+    more = len(wrong) - SHOWN_PROBLEMS
+    if more > 0:
+        rest = "--json" if preview else f"crm import rejected {report.id}"
+        line(f"另有 {more} 行有误：{rest}", f"{more} more: {rest}")
+    columns = dict.fromkeys(p.column for p in wrong if p.code == "unknown_choice")
+    for heading in columns:
+        if words := choices_of_column(heading):
+            line(f"“{heading}”{words}", f"“{heading}”. {words}")
 
 
 @in_chinese("写出带下拉选项的空白导入模板。")
@@ -170,8 +189,8 @@ def resume(
     """Go on with an import that was interrupted."""
     from crm_domain.usecases import imports
 
-    with opened() as crm, progress("导入中", "importing") as told:
-        report = imports.run_import(crm, number, progress=told, by=SYSTEM)
+    with opened() as crm, progress("导入中", "importing") as bar:
+        report = imports.run_import(crm, number, progress=bar, by=SYSTEM)
     _answer(report, json)
 
 
@@ -209,6 +228,13 @@ def rejected(
     path = out or Path(f"import-{number}-rejected.xlsx")
     with opened() as crm:
         report = imports.report_import(crm, number, by=SYSTEM)
+        if report.status is ImportStatus.CHECKED:
+            raise Refused(
+                f"导入 {number} 只做过预览，还没有未导入的行；先执行：crm import resume {number}",
+                f"the import {number} was only previewed and has rejected nothing yet; "
+                f"run it first: crm import resume {number}",
+                code="import_busy",
+            )
         save_file(imports.rejected_rows(crm, number, by=SYSTEM), path, force=force)
     if json:
         write_json({"file": str(path), "rows": len(report.problems)})

@@ -53,6 +53,7 @@ def list_all(
          say("尝试", "Tries"), say("错误", "Error")],
         [(n.id, local(n.created_at, zone), names.get(n.recipient_id), n.event, n.subject,
           n.channel, n.status, n.attempts, n.error) for n in page],
+        least=(8, 3, 5, 7),
     )  # fmt: skip
     if page.next:
         line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")

@@ -10,8 +10,8 @@ from typing import Any
 
 from cyclopts import Parameter
 
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import say
-from crm_adapters.cli.output import Refused
 from crm_adapters.settings import database_url
 from crm_domain.errors import WrongRevision
 from crm_domain.model import Employee
@@ -27,6 +27,11 @@ def as_json() -> Parameter:
         name="--json", negative="",
         help=say("以一个 JSON 对象作答", "answer with one JSON object"),
     )  # fmt: skip
+
+
+def customer_number() -> Parameter:
+    """Name a customer."""
+    return Parameter(help=say("客户编号", "the customer's number"))
 
 
 def acting_as() -> Parameter:
@@ -204,7 +209,7 @@ def settled(words: Sequence[str], option: str) -> dict[str, Any]:
         if not sign:
             raise Refused(f"{option} 应写作 字段=值，而不是“{word}”。",
                           f"{option} takes field=value, not {word!r}.",
-                          code="usage", status=2)  # fmt: skip
+                          code="usage")  # fmt: skip
         found.setdefault(name.strip(), []).append(value or None)
     return {n: v[0] if len(v) == 1 else v for n, v in found.items()}
 

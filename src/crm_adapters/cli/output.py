@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,30 +18,13 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from crm_adapters.cli.language import language, say
-from crm_domain.errors import CrmError, Invalid
 from crm_domain.model.fields import Choice, Spec
 
 Progress = Callable[[int, int], None]
 WIDE = 200
 """The width of tables that do not go to a terminal, where folded lines would only be in the way."""
-
-
-class Refused(CrmError):
-    """{en}"""
-
-    zh = "{zh}"
-
-    def __init__(self, zh: str, en: str, *, code: str = "refused", status: int = 1) -> None:
-        self.status = status
-        """What the program exits with: 1 for a refusal, 2 for a command that makes no sense."""
-        super().__init__(zh=zh, en=en, kind=code)
-
-    def __reduce__(self) -> Any:
-        return (_refused, (self.facts, self.status))
-
-
-def _refused(facts: Mapping[str, Any], status: int) -> Refused:
-    return Refused(facts["zh"], facts["en"], code=facts["kind"], status=status)
+BETWEEN = 3
+"""The blanks that a column of a table takes beside its text."""
 
 
 # -- for programs -----------------------------------------------------------------------------
@@ -116,25 +100,52 @@ def day(on: date | None) -> str:
     return "" if on is None or on in (date.min, date.max) else on.isoformat()
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Write a table on standard output; numbers stand to the right."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, least: Sequence[int] = ()
+) -> None:
+    """Write a table on standard output; numbers stand to the right.
+
+    Args:
+        columns: The headings.
+        rows: The cells.
+        least: The places of the columns that are left out where the terminal is too narrow, those
+            that matter least first; what stays is folded if it must be.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     listed = [list(r) for r in rows]
-    shown = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, title_justify="left",
-                  show_edge=False)  # fmt: skip
-    for place, name in enumerate(columns):
-        numbers = bool(listed) and all(
-            type(r[place]) is int or r[place] is None for r in listed if place < len(r)
+    cells = [[label(cell) for cell in row] for row in listed]
+    narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if narrow else WIDE)
+    kept = _fitting([columns, *cells], list(least), console.width)
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for place in kept:
+        numbers = bool(listed) and all(type(r[place]) is int or r[place] is None for r in listed)
+        shown.add_column(
+            Text(columns[place]), justify="right" if numbers else "left", overflow="fold"
         )
-        shown.add_column(Text(name), justify="right" if numbers else "left", overflow="fold")
-    for row in listed:
-        shown.add_row(*(Text(label(cell)) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    for row in cells:
+        shown.add_row(*(Text(row[place]) for place in kept))
     console.print(shown)
+    if len(kept) < len(columns):
+        left = say("、", ", ").join(c for n, c in enumerate(columns) if n not in kept)
+        hint(f"窗口较窄，未显示：{left}；--json 给出全部。",
+             f"Too narrow for: {left}; --json gives all.")  # fmt: skip
+
+
+def _fitting(cells: Sequence[Sequence[str]], least: list[int], width: int) -> list[int]:
+    """Tell which columns stay; one that is empty in every row is the first to go."""
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    kept = list(range(len(widths)))
+    empty = [n for n in least if not any(row[n] for row in cells[1:])]
+    for place in (*empty, *(n for n in least if n not in empty)):
+        if sum(widths[n] + BETWEEN for n in kept) <= width:
+            break
+        kept.remove(place)
+    return kept
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> None:
@@ -168,26 +179,3 @@ def confirm(zh: str, en: str) -> bool:
     """Ask on standard error; only a clear yes is one."""
     print(say(zh, en) + " [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes", "是", "好")
-
-
-# -- refusals ---------------------------------------------------------------------------------
-
-
-def report_error(code: str, message: str, *, as_json: bool, problems: Sequence[Any] = ()) -> None:
-    """Say what was refused: as an object on standard output, or a line on standard error."""
-    if as_json:
-        more = {"problems": problems} if problems else {}
-        write_json({"error": code, "message": message, **more})
-    else:
-        print(clean(say("错误：", "Error: ") + message), file=sys.stderr)
-
-
-def report_refusal(error: CrmError, *, as_json: bool) -> int:
-    """Say a refusal in the user's language and give the exit code."""
-    problems = [
-        {"field": p.path, "code": p.code, "message": p.message(language())}
-        for p in (error.problems if isinstance(error, Invalid) else ())
-    ]
-    code = str(error.facts["kind"]) if isinstance(error, Refused) else error.code
-    report_error(code, error.message(language()), as_json=as_json, problems=problems)
-    return error.status if isinstance(error, Refused) else 1

@@ -7,11 +7,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from crm_adapters.cli.customers import read_query, show_page
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
     acting_as,
     actor,
     as_json,
+    customer_number,
     filtered,
     how_many,
     names_of_employees,
@@ -20,7 +22,7 @@ from crm_adapters.cli.options import (
     previewed,
     searched,
 )
-from crm_adapters.cli.output import Refused, hint, line, plain, progress, table, write_json
+from crm_adapters.cli.output import hint, line, plain, progress, table, write_json
 from crm_domain.model import AssignmentStatus
 from crm_domain.ports import Ended
 from crm_domain.rules.access import SYSTEM
@@ -49,27 +51,76 @@ def list_all(
 
 @in_chinese("抢单：以某位顾问的身份取得一位公海客户。")
 def claim(
-    number: Annotated[int, Parameter(help=say("客户编号", "the customer's number"))],
+    number: Annotated[int, customer_number()],
     /, *,
     acting: Annotated[str, acting_as()],
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
     """Claim a customer of the pool, as a consultant."""
-    from crm_domain.usecases import pool
+    from crm_domain.usecases import intake, pool
 
     with opened() as crm:
-        made = pool.claim_customer(crm, number, by=actor(crm, acting))
+        by = actor(crm, acting)
+        made = pool.claim_customer(crm, number, by=by)
+        customer = intake.get_customer(crm, number, by=SYSTEM)
     if json:
         write_json(made)
     else:
-        line(f"抢单成功：客户 {number} 现归 {acting}。",
-             f"Claimed: the customer {number} belongs to {acting} now.")  # fmt: skip
+        line(f"抢单成功：客户 {number} {customer.name} 现归 {by.title}。",
+             f"Claimed: the customer {number} {customer.name} belongs to {by.title} "
+             "now.")  # fmt: skip
+
+
+@in_chinese("主动放弃：把一位客户退回公海。")
+def release(
+    number: Annotated[int, customer_number()],
+    /, *,
+    reason: Annotated[str | None, Parameter(help=say("为什么", "why"))] = None,
+    acting: Annotated[str | None, acting_as()] = None,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Give a customer back to the pool."""
+    from crm_domain.usecases import intake, pool
+
+    with opened() as crm:
+        pool.release_customer(crm, number, reason=reason, by=actor(crm, acting))
+        customer = intake.get_customer(crm, number, by=SYSTEM)
+    if json:
+        write_json({"id": number, "owner_id": customer.owner_id})
+    else:
+        line(f"客户 {number} {customer.name} 已退回公海。",
+             f"The customer {number} {customer.name} is in the pool now.")  # fmt: skip
+
+
+@in_chinese("到期前提醒课程顾问；可反复执行，每个期限只提醒一次。")
+def warn(*, json: Annotated[bool, as_json()] = False) -> None:
+    """Warn owners of customers that fall due soon; can be repeated, each deadline is told once."""
+    from crm_domain.usecases import pool
+
+    with opened() as crm, progress("提醒中", "warning"):
+        written = pool.warn_owners(crm, by=SYSTEM)
+    if json:
+        write_json({"notices": written})
+    else:
+        line(f"已写入 {written} 条到期提醒；用 crm notices deliver 发送。",
+             f"Wrote {written} warnings; crm notices deliver sends them.")  # fmt: skip
 
 
 @in_chinese("每日回收：把逾期未跟进或未成单的客户退回公海；可反复执行。")
 def sweep(
     *,
     dry_run: Annotated[bool, previewed()] = False,
+    guard: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help=say(
+                "将回收的比例或时钟不合常理时停止（退出码 1），供定时任务使用",
+                "stop, with exit code 1, where the share it would release or the clock is "
+                "implausible; for cron",
+            ),
+        ),
+    ] = False,
     at: Annotated[
         str | None,
         Parameter(
@@ -91,10 +142,10 @@ def sweep(
         try:
             moment = moment_value(at, crm.settings.zone)
         except Unreadable as e:
-            raise Refused(f"--at“{at}”{e.zh}。", f"--at {at!r} {e.en}.",
-                          code="usage", status=2) from e  # fmt: skip
+            raise Refused(f"--at 的“{at}”{e.zh}。", f"--at {at!r} {e.en}.",
+                          code="usage") from e  # fmt: skip
         with progress("回收中", "sweeping"):
-            done = pool.sweep_pool(crm, by=SYSTEM, dry_run=dry_run, at=moment)
+            done = pool.sweep_pool(crm, by=SYSTEM, dry_run=dry_run, guard=guard, at=moment)
         names = names_of_employees(crm)
     if json:
         write_json(plain(done) | {"names": {n: names.get(n) for n in done.by_owner}})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import as_json, employee_number, names_of_employees, opened
-from crm_adapters.cli.output import Refused, hint, line, plain, table, write_json
+from crm_adapters.cli.output import hint, line, plain, table, write_json
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
 
@@ -50,7 +52,7 @@ def set_plan(
 
     if not entries:
         raise Refused("请给出 顾问:数量:权重。", "give consultant:quota:weight.",
-                      code="usage", status=2)  # fmt: skip
+                      code="usage")  # fmt: skip
     with opened() as crm:
         plan = [_entry(crm, word) for word in entries]
         assignment.set_rotation(crm, plan, by=SYSTEM)
@@ -64,7 +66,7 @@ def _entry(crm: Crm, word: str) -> dict[str, int]:
     except ValueError:
         raise Refused(f"“{word}”应写作 顾问:数量:权重。",
                       f"{word!r} should be consultant:quota:weight.",
-                      code="usage", status=2) from None  # fmt: skip
+                      code="usage") from None  # fmt: skip
     return {"employee_id": employee_number(crm, name), "quota": quota, "weight": weight}
 
 
@@ -87,12 +89,14 @@ def _answer(crm: Crm, turns: int, json: bool) -> None:
 
     if not 0 <= turns <= 10_000:
         raise Refused("--next 须在 0 到 10000 之间。", "--next must be 0 to 10000.",
-                      code="usage", status=2)  # fmt: skip
+                      code="usage")  # fmt: skip
     found = assignment.show_rotation(crm, turns, by=SYSTEM)
+    running = _running(crm) if found.pending else found.entries
     names = names_of_employees(crm)
     if json:
         keys = ("employee_id", "name", "quota", "weight", "active")
         write_json(plain(found) | {
+            "running": [dict(zip(keys, e, strict=True)) for e in running],
             "entries": [dict(zip(keys, e, strict=True)) for e in found.entries],
             "upcoming": [{"employee_id": n, "name": names.get(n)} for n in found.upcoming],
         })  # fmt: skip
@@ -102,14 +106,17 @@ def _answer(crm: Crm, turns: int, json: bool) -> None:
     line("权重只决定先后，数量决定每轮接几单。",
          "The weight decides only the order; the quota decides how many per cycle.")  # fmt: skip
     if found.pending:
-        hint("新名单自下一轮起生效；crm rotation reset 可立即生效。",
-             "The new plan takes effect with the next cycle; "
-             "crm rotation reset makes it so now.")  # fmt: skip
-    table(
-        [say("编号", "No."), say("课程顾问", "Consultant"), say("数量", "Quota"),
-         say("权重", "Weight"), say("启用", "Active")],
-        found.entries,
-    )  # fmt: skip
+        left = found.length - found.position
+        line(f"\n本轮（第 {found.cycle} 轮）的名单，还剩 {left} 个顺位：",
+             f"\nThe plan of the running cycle {found.cycle}, with {left} turns left:")  # fmt: skip
+        _plan(running)
+        line(f"\n自第 {found.cycle + 1} 轮起的名单：",
+             f"\nThe plan from cycle {found.cycle + 1} on:")  # fmt: skip
+    _plan(found.entries)
+    if found.pending:
+        hint("crm rotation reset 放弃本轮余下的顺位，新名单立即生效。",
+             "crm rotation reset drops the rest of this cycle; the new plan then holds at "
+             "once.")  # fmt: skip
     if turns:
         if found.upcoming:
             listed = " → ".join(names.get(n, str(n)) for n in found.upcoming)
@@ -118,3 +125,25 @@ def _answer(crm: Crm, turns: int, json: bool) -> None:
         else:
             line("现在无人可分配：新客户将放入公海。",
                  "Nobody can take customers now: new ones go into the pool.")  # fmt: skip
+
+
+Line = tuple[int, str, int, int, bool]
+"""Employee, name, quota, weight, active."""
+
+
+def _running(crm: Crm) -> tuple[Line, ...]:
+    """Read the plan of the running cycle, while another one waits for the next."""
+    with crm.unit_of_work(read_only=True) as uow:
+        _, roster = uow.turns.peek()
+    return tuple(
+        (e.employee_id, roster.mates[e.employee_id].employee.name, e.quota, e.weight, e.active)
+        for e in roster.plan
+    )
+
+
+def _plan(entries: Sequence[Line]) -> None:
+    table(
+        [say("编号", "No."), say("课程顾问", "Consultant"), say("数量", "Quota"),
+         say("权重", "Weight"), say("启用", "Active")],
+        entries,
+    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +10,10 @@ from cyclopts import Parameter
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import (
     as_json,
-    employee_number,
-    opened,
     shown_url,
 )
-from crm_adapters.cli.output import Refused, hint, line, pairs, progress, table, write_json
+from crm_adapters.cli.output import line, pairs, progress, table, write_json
 from crm_adapters.settings import database_url, read_settings
-from crm_domain.model import Employee
-from crm_domain.rules.access import SYSTEM
 
 
 @in_chinese("建立或升级数据库，什么都不问；可反复执行。")
@@ -67,72 +62,6 @@ def demo(
         write_json(played)
     else:
         tell(played)
-
-
-@in_chinese("添加登录账号；给出 --name 时同时建立员工。")
-def add_user(
-    username: Annotated[str, Parameter(help=say("登录名", "the login name"))],
-    /, *,
-    name: Annotated[
-        str | None, Parameter(help=say("新建这个姓名的员工", "make an employee of this name"))
-    ] = None,
-    employee: Annotated[
-        str | None,
-        Parameter(help=say("已有员工的编号或姓名", "an employee who is there, by number or name")),
-    ] = None,
-    role: Annotated[
-        tuple[str, ...],
-        Parameter(
-            negative="",
-            help=say(
-                "角色，可多次给出：consultant、sales_manager、teacher、finance、administrator",
-                "a role, may be repeated: consultant, sales_manager, teacher, finance, "
-                "administrator",
-            ),
-        ),
-    ] = (),
-    password_stdin: Annotated[
-        bool,
-        Parameter(
-            negative="", help=say("从标准输入读取密码", "read the password from standard input")
-        ),
-    ] = False,
-    json: Annotated[bool, as_json()] = False,
-) -> None:  # fmt: skip
-    """Add a login account, and with --name an employee as well."""
-    from crm_domain.usecases import access, records
-
-    if name and employee:
-        raise Refused("--name 与 --employee 只能给一个。", "give --name or --employee, not both.",
-                      code="usage", status=2)  # fmt: skip
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    with opened() as crm:
-        made = None
-        number = employee_number(crm, employee) if employee else None
-        if name:
-            made = records.save_record(crm, Employee(name=name), by=SYSTEM)
-            number = made.id
-        try:
-            user = access.create_user(
-                crm, {"username": username, "password": password, "employee_id": number,
-                      "roles": list(role)}, by=SYSTEM,
-            )  # fmt: skip
-        except BaseException:
-            if made is not None:
-                records.remove_record(crm, Employee, made.id or 0, by=SYSTEM)
-            raise
-    if json:
-        write_json(user)
-        return
-    about = "" if number is None else say(f"，员工编号 {number}", f", employee {number}")
-    line(f"已添加账号 {username}{about}。", f"Added the account {username}{about}.")
-    if not role:
-        hint("该账号还没有角色，什么也不能做；用 --role 指定。",
-             "The account has no role and may do nothing; give one with --role.")  # fmt: skip
-    if password is None:
-        hint("该账号没有密码，不能登录；需要时用 --password-stdin。",
-             "The account has no password and cannot sign in; "
-             "use --password-stdin if it shall.")  # fmt: skip
 
 
 @in_chinese("列出插件，以及没能加载的原因。")

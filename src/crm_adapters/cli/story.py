@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from crm_adapters.cli.customers import show_contacts, show_history
 from crm_adapters.cli.language import say
 from crm_adapters.cli.output import day, line, local, pairs, table
+from crm_adapters.cli.wording import reason, told, warning
 
 if TYPE_CHECKING:
     from crm_adapters.demo import Example, Played
@@ -74,18 +75,19 @@ def _sheet(played: Played) -> None:
     counts = {**report.rejected, "duplicate_in_file": report.duplicate_in_file}
     table(
         [say("原因", "Reason"), say("行数", "Rows"), say("例如第几行", "Such as row"), ""],
-        [(code, n, first[code].row, first[code].message)
+        [(reason(code), n, first[code].row, told(first[code]))
          for code, n in sorted(counts.items()) if code in first],
     )  # fmt: skip
-    for warning in report.warnings:
-        line(f"注意：{warning}", f"Note: {warning}")
+    for text in report.warnings:
+        line(f"注意：{warning(text)}", f"Note: {warning(text)}")
     line(f"未导入的行连同原因：{played.rejected}",
          f"The rows that were not taken in, with the reasons: {played.rejected}")  # fmt: skip
 
 
 def _example(example: Example, names: Mapping[int, str], zone: ZoneInfo) -> None:
     customer = example.customer
-    print(f"● {say(example.zh, example.en)}: {customer.name} (#{customer.id}, {customer.phone})")
+    line(f"● {example.zh}：{customer.name}（{customer.id} 号，{customer.phone}）",
+         f"● {example.en}: {customer.name} (No. {customer.id}, {customer.phone})")  # fmt: skip
     show_history(example.history, dict(names), zone)
     if example.contacts:
         show_contacts(example.contacts[-CONTACTS:], zone)

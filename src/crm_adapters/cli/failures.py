@@ -1,0 +1,140 @@
+"""Whatever goes wrong, as a sentence for people or an object for programs, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cyclopts import CycloptsError
+from cyclopts.exceptions import (
+    CoercionError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+
+from crm_adapters.cli.exits import WRONG, exit_code
+from crm_adapters.cli.language import language, say
+from crm_adapters.cli.output import clean, write_json
+from crm_adapters.cli.wording import allowed, choices
+from crm_domain.errors import CrmError, FieldError, Invalid
+
+
+class Refused(CrmError):
+    """{en}"""
+
+    zh = "{zh}"
+
+    def __init__(self, zh: str, en: str, *, code: str) -> None:
+        super().__init__(zh=zh, en=en, kind=code)
+
+    def __reduce__(self) -> Any:
+        return (_refused, (self.facts,))
+
+
+def _refused(facts: Mapping[str, Any]) -> Refused:
+    return Refused(facts["zh"], facts["en"], code=facts["kind"])
+
+
+def report(code: str, message: str, *, as_json: bool, problems: Sequence[Any] = ()) -> int:
+    """Say what was refused: as an object on standard output, or a line on standard error.
+
+    Returns:
+        The exit code.
+    """
+    if as_json:
+        more = {"problems": problems} if problems else {}
+        write_json({"error": code, "message": message, **more})
+    else:
+        print(clean(say("错误：", "Error: ") + message), file=sys.stderr)
+    return exit_code(code)
+
+
+def report_refusal(error: CrmError, *, as_json: bool) -> int:
+    """Say a refusal in the user's language, with what would be allowed, and give the exit code."""
+    code = str(error.facts["kind"]) if isinstance(error, Refused) else error.code
+    problems = error.problems if isinstance(error, Invalid) else ()
+    message = error.message(language())
+    for problem in problems:
+        if words := choices(problem):
+            message += "\n" + words
+    return report(code, message, as_json=as_json, problems=[_plain(p) for p in problems])
+
+
+def _plain(problem: FieldError) -> dict[str, Any]:
+    codes = [str(code) for code, _ in allowed(problem)]
+    said = {"field": problem.path, "code": problem.code, "message": problem.message(language())}
+    return said | ({"allowed": codes} if codes else {})
+
+
+_PATHS: Mapping[type[OSError], tuple[str, str]] = {
+    FileNotFoundError: ("不存在", "does not exist"),
+    NotADirectoryError: ("所在路径不是文件夹", "is not in a folder"),
+    IsADirectoryError: ("是文件夹", "is a folder"),
+    PermissionError: ("没有访问权限", "may not be opened"),
+}
+
+
+def report_os_error(error: OSError, *, as_json: bool) -> int:
+    """Say that a file, or the machine, could not be used, and give the exit code."""
+    name, found = error.filename, _PATHS.get(type(error))
+    if found and name is not None:
+        return report("unusable_file", say(f"文件 {name} {found[0]}。", f"{name} {found[1]}."),
+                      as_json=as_json)  # fmt: skip
+    told = f"{name}: {error.strerror or error}" if name else str(error.strerror or error)
+    return report("os_error", say(f"读写失败：{told}", f"reading or writing failed: {told}"),
+                  as_json=as_json)  # fmt: skip
+
+
+def report_unexpected(error: Exception, *, as_json: bool) -> int:
+    """Say what nobody foresaw, without its stack unless one asks for it; give the exit code."""
+    if os.environ.get("CRM_DEBUG"):
+        raise error
+    first = next(iter(str(getattr(error, "orig", None) or error).strip().splitlines()), "")
+    if type(error).__module__.startswith("sqlalchemy"):
+        return report("database", say("数据库不可用：", "the database cannot be used: ") + first,
+                      as_json=as_json)  # fmt: skip
+    told = f"{type(error).__name__}: {first}"
+    return report("internal", say(f"程序出错：{told}（设 CRM_DEBUG=1 可看到详情）",
+                                  f"the program failed: {told} (CRM_DEBUG=1 shows the details)"),
+                  as_json=as_json)  # fmt: skip
+
+
+def report_usage(error: CycloptsError, *, as_json: bool) -> int:
+    """Say what is wrong with a command line, and give the exit code."""
+    report("usage", _usage(error), as_json=as_json)
+    if not as_json:
+        print(say("查看帮助：crm --help", "Help: crm --help"), file=sys.stderr)
+    return WRONG
+
+
+def _usage(error: CycloptsError) -> str:
+    """Say it in the user's language; the library itself speaks English only."""
+    english = clean(str(error)).strip().strip('"')
+    if language() == "en":
+        return english
+    shown = error.argument.name if error.argument is not None else ""
+    match error:
+        case MissingArgumentError():
+            return f"缺少参数 {shown}。"
+        case UnknownOptionError():
+            return f"没有这个选项：{_option(english)}"
+        case UnknownCommandError():
+            return f"没有这个命令：{' '.join(error.unused_tokens or ())}"
+        case UnusedCliTokensError():
+            return f"多余的参数：{' '.join(error.unused_tokens or ())}"
+        case RepeatArgumentError():
+            return f"参数 {shown} 出现了多次。"
+        case CoercionError():
+            return f"参数 {shown} 的值不可用：{english}"
+    return f"用法有误：{english}"
+
+
+def _option(text: str) -> str:
+    found = re.search(r"-[\w-]+(?:=\S*)?", text)
+    return found[0] if found else text

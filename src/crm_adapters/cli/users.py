@@ -1,0 +1,205 @@
+"""``crm user``: accounts."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from crm_adapters.cli.failures import Refused
+from crm_adapters.cli.language import in_chinese, language, say
+from crm_adapters.cli.options import as_json, employee_number, names_of_employees, opened
+from crm_adapters.cli.output import hint, line, plain, table, write_json
+from crm_domain.model import Employee, Role, User
+from crm_domain.rules.access import ROLES, SYSTEM
+
+ROLE_CODES = ", ".join(role.code for role in ROLES)
+
+
+def login_name() -> Parameter:
+    """Name an account."""
+    return Parameter(help=say("登录名", "the login name"))
+
+
+def from_stdin() -> Parameter:
+    """Read a password where nobody is asked."""
+    return Parameter(
+        negative="", help=say("从标准输入读取密码", "read the password from standard input")
+    )
+
+
+@in_chinese("添加登录账号；给出 --name 时同时建立员工。")
+def add(
+    username: Annotated[str, login_name()],
+    /, *,
+    name: Annotated[
+        str | None, Parameter(help=say("新建这个姓名的员工", "make an employee of this name"))
+    ] = None,
+    employee: Annotated[
+        str | None,
+        Parameter(help=say("已有员工的编号或姓名", "an employee who is there, by number or name")),
+    ] = None,
+    role: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative="",
+            help=say(f"角色，可多次给出：{ROLE_CODES}", f"a role, may be repeated: {ROLE_CODES}"),
+        ),
+    ] = (),
+    password_stdin: Annotated[bool, from_stdin()] = False,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Add a login account, and with --name an employee as well."""
+    from crm_domain.usecases import access, records
+
+    if name and employee:
+        raise Refused("--name 与 --employee 只能给一个。", "give --name or --employee, not both.",
+                      code="usage")  # fmt: skip
+    password = _read_line() if password_stdin else None
+    with opened() as crm:
+        made = None
+        number = employee_number(crm, employee) if employee else None
+        if name:
+            made = records.save_record(crm, Employee(name=name), by=SYSTEM)
+            number = made.id
+        try:
+            user = access.create_user(
+                crm, {"username": username, "password": password, "employee_id": number,
+                      "roles": list(role)}, by=SYSTEM,
+            )  # fmt: skip
+        except BaseException:
+            if made is not None:
+                records.remove_record(crm, Employee, made.id or 0, by=SYSTEM)
+            raise
+    if json:
+        write_json(user)
+        return
+    about = "" if number is None else say(f"，员工编号 {number}", f", employee {number}")
+    line(f"已添加账号 {username}{about}。", f"Added the account {username}{about}.")
+    if not role:
+        hint("该账号还没有角色，什么也不能做；用 --role 指定。",
+             "The account has no role and may do nothing; give one with --role.")  # fmt: skip
+    if password is None:
+        hint(f"该账号没有密码，不能登录；需要时：crm user password {username}",
+             "The account has no password and cannot sign in; if it shall: "
+             f"crm user password {username}")  # fmt: skip
+
+
+@in_chinese("列出登录账号及其角色。")
+def list_all(*, json: Annotated[bool, as_json()] = False) -> None:
+    """List the login accounts and their roles."""
+    with opened() as crm:
+        with crm.unit_of_work(read_only=True) as uow:
+            users, roles = uow.records.all(User), {r.id: r for r in uow.records.all(Role)}
+        names = names_of_employees(crm)
+    held = {u.username: [roles[n] for n in u.roles if n in roles] for u in users}
+    if json:
+        items = [
+            plain(u) | {"employee": names.get(u.employee_id or 0),
+                        "roles": [r.code or r.title for r in held[u.username]]}
+            for u in users
+        ]  # fmt: skip
+        write_json({"items": items})
+        return
+    table(
+        [say("登录名", "Username"), say("员工", "Employee"), say("角色", "Roles"),
+         say("启用", "Active"), say("有密码", "Has a password")],
+        [(u.username, names.get(u.employee_id or 0),
+          ", ".join(r.title if language() == "zh" else r.code or r.title
+                    for r in held[u.username]),
+          u.active, u.password_hash is not None) for u in users],
+        least=(4,),
+    )  # fmt: skip
+
+
+@in_chinese("设置账号的密码：在终端上询问两次，不回显。")
+def set_password(
+    username: Annotated[str, login_name()],
+    /, *,
+    password_stdin: Annotated[bool, from_stdin()] = False,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Set the password of an account: asked for twice on the terminal, without showing it."""
+    from crm_domain.usecases import access
+
+    password = _read_line() if password_stdin else _ask_twice()
+    with opened() as crm:
+        user = access.set_password(crm, username, password, by=SYSTEM)
+    if json:
+        write_json(user)
+    else:
+        line(f"已设置账号 {username} 的密码。", f"Set the password of the account {username}.")
+
+
+def _read_line() -> str:
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _ask_twice() -> str:
+    if not sys.stdin.isatty():
+        raise Refused("这里无法询问密码；请加 --password-stdin。",
+                      "nobody can be asked here; add --password-stdin.",
+                      code="usage")  # fmt: skip
+    first = getpass.getpass(say("新密码：", "New password: "))
+    if getpass.getpass(say("再输一次：", "Once more: ")) != first:
+        raise Refused("两次输入的密码不同。", "the two passwords differ.", code="usage")
+    return first
+
+
+@in_chinese("停用账号；此后不能登录，也不再分到客户。")
+def disable(
+    username: Annotated[str, login_name()],
+    /, *,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Disable an account: it can neither sign in nor be dealt customers."""
+    _set_active(username, False, json)
+
+
+@in_chinese("重新启用账号。")
+def enable(
+    username: Annotated[str, login_name()],
+    /, *,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Enable an account again."""
+    _set_active(username, True, json)
+
+
+def _set_active(username: str, active: bool, json: bool) -> None:
+    from crm_domain.usecases import access
+
+    with opened() as crm:
+        user = access.set_active(crm, username, active, by=SYSTEM)
+    if json:
+        write_json(user)
+    elif active:
+        line(f"已启用账号 {username}。", f"Enabled the account {username}.")
+    else:
+        line(f"已停用账号 {username}。", f"Disabled the account {username}.")
+
+
+@in_chinese("更换账号的全部角色。")
+def set_roles(
+    username: Annotated[str, login_name()],
+    first: Annotated[
+        str,
+        Parameter(name="ROLE", help=say(f"角色：{ROLE_CODES}", f"a role: {ROLE_CODES}")),
+    ],
+    /,
+    *others: Annotated[str, Parameter(name="MORE", help=say("更多角色", "more roles"))],
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Replace the roles of an account."""
+    from crm_domain.usecases import access
+
+    with opened() as crm:
+        user = access.set_roles(crm, username, (first, *others), by=SYSTEM)
+    if json:
+        write_json(user)
+    else:
+        listed = ", ".join((first, *others))
+        line(f"账号 {username} 现在的角色：{listed}",
+             f"The roles of the account {username} now: {listed}")  # fmt: skip
