@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import (
+    EditConflict,
     Invalid,
     LastAdministrator,
     NotFound,
@@ -309,3 +312,63 @@ def test_administrators_hold_what_plugins_declare(world: World) -> None:
     access.set_role(world.crm, "administrator", permissions=kept, by=boss)
     access.synchronise(world.crm, declared)
     assert not access.principal_for(world.crm, username=login(world.crm, boss)).may("fee:see")
+
+
+# -- at the same moment -----------------------------------------------------------------------
+
+
+def _acts_on_people(world: World) -> dict[str, tuple[Any, Callable[[], Any]]]:
+    """List what changes people, with the record that it writes."""
+    crm, name = world.crm, login(world.crm, world.a)
+    lone = records.save_record(crm, Employee(name="临时"), by=SYSTEM)
+    with crm.unit_of_work(read_only=True) as uow:
+        user, role = uow.records.find(User, username=name), uow.records.find(Role, code="teacher")
+    return {
+        "save": (lone, lambda: records.save_record(
+            crm, changed(lone, employee_number="7"), by=SYSTEM)),
+        "remove": (lone, lambda: records.remove_record(crm, Employee, lone.id or 0, by=SYSTEM)),
+        "active": (user, lambda: access.set_active(crm, name, False, by=SYSTEM)),
+        "roles": (user, lambda: access.set_roles(crm, name, ["teacher"], by=SYSTEM)),
+        "role": (role, lambda: access.set_role(
+            crm, "teacher", permissions=["customer:view"], by=SYSTEM)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["save", "remove", "active", "roles", "role"])
+def test_whoever_changes_people_waits_for_the_rotation_with_empty_hands(
+    world: World, what: str
+) -> None:
+    """Who deals a turn can write any of these records meanwhile: neither waits for the other."""
+    written, act = _acts_on_people(world)[what]
+    with ThreadPoolExecutor(1) as pool:
+        with world.crm.unit_of_work() as uow:
+            uow.turns.advance(1)
+            done = pool.submit(act)
+            time.sleep(0.5)
+            uow.records.save(written)
+        if what == "save":
+            with pytest.raises(EditConflict):
+                done.result(timeout=30)
+        else:
+            done.result(timeout=30)
+
+
+def test_two_administrators_who_disable_each_other_at_once_do_not_lock_all_out(
+    world: World,
+) -> None:
+    """One of them is the last by then."""
+    pair = [world.person("管理", "administrator"), world.person("副手", "administrator")]
+    names = [login(world.crm, who) for who in pair]
+
+    def disable(n: int) -> bool:
+        try:
+            access.set_active(world.crm, names[1 - n], False, by=pair[n])
+        except LastAdministrator:
+            return False
+        return True
+
+    for _ in range(5):
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(disable, [0, 1])) == [False, True]
+        for name in names:
+            access.set_active(world.crm, name, True, by=SYSTEM)
