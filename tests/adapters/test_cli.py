@@ -19,101 +19,15 @@ from pathlib import Path
 
 import pytest
 
+from commands import CRM, crm, environment, sheet
 from crm_adapters import open_crm
-from crm_adapters.cli import main
 from crm_adapters.cli.language import language
 from crm_adapters.cli.options import shown_url, sqlite_path
 from crm_domain.ports import Table
 
-CRM = Path(sys.executable).with_name("crm")
 REAL = Path(__file__).parents[3] / "shared" / "data" / "customers-open.xlsx"
 CHINESE = re.compile("[\u4e00-\u9fff]")
 LANGUAGES = ("zh", "en")
-
-
-def environment(folder, **more):
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("CRM_", "LC_", "LANG"))}
-    return kept | {"CRM_DATABASE_URL": f"sqlite:///{folder / 'crm.db'}", **more}
-
-
-def crm(folder, *arguments, status=0, **more):
-    """Run ``crm`` as a process and give its standard output and error."""
-    done = subprocess.run(
-        [CRM, *map(str, arguments)], cwd=folder, env=environment(folder, **more),
-        capture_output=True, text=True, encoding="utf-8", timeout=120, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return done.stdout, done.stderr
-
-
-class Here:
-    """Runs commands in this process, in a folder with a database of its own."""
-
-    def __init__(self, capsys, monkeypatch, folder):
-        self.capsys, self.monkeypatch, self.folder = capsys, monkeypatch, folder
-
-    def __call__(self, *arguments, status=0):
-        found = main([str(a) for a in arguments])
-        out, err = self.capsys.readouterr()
-        assert found == status, (found, out, err)
-        return out, err
-
-    def json(self, *arguments, status=0):
-        out, _ = self(*arguments, "--json", status=status)
-        return json.loads(out)
-
-    def speak(self, tongue):
-        self.monkeypatch.setenv("CRM_LANGUAGE", tongue)
-
-    def typed(self, text):
-        self.monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-
-
-@pytest.fixture
-def here(capsys, monkeypatch, tmp_path, sqlite_template):
-    """Commands on a fresh database; nobody is there yet."""
-    (tmp_path / "crm.db").write_bytes(sqlite_template.read_bytes())
-    for name in list(os.environ):
-        if name.startswith(("CRM_", "LC_", "LANG")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
-    return Here(capsys, monkeypatch, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def school_template(sqlite_template, tmp_path_factory):
-    """Two consultants in the rotation, and three customers: 1 and 2 dealt, 3 in the pool."""
-    path = tmp_path_factory.mktemp("school") / "crm.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CRM_DATABASE_URL", f"sqlite:///{path}")
-        for command in (
-            "user add li --name 李雷 --role consultant",
-            "user add han --name 韩梅梅 --role consultant",
-            "rotation set 李雷:2:10 韩梅梅:1:5",
-            "customers add --name 王芳 --phone +86-138-0013-8000 --source 百度",
-            "customers add --name 张三 --wechat zhang_3",
-            "customers add --name 赵四 --qq 123456 --to pool",
-        ):
-            assert main(command.split()) == 0
-        assert main(["db", "backup", str(path.with_name("copy.db"))]) == 0
-    return path.with_name("copy.db")
-
-
-@pytest.fixture
-def school(here, school_template):
-    """A copy of the school."""
-    (here.folder / "crm.db").write_bytes(school_template.read_bytes())
-    return here
-
-
-def sheet(path, rows):
-    """Write a .csv of customers."""
-    lines = ["姓名,电话,来源", *(",".join(r) for r in rows)]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
 
 
 # -- every command, in both languages ---------------------------------------------------------
