@@ -10,7 +10,7 @@ import attrs
 import sqlalchemy as sa
 
 from crm_adapters.storage.directory import within
-from crm_adapters.storage.listing import matches, paged, wanted_statuses
+from crm_adapters.storage.listing import bad_mark, matches, paged, wanted_statuses
 from crm_adapters.storage.ownership import POOLED, SqlOwnership
 from crm_adapters.storage.rows import Mapper, chunks, mapper
 from crm_adapters.storage.search import grams, pinyin_key
@@ -26,6 +26,7 @@ from crm_domain.model import (
     Scope,
 )
 from crm_domain.model.fields import changed
+from crm_domain.parsing import record_number
 from crm_domain.ports import MyCustomer, Page, Query, Reach
 
 WIDE = (*mapper(Customer).write, "pinyin", "search")
@@ -61,12 +62,14 @@ class SqlCustomers(SqlOwnership):
 
     def get(self, id: int) -> Customer | None:
         """Read one customer, archived ones included, or None."""
+        if record_number(id) is None:
+            return None
         found = self._read(self._m.select().where(customer.c.id == id))
         return found[0] if found else None
 
     def lock(self, id: int) -> Customer | None:
         """Read one customer and keep others from changing its ownership until the end."""
-        found = self.lock_many([id])
+        found = () if record_number(id) is None else self.lock_many([id])
         return found[0] if found else None
 
     def lock_many(self, ids: Sequence[int]) -> tuple[Customer, ...]:
@@ -84,7 +87,7 @@ class SqlCustomers(SqlOwnership):
         return self._m.records(self._session, self._session.run(statement))
 
     def page(self, query: Query, reach: Reach | None, today: date, *, pool: bool = False,
-             pooled_too: bool = True) -> Page[Customer]:  # fmt: skip
+             pooled_too: bool = True, masks: bool = False) -> Page[Customer]:  # fmt: skip
         """Read one page."""
         public = ownership.c.due_on <= today
         limited = reach is not None and reach.scope is not Scope.ALL
@@ -98,7 +101,8 @@ class SqlCustomers(SqlOwnership):
             won = sa.and_(o.status == CustomerStatus.ENROLLED, o.last_consultant_id.in_(people))
             theirs = sa.or_(sa.and_(o.owner_id.in_(people), sa.not_(public)), won)
             statement = statement.where(sa.or_(theirs, public) if pooled_too else theirs)
-        return paged(self._session, m, statement, query)
+        clear = sa.not_(public) if masks else None
+        return paged(self._session, m, statement, query, clear=clear)
 
     def mine(self, employee_id: int, query: Query, today: date) -> Page[MyCustomer]:
         """Read "my customers" of a consultant: following, then ended, won last."""
@@ -118,12 +122,17 @@ class SqlCustomers(SqlOwnership):
             .order_by(group, sa.case((running, o.next_contact_at)).asc().nulls_last(), c.id.desc())
         )  # fmt: skip
         if query.search:
-            statement = statement.where(matches(self._session, query.search))
+            won = sa.and_(status == AssignmentStatus.WON, o.status == CustomerStatus.ENROLLED)
+            own = sa.or_(running, won)
+            statement = statement.where(matches(self._session, query.search, own))
         wishes = wanted_statuses(query)
         if wishes is not None:
             statement = statement.where(status.in_(wishes))
         # One consultant's book is small enough to be counted through; the order is a mixed one.
-        start = int(query.after) if query.after and query.after.isdigit() else 0
+        after = query.after or "0"
+        if not (after.isascii() and after.isdecimal() and len(after) < 10):
+            raise bad_mark()
+        start = int(after)
         rows = list(self._session.run(statement.offset(start).limit(query.limit + 1)))
         more = len(rows) > query.limit
         return Page(

@@ -7,27 +7,36 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from crm_adapters.storage.directory import within
+from crm_adapters.storage.listing import paged
+from crm_adapters.storage.outbox import WAITING
 from crm_adapters.storage.ownership import POOLED
 from crm_adapters.storage.records import SqlRecords
 from crm_adapters.storage.rows import chunks, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import (
+    TABLES,
     assignment,
     customer,
     follow_up,
     import_file,
     import_problem,
     import_run,
+    notice,
     ownership,
 )
 from crm_domain.model import (
+    AssignmentMethod,
     AssignmentStatus,
     Customer,
     CustomerStatus,
     ImportProblem,
     ImportRun,
     ImportStatus,
+    NoticeStatus,
+    Scope,
 )
+from crm_domain.ports import Page, Query, Reach
 from crm_domain.rules.pool import NEVER
 
 
@@ -55,12 +64,25 @@ class SqlImports:
         chosen = sa.select(import_file.c.content).where(import_file.c.import_id == id)
         return bytes(self._session.run(chosen).scalar_one())
 
-    def unfinished(self, sha256: str) -> ImportRun | None:
-        """Find an import of the same file that was begun and not finished."""
+    def unfinished(
+        self, sha256: str, mode: str, consultant_id: int | None
+    ) -> tuple[ImportRun, ...]:
+        """Find the imports of a file begun in this way and not finished, the newest first."""
         c = import_run.c
-        chosen = self._m.select().where(c.sha256 == sha256, c.status == ImportStatus.RUNNING)
-        found = self._m.records(self._session, self._session.run(chosen.order_by(c.id.desc())))
-        return found[0] if found else None
+        chosen = self._m.select().where(
+            c.sha256 == sha256, c.status == ImportStatus.RUNNING, c.mode == mode,
+            c.consultant_id.is_not_distinct_from(consultant_id),
+        )  # fmt: skip
+        return self._m.records(self._session, self._session.run(chosen.order_by(c.id.desc())))
+
+    def page(self, query: Query, reach: Reach, user_id: int | None) -> Page[ImportRun]:
+        """Read one page, the newest first, of a user's own and of those within a reach."""
+        statement, c, u = self._m.select(), import_run.c, TABLES["User"].c
+        if reach.scope is not Scope.ALL:
+            theirs = sa.select(u.id).where(u.employee_id.in_(within(reach)))
+            own = c.by_id == (user_id or 0)
+            statement = statement.where(sa.or_(own, c.by_id.in_(theirs)))
+        return paged(self._session, self._m, statement, query)
 
     def save(self, run: ImportRun) -> None:
         """Write how far it has come."""
@@ -79,15 +101,12 @@ class SqlImports:
         return m.records(self._session, self._session.run(chosen))
 
     def dealt(self, import_id: int) -> dict[int | None, int]:
-        """Count the import's customers by the consultant of their first assignment."""
+        """Count the import's customers by the consultant it gave them to; None is the pool."""
         a, c = assignment.c, customer.c
-        first = (
-            sa.select(sa.func.min(a.id)).where(a.customer_id == c.id)
-            .correlate(customer).scalar_subquery()
-        )  # fmt: skip
+        given = sa.and_(a.customer_id == c.id, a.method == AssignmentMethod.IMPORT)
         chosen = (
             sa.select(a.consultant_id, sa.func.count())
-            .select_from(customer.outerjoin(assignment, a.id == first))
+            .select_from(customer.outerjoin(assignment, given))
             .where(c.import_id == import_id)
             .group_by(a.consultant_id)
             .order_by(a.consultant_id)
@@ -106,14 +125,16 @@ class SqlImports:
         Worked on: changed, followed up, locked, enrolled or paying, or moved to somebody else.
         """
         a, c, o, f = assignment.c, customer.c, ownership.c, follow_up.c
+        paid = TABLES["Payment"].c
         worked = sa.or_(
             c.version > 1,
             o.locked == sa.literal(True, o.locked.type),
             o.status == CustomerStatus.ENROLLED,
             o.payment_pending_on.is_not(None),
             sa.exists().where(f.customer_id == c.id),
+            sa.exists().where(paid.customer_id == c.id),
             sa.exists().where(a.customer_id == c.id, a.ended_at.is_not(None)),
-            sa.exists().where(a.customer_id == c.id, a.method != "import"),
+            sa.exists().where(a.customer_id == c.id, a.method != AssignmentMethod.IMPORT),
         )
         chosen = (
             sa.select(sa.func.count()).select_from(customer.join(ownership))
@@ -122,7 +143,7 @@ class SqlImports:
         return int(self._session.run(chosen).scalar_one())
 
     def archive(self, import_id: int, at: datetime) -> int:
-        """Archive the customers of an import, end their assignments, and count them."""
+        """Archive the customers of an import and count them."""
         a, c, o = assignment.c, customer.c, ownership.c
         ids = list(self._session.run(sa.select(c.id).where(c.import_id == import_id)).scalars())
         # By numbers: right after an import the planner knows too little of it to join well.
@@ -136,6 +157,12 @@ class SqlImports:
                 sa.update(ownership).where(self._session.among(o.customer_id, part))
                 .values(**POOLED | {"due_on": NEVER})
             )  # fmt: skip
+            about = [f"customer:{i}" for i in part]
+            self._session.run(
+                sa.update(notice)
+                .where(self._session.among(notice.c.about, about), notice.c.status.in_(WAITING))
+                .values(status=NoticeStatus.CANCELLED)
+            )
         done = self._session.run(
             sa.update(customer).where(c.import_id == import_id, c.archived_at.is_(None))
             .values(archived_at=at, version=c.version + 1)

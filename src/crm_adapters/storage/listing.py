@@ -22,8 +22,11 @@ from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import AssignmentStatus, Customer, Spec, specs
 from crm_domain.parsing import Unreadable, field_value
 from crm_domain.ports import Page, Query
+from crm_domain.rules.access import HIDDEN
 
 T = TypeVar("T")
+WISHES = 1000
+"""So many values of one field a filter may name."""
 PROBE = 1000
 """Up to so many hits a search is answered from the index alone; beyond it, rows are walked."""
 
@@ -52,6 +55,8 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
         spec = _spec(m.cls, name)
         many = isinstance(wish, list | tuple | set | frozenset)
         values: Sequence[Any] = list(wish) if many else [wish]
+        if len(values) > WISHES:
+            raise _refuse(name, "too_many", f"最多 {WISHES} 个值", f"at most {WISHES} values")
         if spec.kind == "references":
             link = LINKS[m.cls.__name__, name]
             ids = [n for v in values for n in _read(spec, v)]
@@ -72,43 +77,73 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def matches(session: Session, search: str) -> sa.ColumnElement[bool]:
+def matches(
+    session: Session, search: str, clear: sa.ColumnElement[bool] | None = None
+) -> sa.ColumnElement[bool]:
     """Give the condition that a customer is found by a search.
+
+    Args:
+        session: The transaction.
+        search: What was typed.
+        clear: Which customers are shown with their contacts; None: all. Any other is found by its
+            name or a whole contact, so that nobody finds a hidden number out piece by piece.
+    """
+    words = wanted(search)
+    if not words:
+        return sa.false()
+    if clear is None:
+        return _hits(session, [w.readings(whole=False) for w in words])
+    by_name = _hits(session, [w.readings(whole=True) for w in words])
+    if not any(w.part for w in words):
+        return by_name
+    return sa.or_(by_name, sa.and_(clear, _hits(session, [w.readings(whole=False) for w in words])))
+
+
+def _hits(session: Session, words: list[list[list[str]]]) -> sa.ColumnElement[bool]:
+    """Give the condition that of each word one reading's grams are all there.
 
     Few hits are named one by one: left to itself the planner would walk the whole table backwards
     for a rare name.
     """
-    grams = wanted(search)
-    if not grams:
-        return sa.false()
     if session.on_sqlite:
-        phrase = " AND ".join('"' + g.replace('"', "") + '"' for g in grams)
+        phrase = " AND ".join(
+            "(" + " OR ".join("(" + " AND ".join(f'"{g}"' for g in r) + ")" for r in word) + ")"
+            for word in words
+        )
         hits = sa.text("SELECT rowid FROM customer_search WHERE customer_search MATCH :phrase")
         probe = sa.text(f"{hits.text} LIMIT {PROBE + 1}").bindparams(phrase=phrase)
         ids = list(session.run(probe).scalars())
         many: Any = customer.c.id.in_(hits.bindparams(phrase=phrase).columns(rowid=sa.Integer))
     else:
         # Written out, because only the very expression of the index is found in it.
-        many = sa.literal_column("string_to_array(customer.search, ' ')", ARRAY(sa.Text)).contains(
-            sa.cast(grams, ARRAY(sa.Text))
-        )
+        index = sa.literal_column("string_to_array(customer.search, ' ')", ARRAY(sa.Text))
+        many = sa.and_(*(
+            sa.or_(*(index.contains(sa.cast(r, ARRAY(sa.Text))) for r in word)) for word in words
+        ))  # fmt: skip
         ids = list(session.run(sa.select(customer.c.id).where(many).limit(PROBE + 1)).scalars())
     return customer.c.id.in_(ids) if len(ids) <= PROBE else many
 
 
 def wanted_statuses(query: Query) -> list[int] | None:
     """Read the filter of "my customers", which knows nothing but the status of an assignment."""
-    for name in query.where:
-        if name != "status":
-            raise _refuse(name, "unknown_field", f"没有“{name}”这一项", f"there is no field {name}")
+    for name in sorted(asked(query) - {"status", ""} | {*query.ranges}):
+        raise _refuse(name, "unknown_field", f"此列表不能按“{name}”筛选或排序",
+                      f"this list is not filtered or sorted by {name}")  # fmt: skip
+    if query.sort:
+        raise _refuse("sort", "no_order", "此列表有固定的顺序", "this list has an order of its own")
     wish = query.where.get("status")
     if wish is None:
         return None
     many = wish if isinstance(wish, list | tuple | set | frozenset) else [wish]
     try:
         return [int(AssignmentStatus(int(w))) for w in many]
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, OverflowError) as e:
         raise _refuse("status", "unknown_choice", f"没有状态“{wish}”", f"no status {wish}") from e
+
+
+def asked(query: Query) -> set[str]:
+    """Name the fields that a query filters or sorts by."""
+    return {*query.where, *query.ranges, (query.sort or "").lstrip("-")}
 
 
 def _cursor(values: Sequence[Any]) -> str:
@@ -116,19 +151,24 @@ def _cursor(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
+def bad_mark() -> Invalid:
+    """Refuse a page mark that no page gave."""
+    return _refuse("after", "bad_cursor", "翻页标记无效", "the page mark is not valid")
+
+
 def _place(after: str, size: int) -> list[Any]:
     try:
         found = json.loads(base64.urlsafe_b64decode(after.encode()))
-    except ValueError as e:
-        raise _refuse("after", "bad_cursor", "翻页标记无效", "the page mark is not valid") from e
+    except (ValueError, RecursionError) as e:
+        raise bad_mark() from e
     if not isinstance(found, list) or len(found) != size:
-        raise _refuse("after", "bad_cursor", "翻页标记无效", "the page mark is not valid")
+        raise bad_mark()
     return found
 
 
 def paged(
     session: Session, m: Mapper[T], statement: sa.Select[Any], query: Query, *,
-    order: str | None = None,
+    order: str | None = None, clear: sa.ColumnElement[bool] | None = None,
 ) -> Page[T]:  # fmt: skip
     """Read one page of what a statement selects.
 
@@ -138,12 +178,16 @@ def paged(
         statement: Selects the record's columns, with what limits it beyond the query.
         query: What is asked.
         order: The list's own order; by default the newest number first.
+        clear: Which customers are shown with their contacts; None: all. Whoever asks by a hidden
+            field is told of these only.
     """
     statement = statement.where(*_conditions(m, query))
     if query.search:
         if m.cls is not Customer:
             raise _refuse("search", "no_search", "此列表不支持搜索", "this list has no search")
-        statement = statement.where(matches(session, query.search))
+        statement = statement.where(matches(session, query.search, clear))
+    if clear is not None and asked(query) & HIDDEN:
+        statement = statement.where(clear)
     wish = query.sort or order or "-id"
     down, name = wish.startswith("-"), wish.lstrip("-")
     spec = _spec(m.cls, name)
@@ -186,14 +230,15 @@ def _beyond(
     value, number = place[0], _number(place[1])
     if value is None:
         return sa.and_(sorted_by.is_(None), compare(keys[1], number))
-    if spec.name != "name":
-        value = _read(spec, value)
+    value = _read(spec, value) if spec.name != "name" else value
+    if spec.name == "name" and not isinstance(value, str):
+        raise bad_mark()
     later = sa.and_(sorted_by == value, compare(keys[1], number))
     beyond = sa.or_(compare(sorted_by, value), later)
     return sa.or_(beyond, sorted_by.is_(None)) if spec.optional else beyond
 
 
 def _number(value: Any) -> int:
-    if not isinstance(value, int):
-        raise _refuse("after", "bad_cursor", "翻页标记无效", "the page mark is not valid")
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise bad_mark()
     return value

@@ -3,6 +3,9 @@
 A Chinese name is cut into characters and pairs of them, because the trigrams that databases offer
 find nothing shorter than three characters. Pinyin is added in full and as initials, digits in
 pieces of four, letters in pieces of three.
+
+What comes of contacts is marked, so that a search can leave it out: whoever sees only masked
+contacts must not find out the rest of them piece by piece.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import unicodedata
 from functools import cache, lru_cache
 from typing import Any
 
+import attrs
+
 # Surnames that are read otherwise than the character is elsewhere.
 SURNAMES = {
     "单": "shan", "仇": "qiu", "曾": "zeng", "区": "ou", "解": "xie", "朴": "piao", "查": "zha",
@@ -20,6 +25,10 @@ SURNAMES = {
     "繁": "po", "秘": "bi", "折": "she", "黑": "he", "钭": "tou", "尹": "yin", "藏": "zang",
 }  # fmt: skip
 _UMLAUT = str.maketrans({"ü": "v", "ê": "e"})
+LONGEST = 100
+"""So many characters of a search are looked at."""
+PART, WHOLE = "#", "="
+"""What stands before a piece of a contact, and before a whole one. No name has either."""
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
@@ -88,8 +97,9 @@ def _name_grams(name: str) -> frozenset[str]:
 def _contact_grams(value: str | None) -> set[str]:
     if not value:
         return set()
-    text = re.sub(r"[\W_]+", "", value).lower()
-    return _pieces(text, 4) | {text[:3], text} if text.isdigit() else _letters(text)
+    text = re.sub(r"[\W_]+", "", value).casefold()
+    pieces = _pieces(text, 4) | {text[:3]} if text.isdigit() else _letters(text)
+    return {PART + p for p in pieces} | {WHOLE + text} if text else set()
 
 
 def grams(row: Any) -> str:
@@ -107,21 +117,42 @@ def grams(row: Any) -> str:
     return " ".join(sorted(found))
 
 
-def wanted(search: str) -> list[str]:
-    """Cut what somebody searches for into grams that must all be there.
+@attrs.frozen
+class Word:
+    """One word of a search. Each of its readings is grams that must all be there."""
+
+    name: frozenset[str]
+    part: frozenset[str]
+    """As a part of a contact."""
+    whole: frozenset[str]
+    """As a whole contact."""
+
+    def readings(self, *, whole: bool) -> list[list[str]]:
+        """Give the ways to find a customer by this word.
+
+        Args:
+            whole: Whether a contact must be named in full.
+        """
+        contact = self.whole if whole else self.part
+        return [sorted(grams) for grams in (self.name, contact) if grams]
+
+
+def wanted(search: str) -> list[Word]:
+    """Cut what somebody searches for into words that must all be found.
 
     Returns:
-        The grams; none when nothing in the search can be looked for.
+        The words; none when nothing in the search can be looked for.
     """
-    found: set[str] = set()
-    for word in unicodedata.normalize("NFKC", search).casefold().split():
-        text = re.sub(r"[\W_]+", "", word)
-        if not text:
-            continue
-        if text.isdigit():
-            found |= _pieces(text, 4) if len(text) > 3 else {text}
-        elif _HAN.search(text):
-            found |= _pieces(text, 2) if len(text) > 1 else {text}
-        else:
-            found |= _pieces(text, 3) if len(text) > 2 else {text}
-    return sorted(found)
+    words = unicodedata.normalize("NFKC", search[:LONGEST]).casefold().split()
+    texts = dict.fromkeys(re.sub(r"[\W_]+", "", word) for word in words)
+    return [_word(text) for text in texts if text]
+
+
+def _word(text: str) -> Word:
+    size = 4 if text.isdigit() else 2 if _HAN.search(text) else 3
+    pieces = _pieces(text, size) or {text}
+    contacts = pieces if text.isascii() else set()
+    return Word(
+        name=frozenset(pieces), part=frozenset(PART + p for p in contacts),
+        whole=frozenset({WHOLE + text} if contacts else ()),
+    )  # fmt: skip

@@ -112,25 +112,22 @@ class Session:
 
     def insert_one(self, table: sa.Table, columns: tuple[str, ...], row: Row) -> int:
         """Insert one row and give its number."""
-        number = self._insert_one(table, columns, row, "")
-        assert number is not None
-        return number
+        return int(self._insert_one(table, columns, row, "").scalar_one())
 
     def insert_one_new(self, table: sa.Table, columns: tuple[str, ...], row: Row) -> int | None:
         """Insert one row and give its number, or None when a unique index refuses it."""
-        return self._insert_one(table, columns, row, " ON CONFLICT DO NOTHING")
+        made = self._insert_one(table, columns, row, " ON CONFLICT DO NOTHING")
+        number: int | None = made.scalar_one_or_none()
+        return number
 
-    def _insert_one(
-        self, table: sa.Table, columns: tuple[str, ...], row: Row, tail: str
-    ) -> int | None:
+    def _insert_one(self, table: sa.Table, columns: tuple[str, ...], row: Row, tail: str) -> Any:
         [bound] = _bound(table, columns, [row], self.dialect)
         signs = ", ".join(["?" if self.on_sqlite else "%s"] * len(columns))
         with translated():
-            number: int | None = self._driver_run(
+            return self._driver_run(
                 f"INSERT INTO {table.name} ({self._names(columns)}) VALUES ({signs}){tail}"
                 " RETURNING id", bound
-            ).scalar_one_or_none()  # fmt: skip
-        return number
+            )  # fmt: skip
 
     def insert(self, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
         """Insert rows."""

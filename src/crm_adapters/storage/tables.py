@@ -181,6 +181,11 @@ sa.Index("ix_assignment_consultant_id", assignment.c.consultant_id, assignment.c
 assignment.append_constraint(sa.UniqueConstraint("id", "customer_id", "held_by"))
 assignment.append_constraint(sa.CheckConstraint("ended_at >= started_at", name="ended_at"))
 assignment.append_constraint(sa.CheckConstraint("(status = 1) = (ended_at IS NULL)", name="ended"))
+assignment.append_constraint(
+    sa.CheckConstraint(
+        "(cycle IS NULL) = (position IS NULL) AND (method <> 'rotation' OR cycle IS NOT NULL)"
+        " AND (method IN ('rotation', 'import') OR cycle IS NULL)", name="turn")
+)  # fmt: skip
 ownership.append_constraint(
     sa.ForeignKeyConstraint(
         ["assignment_id", "customer_id", "owner_id"],
@@ -220,6 +225,13 @@ turn_cursor = sa.Table(
     sqlite_strict=True,
 )  # fmt: skip
 TABLES["RotationEntry"].append_constraint(sa.CheckConstraint("quota >= 0", name="quota"))
+
+TABLES["Payment"].append_constraint(sa.CheckConstraint("amount > 0", name="amount"))
+import_run.append_constraint(
+    sa.CheckConstraint(
+        "mode IN ('rotation', 'pool', 'consultant')"
+        " AND (mode = 'consultant') = (consultant_id IS NOT NULL)", name="mode")
+)  # fmt: skip
 
 # -- the rest ---------------------------------------------------------------------------------
 

@@ -6,19 +6,24 @@ that triggers keep in step.
 
 from __future__ import annotations
 
-# Table, when it may not be updated any more (SQL over OLD).
+_IDENTITY = ("customer_id", "consultant_id", "started_at", "method", "cycle", "position", "by_id")
+"""What a period of ownership began with."""
 HISTORY = {
-    "assignment": "OLD.ended_at IS NOT NULL",
+    "assignment": " OR ".join(
+        ["OLD.ended_at IS NOT NULL", *(f"NEW.{c} IS DISTINCT FROM OLD.{c}" for c in _IDENTITY)]
+    ),
     "follow_up": None,
     "audit_entry": None,
 }
+"""Table, and which updates of it are refused (SQL over OLD and NEW); None: all."""
 
 
 def sqlite() -> list[str]:
     """Give the statements for SQLite."""
     found = [
         "CREATE VIRTUAL TABLE customer_search USING fts5"
-        "(search, content='customer', content_rowid='id', detail=none, tokenize='unicode61')",
+        "(search, content='customer', content_rowid='id', detail=none,"
+        " tokenize=\"unicode61 tokenchars '#='\")",
         "CREATE TRIGGER customer_search_insert AFTER INSERT ON customer BEGIN"
         " INSERT INTO customer_search(rowid, search) VALUES (NEW.id, NEW.search); END",
         "CREATE TRIGGER customer_search_delete AFTER DELETE ON customer BEGIN"
@@ -56,6 +61,8 @@ def postgresql() -> list[str]:
             " EXECUTE FUNCTION crm_refuse()",
             f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW"
             " EXECUTE FUNCTION crm_refuse()",
+            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION crm_refuse()",
         ]
     return found
 

@@ -84,7 +84,7 @@ class Customers(Protocol):
         ...
 
     def page(self, query: Query, reach: Reach | None, today: date, *, pool: bool = False,
-             pooled_too: bool = True) -> Page[Customer]:  # fmt: skip
+             pooled_too: bool = True, masks: bool = False) -> Page[Customer]:  # fmt: skip
         """Read one page; an overdue customer is shown, filtered and sorted as nobody's already.
 
         Args:
@@ -93,6 +93,8 @@ class Customers(Protocol):
             today: The local day, which decides who is public.
             pool: Only public customers (the reach then does not matter).
             pooled_too: Whether the reach includes public customers.
+            masks: Whether public customers are shown without their contacts: then they are found
+                by name or a whole contact only, and not at all by a filter or an order of these.
         """
         ...
 

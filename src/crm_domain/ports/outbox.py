@@ -14,6 +14,7 @@ from crm_domain.model import (
     NoticeStatus,
 )
 from crm_domain.ports.query import Page, Query
+from crm_domain.ports.reach import Reach
 
 
 class Notices(Protocol):
@@ -63,8 +64,14 @@ class Imports(Protocol):
         """Read the file."""
         ...
 
-    def unfinished(self, sha256: str) -> ImportRun | None:
-        """Find an import of the same file that was begun and not finished."""
+    def unfinished(
+        self, sha256: str, mode: str, consultant_id: int | None
+    ) -> tuple[ImportRun, ...]:
+        """Find the imports of a file begun in this way and not finished, the newest first."""
+        ...
+
+    def page(self, query: Query, reach: Reach, user_id: int | None) -> Page[ImportRun]:
+        """Read one page, the newest first, of a user's own and of those within a reach."""
         ...
 
     def save(self, run: ImportRun) -> None:
@@ -80,7 +87,7 @@ class Imports(Protocol):
         ...
 
     def dealt(self, import_id: int) -> dict[int | None, int]:
-        """Count the import's customers by the consultant of their first assignment."""
+        """Count the import's customers by the consultant it gave them to; None is the pool."""
         ...
 
     def customers(self, import_id: int) -> tuple[Customer, ...]:
@@ -92,5 +99,8 @@ class Imports(Protocol):
         ...
 
     def archive(self, import_id: int, at: datetime) -> int:
-        """Archive the customers of an import, end their assignments, and count them."""
+        """Archive the customers of an import and count them.
+
+        Their assignments end, and notices about them that were not sent yet are cancelled.
+        """
         ...

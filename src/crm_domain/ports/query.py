@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from crm_domain.errors import FieldError, Invalid
+
 T = TypeVar("T")
+
+
+LONGEST = 4000
+"""Characters of a search, an order or a page mark."""
+
+
+def _text(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, str)
+        and len(value) <= LONGEST
+        and all(c.isprintable() or c.isspace() for c in value)
+    )
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+def _ends(value: Any) -> bool:
+    return _named(value) and all(
+        isinstance(v, tuple | list) and len(v) == 2 for v in value.values()
+    )
+
+
+_SHAPES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("search", _text, "a text without control characters"),
+    ("where", _named, "values by the name of a field"),
+    ("ranges", _ends, "two ends by the name of a field"),
+    ("sort", _text, "the name of a field"),
+    ("limit", lambda n: type(n) is int and 1 <= n <= 10_000, "1 to 10000"),
+    ("after", _text, "the mark that a page gave"),
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -15,6 +49,9 @@ class Query:
     """One question to a list.
 
     ``Query(where={"source": ["baidu", "seo"]}, search="zhang", sort="-received_at", limit=20)``
+
+    Raises:
+        Invalid: A part has not its shape; what it names is read by the list that is asked.
     """
 
     search: str | None = None
@@ -25,9 +62,19 @@ class Query:
     """By field: lowest and highest value, both included; None leaves an end open."""
     sort: str | None = None
     """A field, with ``-`` before it for the highest first; None is the list's own order."""
-    limit: int = attrs.field(default=50, validator=attrs.validators.in_(range(1, 10_001)))
+    limit: int = 50
+    """Rows of a page, 1 to 10,000."""
     after: str | None = None
     """The ``next`` of the page before."""
+
+    def __attrs_post_init__(self) -> None:
+        wrong = [
+            FieldError(name, "bad_query", None, f"查询条件 {name} 的写法不对", f"{name}: {why}")
+            for name, fits, why in _SHAPES
+            if not fits(getattr(self, name))
+        ]
+        if wrong:
+            raise Invalid(wrong)
 
 
 @attrs.frozen(kw_only=True)

@@ -103,6 +103,11 @@ def customer_of(crm: Crm, number: int) -> Customer:
     return found
 
 
+def history_of(crm: Crm, number: int) -> tuple[Assignment, ...]:
+    """Read the assignments of a customer."""
+    return read(crm, lambda uow: uow.customers.history(number))
+
+
 def together(n: int, act: Callable[[int], T]) -> list[T]:
     """Do something in n threads that begin at the same moment."""
     barrier = threading.Barrier(n)
@@ -359,7 +364,7 @@ class StorageContract:
         """The assignment and the customer tell the same; one assignment is open."""
         consultant = employee(crm)
         number = enter(crm, consultant)
-        [made] = read(crm, lambda uow: uow.customers.history(number))
+        [made] = history_of(crm, number)
         found = customer_of(crm, number)
         assert (made.consultant_id, made.status) == (consultant, AssignmentStatus.FOLLOWING)
         assert (found.owner_id, found.assignment_id) == (consultant, made.id)
@@ -379,7 +384,7 @@ class StorageContract:
 
             outcomes = together(len(people), claim)
             [winner] = [i for i, won in enumerate(outcomes) if won is not None]
-            [made] = read(crm, lambda uow, n=number: uow.customers.history(n))
+            [made] = history_of(crm, number)
             assert (made.id, made.consultant_id) == (outcomes[winner], people[winner])
             assert customer_of(crm, number).owner_id == people[winner]
 
@@ -401,7 +406,7 @@ class StorageContract:
         assert customer_of(crm, number).owner_id == first
         assert win(expected, DUE) is not None
         assert customer_of(crm, number).owner_id == second
-        statuses = [int(a.status) for a in read(crm, lambda uow: uow.customers.history(number))]
+        statuses = [int(a.status) for a in history_of(crm, number)]
         assert statuses == [3, 1]
 
     def test_a_sweep_releases_what_is_due(self, crm: Crm) -> None:
@@ -421,7 +426,7 @@ class StorageContract:
             assert (found.owner_id, found.due_on, found.last_consultant_id) == (
                 None, ALWAYS, first,
             )  # fmt: skip
-            [ended] = read(crm, lambda uow, n=number: uow.customers.history(n))
+            [ended] = history_of(crm, number)
             assert (int(ended.status), ended.limit_days, ended.ended_at) == (3, 3, NOW)
         assert customer_of(crm, late).owner_id == first
         assert read(crm, lambda uow: uow.customers.overdue_counts(DUE)) == {(second, 3): 1}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from crm_domain.errors import NotFound
+from crm_domain.errors import FieldError, Invalid, NotFound
 from crm_domain.model import (
     AuditEntry,
     Customer,
@@ -13,8 +13,10 @@ from crm_domain.model import (
     Employee,
     Event,
     Notice,
+    Scope,
     specs,
 )
+from crm_domain.parsing import Unreadable, field_value, quoted, record_number
 from crm_domain.ports import Crm, PoolRules, Reach, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
@@ -38,13 +40,20 @@ def policy(crm: Crm, uow: UnitOfWork, pool: PoolRules | None = None) -> PoolPoli
     )  # fmt: skip
 
 
-def holds(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> bool:
+def holds(uow: UnitOfWork, customer: Customer, by: Principal, today: date) -> bool:
     """Whether a customer is within somebody's reach as an owner's: private, or won."""
     if customer.status is CustomerStatus.ENROLLED:
         return uow.directory.in_reach(customer.last_consultant_id, reach_of(by))
-    if customer.owner_id is None or is_public(customer, crm.today()):
+    if customer.owner_id is None or is_public(customer, today):
         return False
     return uow.directory.in_reach(customer.owner_id, reach_of(by))
+
+
+def may_read(uow: UnitOfWork, customer: Customer | None, by: Principal, today: date) -> bool:
+    """Whether somebody may read what happened with a customer: whoever sees all, or holds it."""
+    if customer is None or customer.archived_at is not None:
+        return False
+    return by.scope is Scope.ALL or holds(uow, customer, by, today)
 
 
 def kept_of_nobody(customer: Customer) -> bool:
@@ -59,10 +68,24 @@ def locked_customer(uow: UnitOfWork, customer_id: int) -> Customer:
     Raises:
         NotFound: There is none, or it is archived.
     """
-    customer = uow.customers.lock(customer_id)
+    known = record_number(customer_id) is not None
+    customer = uow.customers.lock(customer_id) if known else None
     if customer is None or customer.archived_at is not None:
-        raise NotFound(what="客户", id=customer_id)
+        raise NotFound(what="客户", id=quoted(customer_id))
     return customer
+
+
+def said(record: type[Any], name: str, value: str | None, path: str) -> str | None:
+    """Read what somebody gives as a reason, as the field that keeps it would.
+
+    Raises:
+        Invalid: It is too long, or no text.
+    """
+    try:
+        found: str | None = field_value(specs(record)[name], value)
+    except Unreadable as e:
+        raise Invalid([FieldError(path, e.code, value, e.zh, f"{path} {e.en}")]) from e
+    return found
 
 
 def moment(crm: Crm, customer: Customer) -> datetime:
@@ -82,7 +105,7 @@ def employee_or_refuse(uow: UnitOfWork, employee_id: int | None) -> Employee:
     """
     employee = None if employee_id is None else uow.records.get(Employee, employee_id)
     if employee is None:
-        raise NotFound(what="员工", id=employee_id)
+        raise NotFound(what="员工", id=quoted(employee_id))
     return employee
 
 

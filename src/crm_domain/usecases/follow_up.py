@@ -15,7 +15,7 @@ from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
-from crm_domain.usecases._common import holds, policy
+from crm_domain.usecases._common import may_read, moment, policy
 
 MAY_TYPE = ("at", "channel", "intention", "note", "next_contact_at")
 
@@ -50,8 +50,9 @@ def log_follow_up(
             raise NotOwner
         if is_public(customer, today) or customer.status is CustomerStatus.ENROLLED:
             raise NotOwner
-        at = found.pop("at", None) or now
-        if at > now:
+        latest = moment(crm, customer)
+        at = found.pop("at", None) or latest
+        if at > latest:
             raise _bad_moment("in_future", at, "跟进时间不能晚于现在", "cannot be in the future")
         if customer.received_at is not None and at < customer.received_at:
             raise _bad_moment("too_early", at, "跟进时间不能早于接单", "was before it became yours")
@@ -103,7 +104,7 @@ def timeline(crm: Crm, customer_id: int, *, by: Principal) -> tuple[Contact, ...
     by.need("customer:view")
     with crm.unit_of_work(read_only=True) as uow:
         customer = uow.customers.get(customer_id)
-        if customer is None or not (by.scope.value == "all" or holds(crm, uow, customer, by)):
+        if not may_read(uow, customer, by, crm.today()):
             raise NotFound(what="客户", id=customer_id)
         names: dict[int, str] = {}
         found = uow.customers.follow_ups(customer_id)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 
 from crm_domain.errors import Duplicate, EditConflict, FieldError, Invalid, NotFound
 from crm_domain.model import AssignmentMethod, Customer, Employee, Notice, Scope, specs
 from crm_domain.model.fields import changed
-from crm_domain.parsing import CONTACTS, parse_fields
+from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
 from crm_domain.ports import Crm, NewAssignment, Page, Query, UnitOfWork
-from crm_domain.rules.access import SYSTEM, Principal, masked
+from crm_domain.rules.access import Principal, masked
 from crm_domain.rules.pool import dated, is_public, shown
 from crm_domain.usecases._common import (
     audit,
@@ -27,6 +27,7 @@ from crm_domain.usecases._dealing import deal_out, open_new
 from crm_domain.usecases._owning import check_consultant, owned_by
 
 To = Literal["rotation", "pool"]
+WAYS: tuple[To, ...] = get_args(To)
 
 
 def register_customer(
@@ -52,29 +53,36 @@ def register_customer(
         Invalid: With every problem.
         Duplicate: The phone, QQ or WeChat is another customer's.
         NotAssignable: The named consultant is not active.
+        NotFound: The named consultant is not within one's reach, or a reference points to nothing.
         NotPermitted: Without the permission.
     """
     by.need("customer:add")
     _may_name(crm, consultant_id, by)
+    if to not in WAYS:
+        raise Invalid([FieldError("to", "unknown_choice", to, f"只能是 {'、'.join(WAYS)}",
+                                  f"it must be {' or '.join(WAYS)}")])  # fmt: skip
     customer = read_customer(values)
     with crm.unit_of_work() as uow:
-        customer = changed(customer, created_at=crm.now(), created_by_id=by.user_id)
+        dealt = consultant_id is None and to == "rotation"
+        # The rules stand still before anything is locked; the rotation is locked last of all.
+        rules = None if dealt else policy(crm, uow)
+        entered = crm.now()
+        customer = changed(customer, created_at=entered, created_by_id=by.user_id)
         [saved] = uow.customers.add([customer])
         if saved is None:
             raise taken(uow, customer, values)
-        if consultant_id is not None:
-            now = crm.now()
-            check_consultant(crm, uow, consultant_id, now, SYSTEM)
-            owned = dated(owned_by(saved, consultant_id, now), policy(crm, uow))
+        if rules is None:
+            owned, told = _deal_one(crm, uow, saved, by)
+        elif consultant_id is not None:
+            now = max(entered, crm.now())
+            check_consultant(crm, uow, consultant_id, now, by)
+            owned = dated(owned_by(saved, consultant_id, now), rules)
             new = NewAssignment(customer=owned, method=AssignmentMethod.MANUAL, by_id=by.user_id,
                                 explanation=f"由 {by.title} 录入时指定")  # fmt: skip
             owned, told = open_new(crm, uow, new, now)
-        elif to == "pool":
-            owned = dated(saved, policy(crm, uow))
-            uow.customers.publish([owned])
-            told = []
         else:
-            owned, told = _deal_one(crm, uow, saved, by)
+            owned, told = dated(saved, rules), []
+            uow.customers.publish([owned])
         uow.notices.add(told)
     crm.jobs.wake("deliver_due")
     return owned
@@ -145,9 +153,12 @@ def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tu
         by: Who asks; needs ``customer:add``.
 
     Raises:
+        Invalid: The values do not come by field name.
         NotPermitted: Without the permission.
     """
     by.need("customer:add")
+    if not isinstance(values, Mapping):
+        raise Invalid(parse_fields(Customer, values)[1])
     typed = {n: v for n, v in values.items() if n in CONTACTS}
     read, _ = parse_fields(Customer, typed, partial=True)
     with crm.unit_of_work(read_only=True) as uow:
@@ -173,9 +184,10 @@ def get_customer(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
     """
     by.need("customer:view")
     with crm.unit_of_work(read_only=True) as uow:
-        customer = uow.customers.get(customer_id)
+        known = record_number(customer_id) is not None
+        customer = uow.customers.get(customer_id) if known else None
         if customer is None or customer.archived_at is not None:
-            raise NotFound(what="客户", id=customer_id)
+            raise NotFound(what="客户", id=quoted(customer_id))
         return seen(crm, uow, customer, by)
 
 
@@ -185,10 +197,11 @@ def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Custom
     Raises:
         NotFound: It is not theirs to see at all.
     """
-    if holds(crm, uow, customer, by):
+    today = crm.today()
+    if holds(uow, customer, by, today):
         return customer
-    public = is_public(customer, crm.today())
-    customer = shown(customer, crm.today())
+    public = is_public(customer, today)
+    customer = shown(customer, today)
     if by.scope is Scope.ALL:
         return _unless_public(customer, public, by)
     if public and by.may("pool:view") and customer.last_consultant_id != by.employee_id:
@@ -215,7 +228,13 @@ def list_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Pa
     by.need("customer:view")
     with crm.unit_of_work(read_only=True) as uow:
         today = crm.today()
-        page = uow.customers.page(query or Query(), reach_of(by), today, pooled_too=False)
+        page = uow.customers.page(
+            query or Query(),
+            reach_of(by),
+            today,
+            pooled_too=False,
+            masks=not by.may("customer:assign"),
+        )
         items = [_unless_public(c, is_public(c, today), by) for c in page.items]
         return Page(items=items, next=page.next)
 
@@ -236,25 +255,30 @@ def edit_customer(
         Invalid: With every problem.
         Duplicate: A contact is another customer's.
         EditConflict: Somebody changed it since.
-        NotFound: It is not theirs.
+        NotFound: It is not theirs, or a reference points to nothing.
         NotPermitted: Without the permission.
     """
     by.need("customer:edit")
     found, problems = parse_fields(Customer, values, partial=True)
     found.pop("version", None)
+    _, problem = read_field(specs(Customer)["version"], version)
+    problems += [] if problem is None else [problem]
     if problems:
         raise Invalid(problems)
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         before = locked_customer(uow, customer_id)
         now = crm.now()
-        if not (holds(crm, uow, before, by) or _keeps_pool(before, crm, by)):
+        today = crm.day(now)
+        # Whoever may assign keeps the pool in order.
+        keeps = is_public(before, today) and by.may("customer:assign")
+        if not (keeps or holds(uow, before, by, today)):
             raise NotFound(what="客户", id=customer_id)
         if before.version != version:
             raise EditConflict(what="客户", seen=version, version=before.version)
         after = changed(before, **found)
         # Who lost a customer at midnight has lost it, even if another rule applies from now on.
-        if not is_public(before, crm.day(now)):
+        if not is_public(before, today):
             after = dated(after, rules)
         if not any(getattr(after, n) for n in CONTACTS):
             raise Invalid([no_contact()])
@@ -262,8 +286,3 @@ def edit_customer(
         uow.customers.redate([saved])
         audit(uow, by, now, "update", "Customer", customer_id, before, saved)
         return saved
-
-
-def _keeps_pool(customer: Customer, crm: Crm, by: Principal) -> bool:
-    """Whether somebody keeps the pool in order: may assign from it."""
-    return is_public(customer, crm.today()) and by.may("customer:assign")

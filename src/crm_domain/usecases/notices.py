@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from datetime import datetime, timedelta
 
 import attrs
 
-from crm_domain.errors import DeliveryFailed, NotFound
+from crm_domain.errors import DeliveryFailed, FieldError, Invalid, NotFound
 from crm_domain.model import Employee, Notice, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import Principal
 
+log = logging.getLogger(__name__)
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
 
@@ -43,9 +45,13 @@ def deliver_due(crm: Crm, *, limit: int = 500, by: Principal) -> Delivery:
         How many were sent, failed and are dead.
 
     Raises:
+        Invalid: The limit is not 1 to 10,000.
         NotPermitted: Without the permission.
     """
     by.need("notice:deliver")
+    if type(limit) is not int or not 1 <= limit <= 10_000:
+        raise Invalid([FieldError("limit", "out_of_range", limit, "每批须为 1 到 10000 条",
+                                  "1 to 10000 notices are taken at a time")])  # fmt: skip
     counts = {NoticeStatus.SENT: 0, NoticeStatus.FAILED: 0, NoticeStatus.DEAD: 0}
     while True:
         with crm.unit_of_work() as uow:
@@ -83,6 +89,7 @@ def _send(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
     except DeliveryFailed as e:
         return _failed(crm, notice, e)
     except Exception as e:  # a plugin's mistake must not stop the others
+        log.exception("the channel %s failed with notice %s", notice.channel, notice.id)
         return _failed(crm, notice, DeliveryFailed(f"{type(e).__name__} in {notice.channel}"))
     return changed(
         notice, status=NoticeStatus.SENT, provider_id=provider_id, sent_at=crm.now(), error=None
@@ -113,9 +120,13 @@ def list_notices(
     """Read one page of notices, the newest first; without ``notice:view`` only one's own.
 
     Raises:
+        Invalid: The query names what is not there, or there is no such status.
         NotPermitted: Without the permission and without an employee.
     """
     query = query or Query()
+    if status is not None and not isinstance(status, NoticeStatus):
+        raise Invalid([FieldError("status", "unknown_choice", status, f"没有状态“{status}”",
+                                  f"there is no status {status}")])  # fmt: skip
     if not by.may("notice:view"):
         if by.employee_id is None:
             by.need("notice:view")

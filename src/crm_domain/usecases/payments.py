@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
-from crm_domain.errors import Invalid, NotFound
+from crm_domain.errors import FieldError, Invalid, NotFound
 from crm_domain.model import Customer, Payment, PaymentStatus
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import PoolPolicy, dated, is_public
-from crm_domain.usecases._common import audit, holds, locked_customer, policy
+from crm_domain.usecases._common import audit, holds, locked_customer, policy, said
 
 
 def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Payment:
@@ -21,7 +22,8 @@ def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Pay
     Args:
         crm: The CRM.
         values: What was typed, by field of Payment.
-        by: Who asks; needs ``payment:add`` and the customer within reach.
+        by: Who asks; needs ``payment:add`` and the customer within reach. The credit is the
+            owner's; ``payment:confirm`` is needed to give it to anybody else.
 
     Raises:
         Invalid: With every problem.
@@ -31,31 +33,46 @@ def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Pay
     """
     by.need("payment:add")
     found, problems = parse_fields(Payment, values)
+    problems += _implausible(found, crm.today())
     if problems:
         raise Invalid(problems)
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         customer = locked_customer(uow, found["customer_id"])
         now = crm.now()
-        if not holds(crm, uow, customer, by):
+        if not holds(uow, customer, by, crm.day(now)):
             raise NotFound(what="客户", id=customer.id)
-        payment = uow.records.add(
-            Payment(**{"consultant_id": customer.owner_id, **found}, created_at=now)
-        )
+        credit = found.setdefault("consultant_id", customer.owner_id)
+        if credit != customer.owner_id:
+            by.need("payment:confirm")
+        payment = uow.records.add(Payment(**found, created_at=now))
         since = customer.payment_pending_on or crm.day(now)
         _keep(uow, rules, changed(customer, payment_pending_on=since))
         audit(uow, by, now, "create", "Payment", payment.id, None, payment)
         return payment
 
 
+def _implausible(found: Mapping[str, Any], today: date) -> list[FieldError]:
+    problems = []
+    if found.get("amount", 1) <= 0:
+        problems.append(FieldError("amount", "not_positive", found["amount"], "金额须大于零",
+                                   "the amount must be above zero"))  # fmt: skip
+    if found.get("paid_on", today) > today:
+        problems.append(FieldError("paid_on", "in_future", found["paid_on"], "缴费日期不能晚于今天",
+                                   "the day of payment lies in the future"))  # fmt: skip
+    return problems
+
+
 def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> Payment:
     """Reject a pending payment; the customer's limits begin anew when it was the last one.
 
     Raises:
+        Invalid: The reason is too long, or no text.
         NotFound: There is no such pending payment.
         NotPermitted: Without ``payment:confirm``.
     """
     by.need("payment:confirm")
+    why = said(Payment, "note", reason, "reason")
     with crm.unit_of_work() as uow:
         payment = uow.records.get(Payment, payment_id)
         if payment is None:
@@ -68,7 +85,7 @@ def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> 
             raise NotFound(what="待审核的缴费记录", id=payment_id)
         rejected = uow.records.save(
             changed(payment, status=PaymentStatus.REJECTED, confirmed_at=now,
-                    confirmed_by_id=by.user_id, note=reason[:500])
+                    confirmed_by_id=by.user_id, note=why)
         )  # fmt: skip
         waiting = [
             p

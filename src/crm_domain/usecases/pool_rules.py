@@ -39,10 +39,11 @@ def set_pool_rules(
     """
     by.need("pool:rules")
     read = _read_rules(rules)
-    with crm.unit_of_work() as uow:
-        now = crm.now()
+    with crm.unit_of_work(read_only=dry_run) as uow:
         if not dry_run:
             uow.pool_rules_changing()
+        now = crm.now()
+        if not dry_run:
             _replace_rules(uow, read, holidays)
             audit(uow, by, now, "set_pool_rules", "PoolRule", None, None,
                   {"rules": [str(r) for r in read]})  # fmt: skip
@@ -87,7 +88,7 @@ def _redate(uow: UnitOfWork, new: PoolPolicy, today: date, dry_run: bool) -> int
     """Date all owned customers anew, by number, and count who becomes public."""
     last, became = 0, 0
     while True:
-        batch = uow.customers.owned_after(last, 5000)
+        batch = uow.customers.owned_after(last, 5000, lock=not dry_run)
         # Who lost a customer at midnight has lost it, whether a sweep has run or not.
         after = [c if is_public(c, today) else dated(c, new) for c in batch]
         became += sum(

@@ -305,6 +305,7 @@ CREATE TABLE import_run (
 	by_id BIGINT,
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	finished_at TIMESTAMP WITH TIME ZONE,
+	CONSTRAINT ck_import_run_mode CHECK (mode IN ('rotation', 'pool', 'consultant') AND (mode = 'consultant') = (consultant_id IS NOT NULL)),
 	CONSTRAINT ck_import_run_status CHECK (status IN ('checked', 'running', 'done', 'reverted')),
 	CONSTRAINT fk_import_run_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT fk_import_run_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
@@ -415,6 +416,7 @@ CREATE TABLE payment (
 	confirmed_at TIMESTAMP WITH TIME ZONE,
 	created_at TIMESTAMP WITH TIME ZONE,
 	version INTEGER NOT NULL,
+	CONSTRAINT ck_payment_amount CHECK (amount > 0),
 	CONSTRAINT ck_payment_kind CHECK (kind IN ('deposit', 'tuition', 'transfer', 'withdrawal', 'refund')),
 	CONSTRAINT ck_payment_method CHECK (method IN ('wechat', 'alipay', 'bank', 'cash', 'pos')),
 	CONSTRAINT ck_payment_status CHECK (status IN ('pending', 'confirmed', 'rejected')),
@@ -486,6 +488,7 @@ CREATE TABLE assignment (
 	CONSTRAINT ck_assignment_ended_at CHECK (ended_at >= started_at),
 	CONSTRAINT ck_assignment_method CHECK (method IN ('rotation', 'claim', 'manual', 'import', 'transfer')),
 	CONSTRAINT ck_assignment_status CHECK (status IN (1, 2, 3, 4, 5, 6, 7)),
+	CONSTRAINT ck_assignment_turn CHECK ((cycle IS NULL) = (position IS NULL) AND (method <> 'rotation' OR cycle IS NOT NULL) AND (method IN ('rotation', 'import') OR cycle IS NULL)),
 	CONSTRAINT fk_assignment_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT fk_assignment_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
 	CONSTRAINT fk_assignment_customer_id FOREIGN KEY(customer_id) REFERENCES customer (id),
@@ -526,11 +529,14 @@ CREATE UNIQUE INDEX uq_customer_qq ON customer (qq) WHERE qq IS NOT NULL AND arc
 CREATE UNIQUE INDEX uq_customer_wechat ON customer (wechat) WHERE wechat IS NOT NULL AND archived_at IS NULL;;
 CREATE INDEX ix_customer_search ON customer USING gin (string_to_array(search, ' '));;
 CREATE FUNCTION crm_refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'history of % never changes', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END$$;;
-CREATE TRIGGER assignment_no_update BEFORE UPDATE ON assignment FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL) EXECUTE FUNCTION crm_refuse();;
+CREATE TRIGGER assignment_no_update BEFORE UPDATE ON assignment FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL OR NEW.customer_id IS DISTINCT FROM OLD.customer_id OR NEW.consultant_id IS DISTINCT FROM OLD.consultant_id OR NEW.started_at IS DISTINCT FROM OLD.started_at OR NEW.method IS DISTINCT FROM OLD.method OR NEW.cycle IS DISTINCT FROM OLD.cycle OR NEW.position IS DISTINCT FROM OLD.position OR NEW.by_id IS DISTINCT FROM OLD.by_id) EXECUTE FUNCTION crm_refuse();;
 CREATE TRIGGER assignment_no_delete BEFORE DELETE ON assignment FOR EACH ROW EXECUTE FUNCTION crm_refuse();;
+CREATE TRIGGER assignment_no_truncate BEFORE TRUNCATE ON assignment FOR EACH STATEMENT EXECUTE FUNCTION crm_refuse();;
 CREATE TRIGGER follow_up_no_update BEFORE UPDATE ON follow_up FOR EACH ROW EXECUTE FUNCTION crm_refuse();;
 CREATE TRIGGER follow_up_no_delete BEFORE DELETE ON follow_up FOR EACH ROW EXECUTE FUNCTION crm_refuse();;
+CREATE TRIGGER follow_up_no_truncate BEFORE TRUNCATE ON follow_up FOR EACH STATEMENT EXECUTE FUNCTION crm_refuse();;
 CREATE TRIGGER audit_entry_no_update BEFORE UPDATE ON audit_entry FOR EACH ROW EXECUTE FUNCTION crm_refuse();;
 CREATE TRIGGER audit_entry_no_delete BEFORE DELETE ON audit_entry FOR EACH ROW EXECUTE FUNCTION crm_refuse();;
+CREATE TRIGGER audit_entry_no_truncate BEFORE TRUNCATE ON audit_entry FOR EACH STATEMENT EXECUTE FUNCTION crm_refuse();;
 INSERT INTO rotation_plan (version, entries, strategy, created_at) VALUES (0, '[]', 'rounds', '1970-01-01T00:00:00Z');;
 INSERT INTO turn_cursor (id, cycle, position, plan_version, next_version, people, rules) VALUES (1, 0, 0, 0, 0, 0, 0);;

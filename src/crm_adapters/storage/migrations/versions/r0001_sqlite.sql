@@ -325,6 +325,7 @@ CREATE TABLE import_run (
 	by_id INTEGER,
 	created_at INTEGER NOT NULL,
 	finished_at INTEGER,
+	CONSTRAINT ck_import_run_mode CHECK (mode IN ('rotation', 'pool', 'consultant') AND (mode = 'consultant') = (consultant_id IS NOT NULL)),
 	CONSTRAINT ck_import_run_status CHECK (status IN ('checked', 'running', 'done', 'reverted')),
 	CONSTRAINT fk_import_run_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT fk_import_run_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
@@ -442,6 +443,7 @@ CREATE TABLE payment (
 	confirmed_at INTEGER,
 	created_at INTEGER,
 	version INTEGER NOT NULL,
+	CONSTRAINT ck_payment_amount CHECK (amount > 0),
 	CONSTRAINT ck_payment_kind CHECK (kind IN ('deposit', 'tuition', 'transfer', 'withdrawal', 'refund')),
 	CONSTRAINT ck_payment_method CHECK (method IN ('wechat', 'alipay', 'bank', 'cash', 'pos')),
 	CONSTRAINT ck_payment_status CHECK (status IN ('pending', 'confirmed', 'rejected')),
@@ -517,6 +519,7 @@ CREATE TABLE assignment (
 	CONSTRAINT ck_assignment_ended_at CHECK (ended_at >= started_at),
 	CONSTRAINT ck_assignment_method CHECK (method IN ('rotation', 'claim', 'manual', 'import', 'transfer')),
 	CONSTRAINT ck_assignment_status CHECK (status IN (1, 2, 3, 4, 5, 6, 7)),
+	CONSTRAINT ck_assignment_turn CHECK ((cycle IS NULL) = (position IS NULL) AND (method <> 'rotation' OR cycle IS NOT NULL) AND (method IN ('rotation', 'import') OR cycle IS NULL)),
 	CONSTRAINT fk_assignment_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT fk_assignment_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
 	CONSTRAINT fk_assignment_customer_id FOREIGN KEY(customer_id) REFERENCES customer (id),
@@ -549,11 +552,11 @@ CREATE UNIQUE INDEX uq_customer_import_id_import_row ON customer (import_id, imp
 CREATE UNIQUE INDEX uq_customer_phone ON customer (phone) WHERE phone IS NOT NULL AND archived_at IS NULL;;
 CREATE UNIQUE INDEX uq_customer_qq ON customer (qq) WHERE qq IS NOT NULL AND archived_at IS NULL;;
 CREATE UNIQUE INDEX uq_customer_wechat ON customer (wechat) WHERE wechat IS NOT NULL AND archived_at IS NULL;;
-CREATE VIRTUAL TABLE customer_search USING fts5(search, content='customer', content_rowid='id', detail=none, tokenize='unicode61');;
+CREATE VIRTUAL TABLE customer_search USING fts5(search, content='customer', content_rowid='id', detail=none, tokenize="unicode61 tokenchars '#='");;
 CREATE TRIGGER customer_search_insert AFTER INSERT ON customer BEGIN INSERT INTO customer_search(rowid, search) VALUES (NEW.id, NEW.search); END;;
 CREATE TRIGGER customer_search_delete AFTER DELETE ON customer BEGIN INSERT INTO customer_search(customer_search, rowid, search) VALUES ('delete', OLD.id, OLD.search); END;;
 CREATE TRIGGER customer_search_update AFTER UPDATE OF search ON customer WHEN OLD.search <> NEW.search BEGIN INSERT INTO customer_search(customer_search, rowid, search) VALUES ('delete', OLD.id, OLD.search); INSERT INTO customer_search(rowid, search) VALUES (NEW.id, NEW.search); END;;
-CREATE TRIGGER assignment_no_update BEFORE UPDATE ON assignment WHEN OLD.ended_at IS NOT NULL BEGIN SELECT RAISE(ABORT, 'history of assignment never changes'); END;;
+CREATE TRIGGER assignment_no_update BEFORE UPDATE ON assignment WHEN OLD.ended_at IS NOT NULL OR NEW.customer_id IS DISTINCT FROM OLD.customer_id OR NEW.consultant_id IS DISTINCT FROM OLD.consultant_id OR NEW.started_at IS DISTINCT FROM OLD.started_at OR NEW.method IS DISTINCT FROM OLD.method OR NEW.cycle IS DISTINCT FROM OLD.cycle OR NEW.position IS DISTINCT FROM OLD.position OR NEW.by_id IS DISTINCT FROM OLD.by_id BEGIN SELECT RAISE(ABORT, 'history of assignment never changes'); END;;
 CREATE TRIGGER assignment_no_delete BEFORE DELETE ON assignment BEGIN SELECT RAISE(ABORT, 'history of assignment never changes'); END;;
 CREATE TRIGGER follow_up_no_update BEFORE UPDATE ON follow_up BEGIN SELECT RAISE(ABORT, 'history of follow_up never changes'); END;;
 CREATE TRIGGER follow_up_no_delete BEFORE DELETE ON follow_up BEGIN SELECT RAISE(ABORT, 'history of follow_up never changes'); END;;

@@ -1,0 +1,130 @@
+"""The rotation: its plan, where it stands, and who comes next (spec section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from crm_domain.errors import BadPlan
+from crm_domain.model import Employee, RotationEntry
+from crm_domain.parsing import parse_fields
+from crm_domain.ports import Crm, Roster, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.rotation import Cursor, deal
+from crm_domain.usecases._common import audit
+from crm_domain.usecases._dealing import absence_now, cycles
+
+
+def set_rotation(crm: Crm, entries: Sequence[Mapping[str, Any]], *, by: Principal) -> None:
+    """Replace the whole plan, from the next cycle on; the first plan takes effect at once.
+
+    Args:
+        crm: The CRM.
+        entries: For each consultant ``employee_id``, ``quota`` (turns per cycle), ``weight`` (the
+            higher, the earlier) and, if not True, ``active``.
+        by: Who asks; needs ``rotation:edit``.
+
+    Raises:
+        BadPlan: An employee is unknown or named twice, or a quota is negative.
+        NotPermitted: Without the permission.
+    """
+    by.need("rotation:edit")
+    plan = [_entry(e) for e in entries]
+    ids = [e.employee_id for e in plan]
+    if len(set(ids)) < len(ids):
+        raise BadPlan(reason_zh="同一顾问出现了两次。", reason_en="a consultant is named twice.")
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        for number in ids:
+            if uow.records.get(Employee, number) is None:
+                raise BadPlan(reason_zh=f"没有员工 {number}。", reason_en=f"no employee {number}.")
+        uow.turns.set_plan(plan, crm.settings.rotation_strategy, now)
+        after = {"entries": [[e.employee_id, e.quota, e.weight, e.active] for e in plan]}
+        audit(uow, by, now, "set_rotation", "RotationEntry", None, None, after)
+
+
+def _entry(values: Mapping[str, Any]) -> RotationEntry:
+    if not isinstance(values, Mapping):
+        raise BadPlan(reason_zh=f"无法读取 {values!r}。", reason_en=f"bad entry {values!r}.")
+    found, problems = parse_fields(RotationEntry, values)
+    if problems:
+        wrong = problems[0]
+        raise BadPlan(reason_zh=f"{wrong.zh}。", reason_en=f"{wrong.en}.")
+    entry = RotationEntry(**found)
+    if not 0 <= entry.quota <= 1000 or abs(entry.weight) > 1_000_000:
+        raise BadPlan(
+            reason_zh="数量须在 0 到 1000 之间，权重须在 ±1000000 之间。",
+            reason_en="quota must be 0 to 1000, weight at most 1000000.",
+        )
+    return entry
+
+
+def reset_rotation(crm: Crm, *, by: Principal) -> None:
+    """Drop the rest of the running cycle and begin a new one with the newest plan.
+
+    Raises:
+        NotPermitted: Without ``rotation:edit``.
+    """
+    by.need("rotation:edit")
+    with crm.unit_of_work() as uow:
+        uow.turns.reset()
+        audit(uow, by, crm.now(), "reset_rotation", "RotationEntry", None)
+
+
+@attrs.frozen(kw_only=True)
+class Rotation:
+    """Where the rotation stands."""
+
+    cycle: int
+    position: int
+    """Places of the running cycle that are used up."""
+    length: int
+    """Places of the running cycle."""
+    entries: tuple[tuple[int, str, int, int, bool], ...]
+    """The newest plan: employee, name, quota, weight, active."""
+    pending: bool
+    """Whether the newest plan waits for the next cycle."""
+    upcoming: tuple[int, ...]
+    """The employees of the next turns."""
+
+
+def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
+    """Tell the plan, the position and the next n turns.
+
+    Raises:
+        NotPermitted: Without ``rotation:view``.
+    """
+    by.need("rotation:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        cursor, roster = uow.turns.peek()
+        running, _ = cycles(crm, roster)
+        mates = roster.mates
+        return Rotation(
+            cycle=cursor.cycle, position=cursor.position, length=len(running),
+            entries=tuple(
+                (e.employee_id, mates[e.employee_id].employee.name, e.quota, e.weight, e.active)
+                for e in roster.next_plan
+            ),
+            pending=(roster.plan, roster.strategy) != (roster.next_plan, roster.next_strategy),
+            upcoming=_upcoming(crm, uow, cursor, roster, n),
+        )  # fmt: skip
+
+
+def upcoming(crm: Crm, n: int, *, by: Principal) -> tuple[int, ...]:
+    """Tell the employees of the next n turns, as things stand now.
+
+    Raises:
+        NotPermitted: Without ``rotation:view``.
+    """
+    by.need("rotation:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        cursor, roster = uow.turns.peek()
+        return _upcoming(crm, uow, cursor, roster, n)
+
+
+def _upcoming(crm: Crm, uow: UnitOfWork, cursor: Cursor, roster: Roster, n: int) -> tuple[int, ...]:
+    running, following = cycles(crm, roster)
+    turns, _ = deal(cursor, running, following, n, absence_now(crm, uow, roster, crm.now()))
+    return tuple(t.employee_id for t in turns)

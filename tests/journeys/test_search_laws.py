@@ -1,0 +1,119 @@
+"""Search finds by name, pinyin, initials and contacts, and gives no masked contact away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from crm_domain import SYSTEM, Query
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import assignment, intake, pool
+from make import World
+
+PHONE, QQ, WECHAT = "13912345678", "887766554", "li_hua-2024"
+Search = Callable[[str], list[int]]
+
+
+def pooled(world: World, by: Principal) -> Search:
+    """Search the pool."""
+    return lambda text: [
+        c.id or 0 for c in pool.public_customers(world.crm, Query(search=text), by=by)
+    ]
+
+
+def listed(world: World, by: Principal) -> Search:
+    """Search the customers within reach."""
+    return lambda text: [
+        c.id or 0 for c in intake.list_customers(world.crm, Query(search=text), by=by)
+    ]
+
+
+def mine(world: World, by: Principal) -> Search:
+    """Search "my customers"."""
+    return lambda text: [
+        c.customer_id for c in assignment.my_customers(world.crm, Query(search=text), by=by)
+    ]
+
+
+def pieces(secret: str) -> list[str]:
+    """Cut a contact as somebody would who finds it out window by window."""
+    return [secret[i : i + 4] for i in range(len(secret) - 3)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["黎华", "黎", "华", "lihua", "li", "lh", "LiHua", "li hua", PHONE, "5678", "139", "3456",
+     "139-1234-5678", QQ, "7766", WECHAT, "hua2024", "黎华 5678", "5678 lihua"],
+)  # fmt: skip
+def test_the_owner_finds_the_own_by_everything(world: World, text: str) -> None:
+    """Name, pinyin, initials, and every part of a contact, alone or together."""
+    number = world.customer(world.a, name="黎华", phone=PHONE, qq=QQ, wechat=WECHAT).id
+    world.customer(world.a, name="周正")
+    assert mine(world, world.a)(text) == [number]
+    assert listed(world, world.a)(text) == [number]
+
+
+@pytest.mark.parametrize("text", [" ", "%", "#", "=", "=" + PHONE[:5], "'", '"', "**", "周 5678"])
+def test_what_fits_nobody_finds_nobody(world: World, text: str) -> None:
+    """Signs are no words, and the marks of the index cannot be typed."""
+    world.customer(name="黎华", phone=PHONE)
+    assert pooled(world, world.a)(text) == []
+
+
+def test_the_pool_is_found_by_name_or_a_whole_contact(world: World) -> None:
+    """Whoever has the customer on the phone may ask for the number; nobody may spell it."""
+    number = world.customer(name="黎华", phone=PHONE, qq=QQ, wechat=WECHAT).id
+    search = pooled(world, world.b)
+    for text in ("黎华", "lihua", "lh", PHONE, QQ, WECHAT, f"黎 {PHONE}"):
+        assert search(text) == [number], text
+    for text in ("1391", "5678", PHONE[:-1], PHONE[1:], QQ[:-1], "2024", "黎华 5678"):
+        assert search(text) == [], text
+
+
+def test_a_masked_contact_cannot_be_spelt(world: World) -> None:
+    """Not from the pool, not from what one lost, and not by finance, who sees all."""
+    world.customer(name="黎华", phone=PHONE)
+    lost = world.customer(world.a, name="周正", phone="13887654321")
+    pool.release_customer(world.crm, lost.id or 0, by=world.a)
+    finance = world.person("钱进", "finance")
+    for search in (pooled(world, world.b), mine(world, world.a), listed(world, finance)):
+        for secret in (PHONE, "13887654321"):
+            assert [p for p in pieces(secret) if search(p)] == []
+    assert listed(world, finance)("周正") == [lost.id]
+
+
+def test_control_an_unmasked_contact_can_be_spelt(world: World) -> None:
+    """Where contacts are shown, every piece finds the customer."""
+    world.customer(world.a, name="黎华", phone=PHONE)
+    search = mine(world, world.a)
+    assert [p for p in pieces(PHONE) if not search(p)] == []
+
+
+def test_finance_asks_by_contacts_only_of_whom_it_sees_in_full(world: World) -> None:
+    """A filter, a range or an order of what is masked tells nothing of the masked."""
+    private = world.customer(world.a, phone="13912345600")
+    public = world.customer(phone=PHONE)
+    finance = world.person("钱进", "finance")
+
+    def found(query: Query) -> list[int | None]:
+        return [c.id for c in intake.list_customers(world.crm, query, by=finance)]
+
+    assert found(Query()) == [public.id, private.id]
+    low_high = ("13900000000", "13999999999")
+    for query in (
+        Query(ranges={"phone": low_high}), Query(sort="phone"), Query(sort="-wechat"),
+        Query(where={"qq": None}), Query(where={"memo": None}),
+        Query(where={"phone": [PHONE, "13912345600"]}),
+    ):  # fmt: skip
+        assert found(query) == [private.id], query
+    assert found(Query(search=PHONE)) == [public.id]
+
+
+def test_whoever_assigns_asks_by_everything(world: World) -> None:
+    """An administrator sees the pool's contacts, and so may search by parts of them."""
+    public = world.customer(phone=PHONE)
+    admin = world.person("管理", "administrator")
+    assert listed(world, admin)("5678") == [public.id]
+    query = Query(where={"phone": PHONE})
+    assert [c.id for c in intake.list_customers(world.crm, query, by=SYSTEM)] == [public.id]
