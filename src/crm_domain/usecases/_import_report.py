@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,7 +10,12 @@ import attrs
 
 from crm_domain.model import Employee, ImportProblem, ImportRun, ImportStatus
 from crm_domain.ports import Crm
-from crm_domain.usecases._import_rows import IN_DATABASE, IN_FILE, SheetRows
+from crm_domain.usecases._import_rows import COLUMN, Good
+from crm_domain.usecases._import_sorting import IN_DATABASE, IN_FILE
+
+WARNINGS_KEPT = 1000
+WARNINGS_SHOWN = 50
+_ROWS = re.compile("（([0-9]+) 行）$")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +51,6 @@ class ImportReport:
 
 def make_report(
     run: ImportRun, problems: Sequence[ImportProblem], dealt: Mapping[str, int], pooled: int,
-    warnings: Sequence[str],
 ) -> ImportReport:  # fmt: skip
     codes = Counter(p.code for p in problems)
     in_file, in_database = codes.pop(IN_FILE, 0), codes.pop(IN_DATABASE, 0)
@@ -53,7 +58,7 @@ def make_report(
         id=run.id or 0, file_name=run.file_name, status=run.status, data_rows=run.data_rows,
         blank_rows=run.blank_rows, accepted=run.accepted, duplicate_in_file=in_file,
         duplicate_in_database=in_database, rejected=dict(codes), dealt=dealt, pooled=pooled,
-        warnings=tuple(warnings), problems=tuple(problems),
+        warnings=run.warnings[:WARNINGS_SHOWN], problems=tuple(problems),
     )  # fmt: skip
 
 
@@ -69,5 +74,16 @@ def by_name(crm: Crm, ids: Iterable[int]) -> dict[str, int]:
     }  # fmt: skip
 
 
-def told(rows: SheetRows) -> list[str]:
-    return [f"{text}（{n} 行）" if n > 1 else text for text, n in rows.warnings.most_common(50)]
+def warned(before: Sequence[str], rows: Iterable[Good]) -> tuple[str, ...]:
+    """Add what some rows are taken in without to the warnings before them.
+
+    Columns come first, then what concerns most rows. The number of rows is kept in the text, so an
+    import that goes on after a crash counts on.
+    """
+    counts: Counter[str] = Counter()
+    for text in before:
+        found = _ROWS.search(text)
+        counts[_ROWS.sub("", text)] += int(found[1]) if found else 1
+    counts.update(text for good in rows for text in good.warnings)
+    ordered = sorted(counts.items(), key=lambda c: (not c[0].startswith(COLUMN), -c[1]))
+    return tuple(f"{text}（{n} 行）" if n > 1 else text for text, n in ordered[:WARNINGS_KEPT])

@@ -1,22 +1,31 @@
-"""The rows of an imported sheet as customers, or as why not."""
+"""The rows of an imported sheet as customers, or as why not; what is only warned of."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from crm_domain.errors import FieldError
-from crm_domain.model import Course, Customer, ImportProblem, School, specs
+from crm_domain.model import Course, Customer, School, specs
 from crm_domain.parsing import CONTACTS, Unreadable, field_value
 from crm_domain.ports import Row, Sheet, UnitOfWork
 from crm_domain.rules.layout import Layout, find_layout
 
 ORDER = ("name", *CONTACTS)
 """These are looked at first: a row counts once, under its first problem."""
+TOTALS = frozenset({"合计", "小计", "总计"})
+"""What stands in place of a name in a row that adds up those above."""
+_SHOWN = 60
+"""So much of what was typed is shown in a sentence, which must not lose its end."""
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")
+
+COLUMN = "未识别的列"
+"""How the warning of a column begins, which is of the sheet and not of a row."""
+Titles = tuple[tuple[int, ...], tuple[str, ...]]
+"""The numbers of the records that a cell names, and the warnings of what is not there."""
 
 
 @attrs.frozen
@@ -26,6 +35,8 @@ class Good:
     row: int
     customer: Customer
     cells: tuple[Any, ...]
+    warnings: tuple[str, ...] = ()
+    """What it is taken in without."""
 
 
 @attrs.frozen
@@ -44,8 +55,8 @@ class SheetRows:
     layout: Layout
     rows: tuple[Row, ...]
     """From below the header to the last row that is not blank."""
-    warnings: Counter[str]
     _readers: list[tuple[int, str, Callable[[Any], Any]]]
+    _titles: list[tuple[int, str, Callable[[Any], Titles]]]
 
     @property
     def data_rows(self) -> int:
@@ -61,6 +72,11 @@ class SheetRows:
     def last(self) -> int:
         """The number of the last row."""
         return self.rows[-1].number if self.rows else 0
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Warn of the columns that are not understood."""
+        return tuple(f"{COLUMN}“{shown(h)}”已忽略" for h in self.layout.unknown)
 
     def beyond(self, number: int, limit: int) -> list[Row]:
         """Give up to ``limit`` data rows from a row number on."""
@@ -107,15 +123,25 @@ class SheetRows:
             else:
                 values[name] = value
         if not any(n in values for n in CONTACTS):
+            if re.sub(r"[\s:：]+", "", values["name"]) in TOTALS:
+                return self._bad(row, "name", "total_row", values["name"], "是合计行，不是客户",
+                                 "adds up other rows and is no customer")  # fmt: skip
             problem = FieldError("", "no_contact", None, "手机、QQ、微信均未填写",
                                  "has neither phone, QQ nor WeChat")  # fmt: skip
             return Bad(row.number, problem, "")
-        return Good(row.number, Customer(**values), cells)
+        warnings: tuple[str, ...] = ()
+        for column, name, titles in self._titles:
+            if column < width and cells[column] is not None:
+                found, unknown = titles(cells[column])
+                warnings += unknown
+                if found:
+                    values[name] = found if name == "courses" else found[0]
+        return Good(row.number, Customer(**values), cells, warnings)
 
     def _bad(self, row: Row, name: str, code: str, value: Any, zh: str, en: str) -> Bad:
         heading = self.layout.headings[name]
-        shown = "" if value is None else f"“{value}”"
-        problem = FieldError(name, code, value, f"{heading}{shown}{zh}", f"{heading} {shown} {en}")
+        typed = "" if value is None else f"“{shown(value)}”"
+        problem = FieldError(name, code, value, f"{heading}{typed}{zh}", f"{heading} {typed} {en}")
         return Bad(row.number, problem, heading)
 
 
@@ -128,22 +154,18 @@ def find_rows(uow: UnitOfWork, sheets: Sequence[Sheet], file_name: str) -> Sheet
     number, layout = find_layout(
         ((s.name, [r.cells for r in s.rows]) for s in sheets), file_name
     )  # fmt: skip
-    warnings: Counter[str] = Counter({f"未识别的列“{h}”已忽略": 1 for h in layout.unknown})
     courses = {c.title.casefold(): c.id or 0 for c in uow.records.all(Course)}
     schools = {s.title.casefold(): s.id or 0 for s in uow.records.all(School)}
-    special: dict[str, Callable[[Any], Any]] = {
-        "courses": _remembered(lambda v: _titles(v, courses, "课程", warnings)),
-        "school_id": _remembered(
-            lambda v: next(iter(_titles(v, schools, "校区", warnings) or ()), None)
-        ),
+    special: dict[str, Callable[[Any], Titles]] = {
+        "courses": _remembered(lambda v: _find_titles(v, courses, "课程")),
+        "school_id": _remembered(lambda v: _find_titles(v, schools, "校区")),
     }
-    readers = [
-        (column, name, special.get(name) or _reader(name))
-        for column, name in layout.columns.items()
-    ]
+    columns = layout.columns.items()
+    readers = [(column, name, _reader(name)) for column, name in columns if name not in special]
     first = {name: i for i, name in enumerate(ORDER)}
     readers.sort(key=lambda r: (first.get(r[1], len(first)), r[0]))
-    return SheetRows(layout, sheets[number].rows[layout.header + 1 :], warnings, readers)
+    titles = [(column, name, special[name]) for column, name in columns if name in special]
+    return SheetRows(layout, sheets[number].rows[layout.header + 1 :], readers, titles)
 
 
 def _reader(name: str) -> Callable[[Any], Any]:
@@ -168,82 +190,23 @@ def _remembered(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return reader
 
 
-def _titles(
-    value: Any, known: dict[str, int], what: str, warnings: Counter[str]
-) -> tuple[int, ...]:
+def _find_titles(value: Any, known: Mapping[str, int], what: str) -> Titles:
     """Find records by their titles; an unknown one is a warning, not a refusal."""
-    found: list[int] = []
-    for title in re.split(r"[,，、;；/|\n]+", str(value)):
-        text = title.strip()
-        number = known.get(text.casefold())
-        if number is not None:
-            found.append(number)
-        elif text:
-            warnings[f"未知的{what}“{text[:60]}”已忽略"] += 1
-    return tuple(dict.fromkeys(found))
+    texts = [t for t in map(str.strip, re.split(r"[,，、;；/|\n]+", str(value))) if t]
+    found = [known.get(t.casefold()) for t in texts]
+    unknown = [t for t, number in zip(texts, found, strict=True) if number is None]
+    return (
+        tuple(dict.fromkeys(n for n in found if n is not None)),
+        tuple(dict.fromkeys(f"未知的{what}“{shown(t)}”已忽略" for t in unknown)),
+    )
 
 
-IN_FILE, IN_DATABASE = "duplicate_in_file", "duplicate_in_database"
+def shown(value: Any) -> str:
+    """Write what was typed as it may stand in a sentence that is kept."""
+    text = usable(str(value))
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def sort_out(
-    uow: UnitOfWork, rows: SheetRows, part: Sequence[Any], import_id: int,
-    known: set[tuple[str, str]],
-) -> tuple[list[Good], list[Bad]]:  # fmt: skip
-    """Sort rows into those to take in and those not, in the order of the file.
-
-    Args:
-        uow: The unit of work, to ask for customers that are there already.
-        rows: The sheet.
-        part: The rows.
-        import_id: A contact taken by a customer of this very import is a duplicate in the file.
-        known: The contacts accepted before; those accepted now are added.
-    """
-    read = list(rows.read(part))
-    contacts: dict[str, list[str]] = {n: [] for n in CONTACTS}
-    for item in read:
-        if isinstance(item, Good):
-            for kind, value in _contacts(item.customer):
-                contacts[kind].append(value)
-    holders = uow.customers.holders(contacts)
-    good: list[Good] = []
-    bad: list[Bad] = []
-    for item in read:
-        if isinstance(item, Bad):
-            bad.append(item)
-            continue
-        mine = _contacts(item.customer)
-        taken = next((c for c in mine if c in holders), None)
-        ours = taken is not None and holders[taken].import_id == import_id
-        again = next((c for c in mine if c in known), None)
-        if taken is not None and not ours:
-            bad.append(duplicate(rows, item, taken[0], IN_DATABASE))
-        elif again is not None or taken is not None:
-            bad.append(duplicate(rows, item, (again or taken or ("",))[0], IN_FILE))
-        else:
-            known.update(mine)
-            good.append(item)
-    return good, bad
-
-
-def _contacts(customer: Customer) -> list[tuple[str, str]]:
-    return [(n, v) for n in CONTACTS if (v := getattr(customer, n))]
-
-
-def duplicate(rows: SheetRows, good: Good, kind: str, code: str) -> Bad:
-    """Say which contact of a row somebody has already, as it was typed."""
-    heading = rows.layout.headings.get(kind, "")
-    value = next((good.cells[c] for c, n in rows.layout.columns.items() if n == kind), "")
-    where = ("与文件中前面的行重复", "stands in an earlier row") if code == IN_FILE else (
-        "已有客户使用", "is another customer's")  # fmt: skip
-    problem = FieldError(kind, code, value, f"{heading}“{value}”{where[0]}",
-                         f"{heading} {value} {where[1]}")  # fmt: skip
-    return Bad(good.row, problem, heading)
-
-
-def as_problem(import_id: int, bad: Bad) -> ImportProblem:
-    value = bad.problem.value
-    return ImportProblem(
-        import_id=import_id, row=bad.row, column=bad.column[:60], code=bad.problem.code,
-        message=bad.problem.zh[:300], value=None if value is None else str(value)[:200],
-    )  # fmt: skip
+def usable(text: str) -> str:
+    """Replace what no database takes: the null character, and halves of characters."""
+    return _UNUSABLE.sub("\ufffd", text)

@@ -3,51 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crm_domain.errors import DatabaseBusy, ImportBusy, NotFound, NotRevertible
+from crm_domain.errors import NotFound, NotRevertible
 from crm_domain.model import (
-    AssignmentMethod,
     Choice,
     Course,
     Customer,
-    Event,
     ImportProblem,
     ImportRun,
     ImportStatus,
-    Notice,
     School,
     Scope,
+    User,
     specs,
 )
 from crm_domain.model.fields import changed
-from crm_domain.ports import Crm, NewAssignment, Table, UnitOfWork
+from crm_domain.ports import Crm, Page, Query, Table, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.rules.layout import SYNONYMS
-from crm_domain.rules.pool import dated
-from crm_domain.usecases._common import audit, notices, policy, tell_managers
-from crm_domain.usecases._dealing import deal_out
-from crm_domain.usecases._import_report import ImportReport, by_name, make_report, told
-from crm_domain.usecases._import_rows import (
-    IN_DATABASE,
-    Good,
-    SheetRows,
-    as_problem,
-    duplicate,
-    find_rows,
-    sort_out,
+from crm_domain.usecases._common import audit, reach_of
+from crm_domain.usecases._import_file import read_file
+from crm_domain.usecases._import_report import ImportReport, by_name, make_report, warned
+from crm_domain.usecases._import_rows import SheetRows
+from crm_domain.usecases._import_run import (
+    Progress,
+    begin,
+    go_on,
+    locked_run,
+    may_import,
+    read_rows,
 )
-from crm_domain.usecases._owning import check_consultant, owned_by
+from crm_domain.usecases._import_sorting import as_problem, sort_out
 from crm_domain.usecases.assignment import upcoming
 
 __all__ = [
-    "ImportReport", "check_import", "import_file", "rejected_rows", "report_import",
-    "revert_import", "run_import", "template",
+    "ImportReport", "check_import", "import_file", "list_imports", "rejected_rows",
+    "report_import", "revert_import", "run_import", "template",
 ]  # fmt: skip
-
-Progress = Callable[[int, int], None]
-"""Called with the rows dealt with and the rows there are."""
 
 
 def check_import(
@@ -68,64 +61,36 @@ def check_import(
         The preview, with every problem by row, column and reason. Its ``id`` starts the import.
 
     Raises:
-        UnreadableSheet: The file is no spreadsheet.
+        UnreadableSheet: The file is no spreadsheet, or there is none.
         NoHeader: No header was found.
+        Invalid: ``to`` is something else, or does not go with ``consultant_id``.
+        NotAssignable: The named consultant is not active.
+        NotFound: The named consultant is not within one's reach.
         NotPermitted: Without the permission.
     """
-    by.need("customer:import")
-    content, name = _content(source, file_name)
-    rows = _read(crm, content, name)
-    run = _begin(crm, rows, content, name, to, consultant_id, by)
+    may_import(to, consultant_id, by)
+    content, name = read_file(source, file_name)
+    rows = read_rows(crm, content, name)
+    run = begin(crm, rows, content, name, to, consultant_id, by)
     with crm.unit_of_work(read_only=True) as uow:
-        accepted, problems = _check(crm, uow, rows, run.id or 0)
-    names = by_name(crm, upcoming(crm, accepted, by=SYSTEM)) if to == "rotation" else {}
-    return make_report(changed(run, accepted=accepted), problems, names, 0, told(rows))
-
-
-def _read(crm: Crm, content: bytes, name: str) -> SheetRows:
-    """Read a file, while nobody waits for us."""
-    sheets = crm.reader.read(content, name)
-    with crm.unit_of_work(read_only=True) as uow:
-        return find_rows(uow, sheets, name)
-
-
-def _begin(
-    crm: Crm, rows: SheetRows, content: bytes, name: str, to: str, consultant_id: int | None,
-    by: Principal,
-) -> ImportRun:  # fmt: skip
-    """Keep a file as an import that has not begun."""
-    with crm.unit_of_work() as uow:
-        now = crm.now()
-        if to == "consultant":
-            by.need("customer:assign")
-            check_consultant(crm, uow, consultant_id or 0, now, by)
-        run = ImportRun(
-            file_name=name[:200], sha256=hashlib.sha256(content).hexdigest(), mode=to,
-            consultant_id=consultant_id, created_at=now, by_id=by.user_id,
-            last_row=rows.last, data_rows=rows.data_rows, blank_rows=rows.blank_rows,
-        )  # fmt: skip
-        return uow.imports.add(run, content)
-
-
-def _content(source: Path | str | bytes, file_name: str | None) -> tuple[bytes, str]:
-    if isinstance(source, bytes):
-        return source, file_name or "upload.xlsx"
-    path = Path(source)
-    return path.read_bytes(), file_name or path.name
+        run, problems = _check(crm, uow, run, rows)
+    names = by_name(crm, upcoming(crm, run.accepted, by=SYSTEM)) if to == "rotation" else {}
+    return make_report(run, problems, names, 0)
 
 
 def _check(
-    crm: Crm, uow: UnitOfWork, rows: SheetRows, import_id: int
-) -> tuple[int, list[ImportProblem]]:
+    crm: Crm, uow: UnitOfWork, run: ImportRun, rows: SheetRows
+) -> tuple[ImportRun, list[ImportProblem]]:
+    """Give the import as it would be after a run, and all problems."""
     known: set[tuple[str, str]] = set()
     problems: list[ImportProblem] = []
-    accepted, start = 0, 0
+    number, start = run.id or 0, 0
     while part := rows.beyond(start, crm.settings.batch_rows):
-        good, bad = sort_out(uow, rows, part, import_id, known)
-        accepted += len(good)
-        problems += [as_problem(import_id, b) for b in bad]
+        good, bad = sort_out(uow, rows, part, number, known)
+        run = changed(run, accepted=run.accepted + len(good), warnings=warned(run.warnings, good))
+        problems += [as_problem(number, b) for b in bad]
         start = part[-1].number + 1
-    return accepted, problems
+    return run, problems
 
 
 def run_import(
@@ -140,134 +105,42 @@ def run_import(
         crm: The CRM.
         import_id: The ``id`` of the check.
         progress: Told how far it is after each batch.
-        by: Who asks; needs ``customer:import``.
+        by: Who asks; needs ``customer:import``, and ``customer:assign`` for a named consultant.
 
     Returns:
         The report. Of an import that is done, the report it had.
 
     Raises:
-        ImportBusy: It was reverted.
-        NotFound: There is no such import.
+        ImportBusy: It was reverted, before or meanwhile.
+        NotFound: There is no such import within one's reach, or no such consultant.
+        NotAssignable: The named consultant is not active any more; what was taken in stays.
         NotPermitted: Without the permission.
     """
     by.need("customer:import")
     with crm.unit_of_work(read_only=True) as uow:
-        run = _theirs(uow.records.get(ImportRun, import_id), import_id, by)
+        run = _theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
         content = uow.imports.content(import_id)
-    rows = _read(crm, content, run.file_name)
-    return _run(crm, run, rows, progress, by)
+    may_import(run.mode, run.consultant_id, by)
+    go_on(crm, run, read_rows(crm, content, run.file_name), progress, by)
+    return report_import(crm, import_id, by=by)
 
 
-def _run(
-    crm: Crm, run: ImportRun, rows: SheetRows, progress: Progress | None, by: Principal
-) -> ImportReport:
-    number = run.id or 0
-    while run.status in (ImportStatus.CHECKED, ImportStatus.RUNNING):
-        run = _patiently(lambda: _run_batch(crm, number, rows, by))
-        if progress is not None:
-            progress(min(run.next_row, run.last_row), run.last_row)
-    if run.status is ImportStatus.REVERTED:
-        raise ImportBusy(id=run.id, status=run.status.zh)
-    crm.jobs.wake("deliver_due")
-    return report_import(crm, run.id or 0, by=by)
-
-
-def _patiently(batch: Callable[[], ImportRun]) -> ImportRun:
-    """Take a batch again when two imports with the same contacts got in each other's way."""
-    for _ in range(3):
-        try:
-            return batch()
-        except DatabaseBusy:
-            continue
-    return batch()
-
-
-def _theirs(run: ImportRun | None, import_id: int, by: Principal) -> ImportRun:
-    """Give an import to whoever may see it: whoever reaches only the own, only the own ones."""
-    if run is None or (by.scope is Scope.OWN and run.by_id != by.user_id):
+def _theirs(uow: UnitOfWork, run: ImportRun | None, import_id: int, by: Principal) -> ImportRun:
+    """Give an import to whoever may see it."""
+    if run is None or not _reaches(uow, run, by):
         raise NotFound(what="导入", id=import_id)
     return run
 
 
-def _run_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> ImportRun:
-    """Take in the next rows; after the last ones, write the notices and be done."""
-    with crm.unit_of_work() as uow:
-        run = uow.imports.lock(import_id)
-        if run is None:
-            raise NotFound(what="导入", id=import_id)
-        if run.status not in (ImportStatus.CHECKED, ImportStatus.RUNNING):
-            return run
-        part = rows.beyond(run.next_row, crm.settings.batch_rows)
-        good, bad = sort_out(uow, rows, part, import_id, set())
-        accepted, late = _take_in(crm, uow, run, good, by)
-        bad += [duplicate(rows, g, "", IN_DATABASE) for g in late]
-        uow.imports.add_problems(sorted((as_problem(import_id, b) for b in bad), key=_row))
-        done = not part or part[-1].number >= rows.last
-        run = changed(
-            run, status=ImportStatus.DONE if done else ImportStatus.RUNNING,
-            next_row=part[-1].number + 1 if part else rows.last + 1,
-            accepted=run.accepted + accepted,
-            warnings=tuple(told(rows)) if done else run.warnings,
-            finished_at=crm.now() if done else None,
-        )  # fmt: skip
-        uow.imports.save(run)
-        if done:
-            uow.notices.add(_digests(crm, uow, run))
-            audit(uow, by, crm.now(), "import", "ImportRun", import_id, None,
-                  {"file": run.file_name, "accepted": run.accepted})  # fmt: skip
-        return run
-
-
-def _row(problem: ImportProblem) -> int:
-    return problem.row
-
-
-def _take_in(
-    crm: Crm, uow: UnitOfWork, run: ImportRun, good: Sequence[Good], by: Principal
-) -> tuple[int, list[Good]]:
-    """Save customers and deal them; give back those that somebody else saved meanwhile."""
-    now = crm.now()
-    saved = uow.customers.add([
-        changed(g.customer, import_id=run.id, import_row=g.row, created_at=now,
-                created_by_id=by.user_id)
-        for g in good
-    ])  # fmt: skip
-    late = [g for g, s in zip(good, saved, strict=True) if s is None]
-    customers = [s for s in saved if s is not None]
-    if not customers:
-        return 0, late
-    new: list[NewAssignment] = []
-    left: Sequence[Customer] = []
-    if run.mode == "rotation":
-        new, left, _ = deal_out(crm, uow, customers, AssignmentMethod.IMPORT, by)
-    elif run.mode == "consultant":
-        check_consultant(crm, uow, run.consultant_id or 0, now, SYSTEM)
-        new = [
-            NewAssignment(
-                customer=dated(owned_by(c, run.consultant_id or 0, now), policy(crm, uow)),
-                method=AssignmentMethod.IMPORT, explanation="导入时指定", by_id=by.user_id,
-            )
-            for c in customers
-        ]  # fmt: skip
-    else:
-        left = [dated(c, policy(crm, uow)) for c in customers]
-    uow.customers.open(new, fresh=True)
-    uow.customers.publish(left)
-    return len(customers), late
-
-
-def _digests(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
-    """Make one notice for each consultant, and tell the managers when nobody was there."""
-    now, about = crm.now(), f"import:{run.id}"
-    found: list[Notice] = []
-    for consultant, n in uow.imports.dealt(run.id or 0).items():
-        if consultant is not None:
-            found += notices(crm, Event.ASSIGNED, consultant, f"您有 {n} 位新客户",
-                             f"导入《{run.file_name}》分给您 {n} 位新客户，请及时跟进。",
-                             about=about, key=f"assigned:{about}", now=now)  # fmt: skip
-        elif run.mode == "rotation":
-            found += tell_managers(crm, uow, n, about=about, key=f"nobody:{about}", now=now)
-    return found
+def _reaches(uow: UnitOfWork, run: ImportRun, by: Principal) -> bool:
+    """Whether an import is one's own or somebody's within one's reach."""
+    if by.scope is Scope.ALL:
+        return True
+    if run.by_id is None:
+        return False
+    user = uow.records.get(User, run.by_id)
+    of_theirs = user is not None and uow.directory.in_reach(user.employee_id, reach_of(by))
+    return run.by_id == by.user_id or of_theirs
 
 
 def import_file(
@@ -276,8 +149,9 @@ def import_file(
 ) -> ImportReport:  # fmt: skip
     """Check, run and report in one call.
 
-    A file whose import was begun and not finished is gone on with, as it was begun; a finished one
-    imported again is a new run, in which every row is a duplicate.
+    A file whose import was begun in the same way and not finished, by oneself or somebody within
+    one's reach, is gone on with; a finished one imported again is a new run, in which every row is
+    a duplicate.
 
     Args:
         crm: The CRM.
@@ -289,19 +163,38 @@ def import_file(
         by: Who asks; needs ``customer:import``.
 
     Raises:
-        UnreadableSheet: The file is no spreadsheet.
+        UnreadableSheet: The file is no spreadsheet, or there is none.
         NoHeader: No header was found.
+        Invalid: ``to`` is something else, or does not go with ``consultant_id``.
+        ImportBusy: It was reverted meanwhile.
+        NotAssignable: The named consultant is not active.
+        NotFound: The named consultant is not within one's reach.
         NotPermitted: Without the permission.
     """
-    by.need("customer:import")
-    content, name = _content(source, file_name)
+    may_import(to, consultant_id, by)
+    content, name = read_file(source, file_name)
+    sha256 = hashlib.sha256(content).hexdigest()
     with crm.unit_of_work(read_only=True) as uow:
-        begun = uow.imports.unfinished(hashlib.sha256(content).hexdigest())
-    if begun is not None and begun.id is not None:
-        return run_import(crm, begun.id, progress=progress, by=by)
-    rows = _read(crm, content, name)
-    run = _begin(crm, rows, content, name, to, consultant_id, by)
-    return _run(crm, run, rows, progress, by)
+        begun = uow.imports.unfinished(sha256, to, consultant_id)
+        mine = next((r for r in begun if _reaches(uow, r, by)), None)
+    if mine is not None:
+        return run_import(crm, mine.id or 0, progress=progress, by=by)
+    rows = read_rows(crm, content, name)
+    run = begin(crm, rows, content, name, to, consultant_id, by)
+    go_on(crm, run, rows, progress, by)
+    return report_import(crm, run.id or 0, by=by)
+
+
+def list_imports(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[ImportRun]:
+    """Read one page of the imports within one's reach, the newest first.
+
+    Raises:
+        Invalid: The query names what is not there.
+        NotPermitted: Without ``customer:import``.
+    """
+    by.need("customer:import")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.imports.page(query or Query(), reach_of(by), by.user_id)
 
 
 def report_import(crm: Crm, import_id: int, *, by: Principal) -> ImportReport:
@@ -313,18 +206,18 @@ def report_import(crm: Crm, import_id: int, *, by: Principal) -> ImportReport:
     """
     by.need("customer:import")
     with crm.unit_of_work(read_only=True) as uow:
-        run = _theirs(uow.records.get(ImportRun, import_id), import_id, by)
+        run = _theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
         dealt = uow.imports.dealt(import_id)
         problems = uow.imports.problems(import_id)
     names = by_name(crm, [i for i, n in dealt.items() if i is not None for _ in range(n)])
-    return make_report(run, problems, names, dealt.get(None, 0), run.warnings)
+    return make_report(run, problems, names, dealt.get(None, 0))
 
 
 def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
     """Take an import back, as long as nobody has worked on its customers.
 
     They are archived and their contacts freed; notices not sent yet are cancelled; used turns stay
-    used.
+    used. One that is running stops.
 
     Returns:
         How many customers were archived.
@@ -336,7 +229,7 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
     """
     by.need("customer:import")
     with crm.unit_of_work() as uow:
-        run = _theirs(uow.imports.lock(import_id), import_id, by)
+        run = _theirs(uow, locked_run(uow, import_id), import_id, by)
         uow.imports.customers(import_id)
         now = crm.now()
         if run.status is ImportStatus.REVERTED:
@@ -363,7 +256,7 @@ def rejected_rows(crm: Crm, import_id: int, *, by: Principal) -> bytes:
     report = report_import(crm, import_id, by=by)
     with crm.unit_of_work(read_only=True) as uow:
         content = uow.imports.content(import_id)
-    rows = _read(crm, content, report.file_name)
+    rows = read_rows(crm, content, report.file_name)
     cells = {r.number: r.cells for r in rows.rows}
     width = max(rows.layout.columns) + 1
     headings = [rows.layout.headings.get(rows.layout.columns.get(i, ""), "") for i in range(width)]

@@ -1,0 +1,211 @@
+"""Running an import: batch after batch, each one transaction, and a last one that ends it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from crm_domain.errors import DatabaseBusy, FieldError, ImportBusy, Invalid, NotFound
+from crm_domain.model import AssignmentMethod, Customer, Event, ImportRun, ImportStatus, Notice
+from crm_domain.model.fields import changed
+from crm_domain.ports import Crm, NewAssignment, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.pool import dated
+from crm_domain.usecases._common import audit, notices, policy, tell_managers
+from crm_domain.usecases._dealing import deal_out
+from crm_domain.usecases._import_report import warned
+from crm_domain.usecases._import_rows import SheetRows, find_rows
+from crm_domain.usecases._import_sorting import as_problem, late_duplicates, sort_out
+from crm_domain.usecases._owning import check_consultant, owned_by
+
+Progress = Callable[[int, int], None]
+"""Called with the rows dealt with and the rows there are."""
+Dealt = tuple[Sequence[NewAssignment], Sequence[Customer]]
+"""What begins, and the customers that nobody gets."""
+UNFINISHED = (ImportStatus.CHECKED, ImportStatus.RUNNING)
+MODES = ("rotation", "pool", "consultant")
+
+
+def may_import(to: str, consultant_id: int | None, by: Principal) -> None:
+    """Refuse whoever may not import like this, and a wish that makes no sense.
+
+    Raises:
+        Invalid: ``to`` is not known, or a consultant is missing or not wanted.
+        NotPermitted: Without ``customer:import``; for a named consultant, ``customer:assign``.
+    """
+    by.need("customer:import")
+    if to not in MODES:
+        raise _invalid("to", "unknown_choice", to,
+                       "分配方式只能是 rotation（轮转）、pool（公海）或 consultant（指定顾问）",
+                       "customers are dealt by rotation, pool or consultant")  # fmt: skip
+    if to == "consultant":
+        by.need("customer:assign")
+        if consultant_id is None:
+            raise _invalid("consultant_id", "missing", None, "请指定课程顾问",
+                           "the consultant is missing")  # fmt: skip
+    elif consultant_id is not None:
+        raise _invalid("consultant_id", "not_wanted", consultant_id,
+                       "只有分配方式为 consultant（指定顾问）时才能指定课程顾问",
+                       "a consultant goes with the way consultant only")  # fmt: skip
+
+
+def _invalid(path: str, code: str, value: object, zh: str, en: str) -> Invalid:
+    return Invalid([FieldError(path, code, value, zh, en)])
+
+
+def read_rows(crm: Crm, content: bytes, name: str) -> SheetRows:
+    """Read a file, while nobody waits for us."""
+    sheets = crm.reader.read(content, name)
+    with crm.unit_of_work(read_only=True) as uow:
+        return find_rows(uow, sheets, name)
+
+
+def begin(
+    crm: Crm, rows: SheetRows, content: bytes, name: str, to: str, consultant_id: int | None,
+    by: Principal,
+) -> ImportRun:  # fmt: skip
+    """Keep a file as an import that has not begun."""
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        if consultant_id is not None:
+            check_consultant(crm, uow, consultant_id, now, by)
+        run = ImportRun(
+            file_name=name, sha256=hashlib.sha256(content).hexdigest(), mode=to,
+            consultant_id=consultant_id, created_at=now, by_id=by.user_id,
+            last_row=rows.last, data_rows=rows.data_rows, blank_rows=rows.blank_rows,
+            warnings=warned(rows.unknown, ()),
+        )  # fmt: skip
+        return uow.imports.add(run, content)
+
+
+def go_on(
+    crm: Crm, run: ImportRun, rows: SheetRows, progress: Progress | None, by: Principal
+) -> ImportRun:
+    """Take in what is left of an import, and end it.
+
+    Raises:
+        ImportBusy: It was reverted, before or meanwhile.
+    """
+    number = run.id or 0
+    while run.status in UNFINISHED:
+        if run.next_row > run.last_row:
+            run = _patiently(lambda: _finish(crm, number, by))
+        else:
+            run = _patiently(lambda: _take_batch(crm, number, rows, by))
+            if progress is not None:
+                progress(min(run.next_row, run.last_row), run.last_row)
+    if run.status is ImportStatus.REVERTED:
+        raise ImportBusy(id=run.id, status=run.status.zh)
+    crm.jobs.wake("deliver_due")
+    return run
+
+
+def _patiently(step: Callable[[], ImportRun]) -> ImportRun:
+    """Take a step again when two imports with the same contacts got in each other's way."""
+    for _ in range(3):
+        try:
+            return step()
+        except DatabaseBusy:
+            continue
+    return step()
+
+
+def locked_run(uow: UnitOfWork, import_id: int) -> ImportRun:
+    """Read an import and keep others from going on with it.
+
+    Raises:
+        NotFound: There is none.
+    """
+    run = uow.imports.lock(import_id)
+    if run is None:
+        raise NotFound(what="导入", id=import_id)
+    return run
+
+
+def _take_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> ImportRun:
+    """Take in the next rows. The turns are drawn last of all: everybody waits for them."""
+    with crm.unit_of_work() as uow:
+        run = locked_run(uow, import_id)
+        if run.status not in UNFINISHED:
+            return run
+        deal = _dealer(crm, uow, run, by)
+        part = rows.beyond(run.next_row, crm.settings.batch_rows)
+        good, bad = sort_out(uow, rows, part, import_id, set())
+        now = crm.now()
+        saved = uow.customers.add([
+            changed(g.customer, import_id=import_id, import_row=g.row, created_at=now,
+                    created_by_id=by.user_id)
+            for g in good
+        ])  # fmt: skip
+        kept = [g for g, s in zip(good, saved, strict=True) if s is not None]
+        late = [g for g, s in zip(good, saved, strict=True) if s is None]
+        bad += late_duplicates(uow, rows, late)
+        problems = sorted((as_problem(import_id, b) for b in bad), key=lambda p: p.row)
+        uow.imports.add_problems(problems)
+        run = changed(
+            run, status=ImportStatus.RUNNING, accepted=run.accepted + len(kept),
+            next_row=(part[-1].number if part else max(rows.last, run.last_row)) + 1,
+            warnings=warned(run.warnings, kept),
+        )  # fmt: skip
+        uow.imports.save(run)
+        customers = [s for s in saved if s is not None]
+        if customers:
+            new, left = deal(customers)
+            uow.customers.open(new, fresh=True)
+            uow.customers.publish(left)
+        return run
+
+
+def _dealer(
+    crm: Crm, uow: UnitOfWork, run: ImportRun, by: Principal
+) -> Callable[[Sequence[Customer]], Dealt]:
+    """Give what deals saved customers, having looked at all that must be looked at before."""
+    if run.mode == "rotation":
+        return lambda saved: deal_out(crm, uow, saved, AssignmentMethod.IMPORT, by)[:2]
+    rules = policy(crm, uow)
+    if run.mode == "pool":
+        return lambda saved: ((), [dated(c, rules) for c in saved])
+    consultant = run.consultant_id or 0
+    check_consultant(crm, uow, consultant, crm.now(), by)
+
+    def give(saved: Sequence[Customer]) -> Dealt:
+        now = crm.now()
+        new = [
+            NewAssignment(
+                customer=dated(owned_by(c, consultant, now), rules), by_id=by.user_id,
+                method=AssignmentMethod.IMPORT, explanation="导入时指定",
+            )
+            for c in saved
+        ]  # fmt: skip
+        return new, ()
+
+    return give
+
+
+def _finish(crm: Crm, import_id: int, by: Principal) -> ImportRun:
+    """End an import whose rows are all dealt with: tell the consultants, and write it down."""
+    with crm.unit_of_work() as uow:
+        run = locked_run(uow, import_id)
+        if run.status not in UNFINISHED:
+            return run
+        now = crm.now()
+        run = changed(run, status=ImportStatus.DONE, finished_at=now)
+        uow.imports.save(run)
+        uow.notices.add(_digests(crm, uow, run))
+        audit(uow, by, now, "import", "ImportRun", import_id, None,
+              {"file": run.file_name, "accepted": run.accepted})  # fmt: skip
+        return run
+
+
+def _digests(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
+    """Make one notice for each consultant, and tell the managers when nobody was there."""
+    now, about = run.finished_at or crm.now(), f"import:{run.id}"
+    found: list[Notice] = []
+    for consultant, n in uow.imports.dealt(run.id or 0).items():
+        if consultant is not None:
+            found += notices(crm, Event.ASSIGNED, consultant, f"您有 {n} 位新客户",
+                             f"导入《{run.file_name}》分给您 {n} 位新客户，请及时跟进。",
+                             about=about, key=f"assigned:{about}", now=now)  # fmt: skip
+        elif run.mode == "rotation":
+            found += tell_managers(crm, uow, n, about=about, key=f"nobody:{about}", now=now)
+    return found
