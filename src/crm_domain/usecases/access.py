@@ -1,4 +1,4 @@
-"""Accounts and rights; roles are in ``roles``."""
+"""Accounts, roles and rights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crm_domain.usecases._rights import (
     refuse_stronger,
     wanted_roles,
 )
-from crm_domain.usecases.roles import set_role, synchronise
+from crm_domain.usecases._roles import set_role, synchronise
 
 __all__ = [
     "PASSWORD", "change_password", "create_user", "principal_for", "set_active", "set_password",
