@@ -28,7 +28,6 @@ from crm_adapters.storage.tables import (
 from crm_domain.model import (
     AssignmentMethod,
     AssignmentStatus,
-    Customer,
     CustomerStatus,
     ImportProblem,
     ImportRun,
@@ -113,11 +112,13 @@ class SqlImports:
         )
         return {row[0]: row[1] for row in self._session.run(chosen)}
 
-    def customers(self, import_id: int) -> tuple[Customer, ...]:
-        """Read the customers of an import and lock them."""
-        m = mapper(Customer)
-        chosen = m.select().where(customer.c.import_id == import_id).order_by(customer.c.id)
-        return m.records(self._session, self._session.run(chosen.with_for_update(of=ownership)))
+    def hold(self, import_id: int) -> None:
+        """Lock the ownership of the import's customers in the order of their numbers."""
+        chosen = (
+            sa.select(ownership.c.customer_id).join(customer)
+            .where(customer.c.import_id == import_id).order_by(ownership.c.customer_id)
+        )  # fmt: skip
+        self._session.run(chosen.with_for_update(of=ownership)).all()
 
     def touched(self, import_id: int) -> int:
         """Count the import's customers that somebody has worked on since.

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Protocol
 
 from crm_domain.model import (
-    Customer,
     ImportProblem,
     ImportRun,
     Notice,
@@ -90,8 +89,8 @@ class Imports(Protocol):
         """Count the import's customers by the consultant it gave them to; None is the pool."""
         ...
 
-    def customers(self, import_id: int) -> tuple[Customer, ...]:
-        """Read the customers of an import and lock them."""
+    def hold(self, import_id: int) -> None:
+        """Keep others from changing the ownership of the import's customers until the end."""
         ...
 
     def touched(self, import_id: int) -> int:

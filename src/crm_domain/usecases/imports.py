@@ -230,7 +230,7 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
     by.need("customer:import")
     with crm.unit_of_work() as uow:
         run = _theirs(uow, locked_run(uow, import_id), import_id, by)
-        uow.imports.customers(import_id)
+        uow.imports.hold(import_id)
         now = crm.now()
         if run.status is ImportStatus.REVERTED:
             raise NotRevertible(id=import_id, reason_zh="已经撤销过。", reason_en="it is reverted.")
