@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from crm_adapters.cli.app import build_app
+from crm_adapters.cli.exits import OWN, exit_code
 from crm_adapters.settings import describe
+from crm_adapters.storage import backup  # noqa: F401 - has a refusal of its own
+from crm_domain.errors import CrmError
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 BETWEEN = "<!-- from the code: begin -->\n{}<!-- from the code: end -->\n"
@@ -57,7 +60,32 @@ def settings_text():
     return f"| variable | what it holds | default | |\n|---|---|---|---|\n{rows}\n"
 
 
-PAGES = {"command-line.md": commands_text, "settings.md": settings_text}
+def refusals():
+    """Give each code of a refusal with what it means in English."""
+    found = {}
+    kinds = [CrmError]
+    while kinds:
+        kind = kinds.pop()
+        kinds += [k for k in kind.__subclasses__() if k.__module__.startswith("crm_")]
+        if kind.code != "refused":
+            found[kind.code] = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+    return found | OWN
+
+
+def errors_text():
+    """Describe every refusal by its code and exit code."""
+    found = sorted((exit_code(code), code, text) for code, text in refusals().items())
+    rows = "".join(
+        f"| {status} | `{code}` | {re.sub('{[^}]*}', '…', text)} |\n"
+        for status, code, text in found
+    )
+    return f"| exit code | `error` | |\n|---|---|---|\n{rows}\n"
+
+
+PAGES = {
+    "command-line.md": lambda: f"## Refusals\n\n{errors_text()}## Commands\n\n{commands_text()}",
+    "settings.md": settings_text,
+}
 
 
 @pytest.mark.parametrize("page", PAGES)

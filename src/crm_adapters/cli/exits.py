@@ -31,6 +31,19 @@ BY_CODE: Mapping[str, int] = {
 }  # fmt: skip
 """By the code of the refusal; any other, those of plugins too, is a rule's."""
 
+OWN: Mapping[str, str] = {
+    "ambiguous": "Several employees have this name; give the number.",
+    "database": "The database cannot be used.",
+    "declined": "Nobody said yes, so nothing was imported.",
+    "file_exists": "The file exists; --force replaces it.",
+    "internal": "A fault of the program.",
+    "needs_confirmation": "Nobody can be asked; give --yes or --dry-run.",
+    "os_error": "Reading or writing failed: the disk is full, for example.",
+    "unusable_file": "The file does not exist, is a folder, or may not be opened.",
+    "usage": "The command line makes no sense.",
+}
+"""The codes that only the command line has, in English for the reference."""
+
 
 def exit_code(code: str) -> int:
     """Tell what a refusal exits with."""
