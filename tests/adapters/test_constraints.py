@@ -207,6 +207,20 @@ ILLEGAL = {
     + "{pooled}, NULL, {now}, {later}, 5, 'manual', NULL, NULL, '')",
     "an assignment of a customer that is not there": ASSIGN
     + "999, {a}, {now}, {later}, 5, 'manual', NULL, NULL, '')",
+    "an open assignment begins at another moment": (
+        "UPDATE assignment SET started_at = {before} WHERE id = {open}"
+    ),
+    "an open assignment was made otherwise": (
+        "UPDATE assignment SET method = 'claim' WHERE id = {open}"
+    ),
+    "an open assignment of another turn": (
+        "UPDATE assignment SET cycle = 99, position = 1 WHERE id = {turn}"
+    ),
+    "a turn without a place": ASSIGN
+    + "{pooled}, {a}, {now}, {later}, 5, 'rotation', 9, NULL, '')",
+    "a rotation without a turn": ASSIGN
+    + "{pooled}, {a}, {now}, {later}, 5, 'rotation', NULL, NULL, '')",
+    "a claim with a turn": ASSIGN + "{pooled}, {a}, {now}, {later}, 5, 'claim', 9, 1, '')",
     # -- the rotation
     "one turn twice": (
         "INSERT INTO assignment (id, customer_id, consultant_id, started_at, ended_at, status,"
@@ -231,6 +245,16 @@ ILLEGAL = {
     "an audit entry is deleted": "DELETE FROM audit_entry",
     "a customer with a history is deleted": "DELETE FROM customer WHERE id = {owned}",
     "an employee with customers is deleted": "DELETE FROM employee WHERE id = {a}",
+    # -- imports and payments
+    "an import to nowhere": "UPDATE import_run SET mode = 'everywhere' WHERE id = {run}",
+    "an import to nobody": "UPDATE import_run SET mode = 'consultant' WHERE id = {run}",
+    "an import of the pool to somebody": (
+        "UPDATE import_run SET consultant_id = {a} WHERE id = {run}"
+    ),
+    "a payment of nothing": (
+        "INSERT INTO payment (customer_id, kind, amount, paid_on, status, created_at, version)"
+        " VALUES ({owned}, 'deposit', 0, '2026-11-01', 'pending', {now}, 1)"
+    ),
     # -- codes and the rest
     "an unknown customer status": (
         "UPDATE ownership SET status = 'maybe' WHERE customer_id = {owned}"
@@ -324,6 +348,16 @@ def test_the_database_alone_refuses_what_is_illegal(sql: Sql) -> None:
             accepted.append(name)
     assert accepted == []
     assert otherwise == {}
+    assert sql.dump() == before
+
+
+@pytest.mark.parametrize("table", ["assignment", "follow_up", "audit_entry"])
+def test_history_is_not_emptied(sql: Sql, table: str) -> None:
+    """Not by TRUNCATE either, which looks at no row."""
+    before = sql.dump()
+    statement = "DELETE FROM {t}" if sql.sqlite else "TRUNCATE {t} CASCADE"
+    with pytest.raises(sa.exc.IntegrityError):
+        sql.commit(statement.replace("{t}", table))
     assert sql.dump() == before
 
 

@@ -439,6 +439,24 @@ def test_a_lock_does_not_give_an_overdue_customer_back(world: World) -> None:
     assert refused.value.reason == "locked"
 
 
+def test_whoever_loses_a_customer_here_and_now_is_told(world: World) -> None:
+    """By the lock of an overdue one, or by a manager who gives it back; not who gives it back."""
+    # given
+    overdue = world.customer(world.a, name="过期")
+    world.clock.set(on(5))
+    taken, given = world.customer(world.b, name="收回"), world.customer(world.c, name="放弃")
+    # when
+    assignment.lock_customer(world.crm, overdue.id or 0, reason="重点", by=world.manager)
+    pool.release_customer(world.crm, taken.id or 0, reason="换人", by=world.manager)
+    pool.release_customer(world.crm, given.id or 0, by=world.c)
+    # then
+    [expired] = told(world.crm, Event.EXPIRED)
+    [moved] = told(world.crm, Event.TRANSFERRED)
+    assert (expired.recipient_id, moved.recipient_id) == (world.a.employee_id, world.b.employee_id)
+    assert "过期" in expired.body
+    assert "收回" in moved.body
+
+
 def test_a_locked_customer_of_nobody_can_be_unlocked(world: World) -> None:
     """What a manager locked in the pool, the manager can put back into it."""
     # given
@@ -611,3 +629,58 @@ def test_rules_with_mistakes_are_refused_with_all_of_them(world: World) -> None:
         pool_rules.set_pool_rules(world.crm, wrong, by=SYSTEM)
     paths = {p.path for p in refused.value.problems}
     assert paths == {"0.contact_days", "1.closing_days", "2.source"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, "x", [None], ["x"], [3], [{"contact_days": 10**30}], [{"position": "x"}],
+     [{"position": 0}, {"position": 0}]],
+)  # fmt: skip
+def test_rules_that_are_none_are_refused(world: World, wrong: Any) -> None:
+    """And what holds stays."""
+    with pytest.raises(CrmError):
+        pool_rules.set_pool_rules(world.crm, wrong, by=SYSTEM)
+    assert pool_rules.set_pool_rules(world.crm, [{}], dry_run=True, by=SYSTEM) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"2026-11-04": True}, {date(2026, 11, 4): "yes"}, [1], "x"])
+def test_holidays_are_days(world: World, wrong: Any) -> None:
+    """Each with whether it is a working day."""
+    with pytest.raises(Invalid):
+        pool_rules.set_pool_rules(world.crm, [{}], holidays=wrong, by=SYSTEM)
+
+
+def test_a_dry_run_of_rules_waits_for_nobody_and_changes_nothing(world: World) -> None:
+    """It answers while somebody holds a customer, and tells what the change then does."""
+    # given
+    numbers = [world.customer(world.a).id for _ in range(3)]
+    world.clock.set(on(3))
+    # when
+    with world.crm.unit_of_work() as uow:
+        uow.customers.lock(numbers[0] or 0)
+        told = pool_rules.set_pool_rules(
+            world.crm, [{"contact_days": 1}], dry_run=True, by=SYSTEM
+        )  # fmt: skip
+    # then
+    assert told == 3
+    assert in_pool(world) == []
+    assert pool_rules.set_pool_rules(world.crm, [{"contact_days": 1}], by=SYSTEM) == 3
+    assert sorted(in_pool(world)) == numbers
+
+
+def test_many_customers_are_dated_anew_by_set(world: World) -> None:
+    """As many as travel in arrays, each with its own dates."""
+    # given
+    numbers = [world.customer(world.a).id for _ in range(60)]
+    for number in numbers[:30]:
+        world.clock.advance(timedelta(minutes=1))
+        follow_up.log_follow_up(world.crm, number or 0, {"note": "电话"}, by=world.a)
+    # when
+    pool_rules.set_pool_rules(world.crm, [{"contact_days": 5, "closing_days": 4}], by=SYSTEM)
+    # then
+    world.clock.set(on(6) - TICK)
+    assert in_pool(world) == []
+    world.clock.set(on(6))
+    assert len(in_pool(world)) == 50
+    released = pool.sweep_pool(world.crm, by=SYSTEM)
+    assert dict(released.by_status) == {4: 60}

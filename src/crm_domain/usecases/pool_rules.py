@@ -39,6 +39,7 @@ def set_pool_rules(
     """
     by.need("pool:rules")
     read = _read_rules(rules)
+    _check_holidays(holidays)
     with crm.unit_of_work(read_only=dry_run) as uow:
         if not dry_run:
             uow.pool_rules_changing()
@@ -56,6 +57,10 @@ def set_pool_rules(
 
 def _read_rules(rules: Sequence[Mapping[str, Any]]) -> list[PoolRule]:
     read, problems = [], []
+    if not isinstance(rules, Sequence) or not all(isinstance(v, Mapping) for v in rules):
+        raise Invalid(
+            [FieldError("rules", "bad_value", None, "须为规则的列表", "no list of rules")]
+        )
     for i, values in enumerate(rules):
         found, wrong = parse_fields(PoolRule, {"position": i, **values})
         problems += [attrs.evolve(p, path=f"{i}.{p.path}") for p in wrong]
@@ -65,9 +70,23 @@ def _read_rules(rules: Sequence[Mapping[str, Any]]) -> list[PoolRule]:
                 problems.append(FieldError(f"{i}.{name}", "out_of_range", found[name], zh, en))
         if not wrong:
             read.append(PoolRule(**found))
+    if not problems and len({r.position for r in read}) < len(read):
+        zh, en = "有两条规则的顺序相同", "two rules have one place"
+        problems.append(FieldError("rules", "duplicate", None, zh, en))
     if problems:
         raise Invalid(problems)
     return read
+
+
+def _check_holidays(holidays: Mapping[date, bool] | None) -> None:
+    if holidays is None:
+        return
+    days = isinstance(holidays, Mapping) and all(
+        type(on) is date and type(working) is bool for on, working in holidays.items()
+    )
+    if not days:
+        zh, en = "须为日期与是否上班", "must be days and whether they are worked"
+        raise Invalid([FieldError("holidays", "bad_value", None, zh, en)])
 
 
 def _replace_rules(
