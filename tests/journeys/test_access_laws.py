@@ -1,13 +1,17 @@
 """Access (spec section 10): who sees, who may, and what nobody gets at sideways."""
 
+import time
 from collections.abc import Callable
-from datetime import date
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import (
+    Duplicate,
     EditConflict,
     GuardedField,
     Invalid,
@@ -31,6 +35,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases import (
     access,
     assignment,
+    exports,
     follow_up,
     imports,
     intake,
@@ -237,6 +242,68 @@ def test_a_manager_gives_only_within_reach(world: World, company: dict[str, Prin
     assert intake.get_customer(world.crm, mine, by=world.a).owner_id == world.a.employee_id
 
 
+def test_a_manager_enters_customers_for_consultants_within_reach(
+    world: World, company: dict[str, Principal]
+) -> None:
+    """Whoever is outside, or is nobody, is not found, and the customer is not kept."""
+    typed = {"name": "甲", "phone": phone()}
+    for consultant in (company["beside"].employee_id, company["nowhere"].employee_id, 404):
+        with pytest.raises(NotFound):
+            intake.register_customer(world.crm, typed, consultant_id=consultant, by=world.manager)
+    for within in (world.a, company["below"]):
+        made = intake.register_customer(
+            world.crm, typed | {"phone": phone()}, consultant_id=within.employee_id,
+            by=world.manager,
+        )  # fmt: skip
+        assert made.owner_id == within.employee_id
+    assert intake.register_customer(world.crm, typed, by=SYSTEM).id
+
+
+def test_a_consultant_enters_customers_for_oneself_where_a_setting_allows(world: World) -> None:
+    """Whatever the scope; for a colleague it needs the permission all the same."""
+    typed = {"name": "甲", "phone": phone()}
+    with pytest.raises(NotPermitted):
+        intake.register_customer(world.crm, typed, consultant_id=world.a.employee_id, by=world.a)
+    allowed = attrs.evolve(
+        world.crm, settings=attrs.evolve(world.crm.settings, assign_oneself=True)
+    )
+    with pytest.raises(NotPermitted):
+        intake.register_customer(allowed, typed, consultant_id=world.b.employee_id, by=world.a)
+    made = intake.register_customer(allowed, typed, consultant_id=world.a.employee_id, by=world.a)
+    assert made.owner_id == world.a.employee_id
+
+
+@pytest.mark.parametrize("consultant", [True, False])
+def test_who_enters_a_customer_waits_for_the_pool_rules_first(
+    world: World, consultant: bool
+) -> None:
+    """Nothing is locked while somebody changes them, and the clock is read afterwards."""
+    number = world.a.employee_id if consultant else None
+    typed = {"name": "甲", "phone": phone()}
+    with ThreadPoolExecutor(1) as threads:
+        with world.crm.unit_of_work() as uow:
+            uow.pool_rules_changing()
+            entering = threads.submit(
+                intake.register_customer, world.crm, typed, to="pool", consultant_id=number,
+                by=SYSTEM,
+            )  # fmt: skip
+            time.sleep(0.5)
+            [mine] = uow.customers.add(
+                [Customer(name="乙", phone=typed["phone"], created_at=world.clock())]
+            )
+            assert mine is not None
+            uow.customers.publish([mine])
+            later = world.clock() + timedelta(days=1)
+            world.clock.set(later)
+        with pytest.raises(Duplicate):
+            entering.result(timeout=30)
+        entered = intake.register_customer(
+            world.crm, typed | {"phone": phone()}, to="pool", consultant_id=number, by=SYSTEM
+        )
+    assert entered.created_at == later
+    assert entered.received_at == (later if consultant else None)
+
+
 # -- rights -----------------------------------------------------------------------------------
 
 
@@ -256,6 +323,7 @@ def _use_cases(world: World) -> dict[str, tuple[str, Callable[[Crm, Principal], 
         "similar": ("customer:add", lambda c, p: intake.find_duplicates(c, {}, by=p)),
         "edit": ("customer:edit", lambda c, p: intake.edit_customer(
             c, n, {"memo": "x"}, version=1, by=p)),
+        "export": ("customer:export", lambda c, p: exports.export_customers(c, by=p)),
         "follow": ("customer:follow_up", lambda c, p: follow_up.log_follow_up(
             c, n, {"note": "x"}, by=p)),
         "claim": ("customer:claim", lambda c, p: pool.claim_customer(c, n, by=p)),
@@ -288,6 +356,7 @@ def _use_cases(world: World) -> dict[str, tuple[str, Callable[[Crm, Principal], 
         "report": ("customer:import", lambda c, p: imports.report_import(c, 1, by=p)),
         "user": ("user:manage", lambda c, p: access.create_user(c, {"username": "x"}, by=p)),
         "active": ("user:manage", lambda c, p: access.set_active(c, "x", True, by=p)),
+        "password": ("user:manage", lambda c, p: access.set_password(c, "x", "x" * 8, by=p)),
         "roles": ("user:manage", lambda c, p: access.set_roles(c, "x", [], by=p)),
         "role": ("role:manage", lambda c, p: access.set_role(c, "x", permissions=[], by=p)),
         "save": ("department:edit", lambda c, p: records.save_record(

@@ -65,8 +65,8 @@ def check_consultant(
     consultant = employee_or_refuse(uow, consultant_id)
     if not uow.directory.in_reach(consultant_id, reach_of(by)):
         raise NotFound(what="员工", id=consultant_id)
-    active = {e.id for e in uow.directory.with_permission("customer:claim")}
-    found = absence(consultant, consultant_id in active, crm.day(now))
+    active = uow.directory.holds(consultant_id, "customer:claim")
+    found = absence(consultant, active, crm.day(now))
     if found in ("left", "no_account"):
         raise NotAssignable(reason_zh=f"{consultant.name}{ABSENCES[found]}。",
                             reason_en=f"{consultant.name} is no active consultant.")  # fmt: skip

@@ -131,12 +131,12 @@ def _claim(crm: Crm, uow: UnitOfWork, customer: Customer, employee_id: int, now:
     if customer.owner_id is not None and not is_public(customer, today):
         owner = uow.records.get(Employee, customer.owner_id)
     claimant = employee_or_refuse(uow, employee_id)
-    active = {e.id for e in uow.directory.with_permission("customer:claim")}
+    active = uow.directory.holds(employee_id, "customer:claim")
     present = not has_left(claimant, today)
     limited = settings.max_owned is not None
     counted = settings.max_claims_per_day is not None
     return Claim(
-        customer=customer, employee_id=employee_id, active=present and employee_id in active,
+        customer=customer, employee_id=employee_id, active=present and active,
         today=today, now=now.astimezone(settings.zone), owner_name=owner.name if owner else None,
         last_ended_at=_last_end(crm, uow, customer),
         owned=uow.customers.load([employee_id], today).get(employee_id, 0) if limited else 0,
