@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from crm_adapters.plugins import Plugins
-from crm_domain import Settings
+from crm_domain import Settings, testing
 from crm_domain.hookspecs import GROUP, Hooks
 from crm_domain.testing.notifiers import a_notice, an_employee
 
@@ -78,3 +79,29 @@ def signature(hook):
     # Annotations are text here, so the quotes that str() puts around them are left out.
     plain = str(found.replace(parameters=arguments)).replace("'", "")
     return hook.__name__ + plain
+
+
+def test_the_page_lists_every_contract_suite_with_its_fixtures():
+    """Whoever writes an adapter finds the suite for it, and what to give it."""
+    listed = {}
+    for suites, fixtures in re.findall(r"^\|[^|]+\|[^|]+\| (.*Contract`) \| (.*) \|$", PAGE, re.M):
+        for suite in re.findall(r"`(\w+)`", suites):
+            listed[suite] = set(re.findall(r"`(\w+)`", fixtures))
+    assert listed == {name: needed(suite) for name, suite in contracts().items()}
+
+
+def contracts():
+    found = {}
+    for module in pkgutil.iter_modules(testing.__path__):
+        loaded = importlib.import_module(f"{testing.__name__}.{module.name}")
+        for name, kind in inspect.getmembers(loaded, inspect.isclass):
+            if name.endswith("Contract") and name != "FailureContract":
+                found[name] = kind
+    return found
+
+
+def needed(suite):
+    """The fixtures that pytest does not bring along and the suite does not have itself."""
+    tests = [f for n, f in inspect.getmembers(suite) if n.startswith("test_")]
+    asked = {a for test in tests for a in inspect.signature(test).parameters}
+    return asked - {"self", "tmp_path"}
