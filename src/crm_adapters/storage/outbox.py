@@ -13,6 +13,7 @@ from crm_adapters.storage.session import COPY_FROM, Session
 from crm_adapters.storage.tables import notice
 from crm_domain.model import Notice, NoticeStatus
 from crm_domain.model.fields import changed
+from crm_domain.parsing import record_number
 from crm_domain.ports import Page, Query
 
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
@@ -76,6 +77,8 @@ class SqlNotices:
 
     def resend(self, id: int, now: datetime) -> bool:
         """Make a dead or failed notice pending again."""
+        if record_number(id) is None:
+            return False
         c = notice.c
         done = self._session.run(
             sa.update(notice)
