@@ -26,9 +26,12 @@ from crm_domain.model import (
     Event,
     Notice,
     NoticeStatus,
+    Permission,
     PoolRule,
+    Role,
     RotationEntry,
     Scope,
+    User,
 )
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, NewAssignment, Query, Reach, UnitOfWork
@@ -357,6 +360,45 @@ class StorageContract:
         assert seen(Scope.DEPARTMENT) == numbers[:2]
         assert seen(Scope.DEPARTMENT_AND_BELOW) == numbers[:3]
         assert seen(Scope.ALL) == numbers
+
+    # -- people and their rights -------------------------------------------------------------
+
+    def test_rights_come_from_the_roles_of_an_enabled_account(self, crm: Crm) -> None:
+        """Several roles add up; a disabled account, or none, holds nothing."""
+        at_work, disabled, bare = (employee(crm) for _ in range(3))
+        left = employee(crm, left_on=TODAY)
+        with crm.unit_of_work() as uow:
+            codes = [
+                uow.records.add(Permission(code=f"contract:{n}", title="权限")).id or 0
+                for n in range(2)
+            ]
+            roles = [
+                uow.records.add(Role(title=f"角色{n}", permissions=(code,), scope=scope)).id or 0
+                for n, (code, scope) in enumerate(zip(codes, (Scope.OWN, Scope.ALL), strict=True))
+            ]
+            all_roles = tuple(roles)
+            made = [
+                uow.records.add(user)
+                for user in (
+                    User(username="both", employee_id=at_work, roles=all_roles),
+                    User(username="off", employee_id=disabled, roles=all_roles, active=False),
+                    User(username="left", employee_id=left, roles=all_roles),
+                    User(username="one", roles=all_roles[:1]),
+                )
+            ]
+            accounts = {user.username: user.id for user in made}
+        with crm.unit_of_work(read_only=True) as uow:
+            directory, first, both = uow.directory, "contract:0", ("contract:0", "contract:1")
+            assert directory.rights(roles) == (frozenset(both), (Scope.OWN, Scope.ALL))
+            assert directory.rights([]) == (frozenset(), ())
+            assert [e.id for e in directory.with_permission(first)] == [at_work, left]
+            holders = [n for n in (at_work, disabled, bare, 404) if directory.holds(n, first)]
+            assert holders == [at_work]
+            assert not directory.holds(at_work, "contract:2")
+            assert directory.accounts_with(both, TODAY) == {accounts["both"]}
+            earlier = TODAY - timedelta(days=1)
+            assert directory.accounts_with(both, earlier) == {accounts["both"], accounts["left"]}
+            assert accounts["one"] in directory.accounts_with([first], TODAY)
 
     # -- ownership ---------------------------------------------------------------------------
 
