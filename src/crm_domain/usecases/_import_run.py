@@ -37,16 +37,16 @@ def may_import(to: str, consultant_id: int | None, by: Principal) -> None:
     if to not in MODES:
         raise _invalid("to", "unknown_choice", to,
                        "分配方式只能是 rotation（轮转）、pool（公海）或 consultant（指定顾问）",
-                       "customers are dealt by rotation, pool or consultant")  # fmt: skip
+                       "it must be rotation, pool or consultant")  # fmt: skip
     if to == "consultant":
         by.need("customer:assign")
         if consultant_id is None:
             raise _invalid("consultant_id", "missing", None, "请指定课程顾问",
-                           "the consultant is missing")  # fmt: skip
+                           "the consultant to deal to is missing")  # fmt: skip
     elif consultant_id is not None:
         raise _invalid("consultant_id", "not_wanted", consultant_id,
                        "只有分配方式为 consultant（指定顾问）时才能指定课程顾问",
-                       "a consultant goes with the way consultant only")  # fmt: skip
+                       "a consultant is named for the way consultant only")  # fmt: skip
 
 
 def _invalid(path: str, code: str, value: object, zh: str, en: str) -> Invalid:

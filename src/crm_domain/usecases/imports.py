@@ -55,7 +55,7 @@ def check_import(
         file_name: What the user calls it, where the content is given.
         to: ``rotation``, ``pool``, or ``consultant``.
         consultant_id: Who gets all of them, for ``consultant``.
-        by: Who asks; needs ``customer:import``.
+        by: Who asks; needs ``customer:import``, and ``customer:assign`` for a named consultant.
 
     Returns:
         The preview, with every problem by row, column and reason. Its ``id`` starts the import.
@@ -160,7 +160,7 @@ def import_file(
         to: ``rotation``, ``pool``, or ``consultant``.
         consultant_id: Who gets all of them, for ``consultant``.
         progress: Told how far it is after each batch.
-        by: Who asks; needs ``customer:import``.
+        by: Who asks; needs ``customer:import``, and ``customer:assign`` for a named consultant.
 
     Raises:
         UnreadableSheet: The file is no spreadsheet, or there is none.
