@@ -118,6 +118,12 @@ def test_a_folder_is_no_sheet(here):
     assert "不存在" in here("import", "template", "none/t.xlsx", status=2)[1]
 
 
+def test_an_empty_template_says_that_it_is_empty(school):
+    """The newcomer who imports it at once is told what to do."""
+    school("import", "template", "t.xlsx")
+    assert "请填写后再导入" in school("import", "t.xlsx", "--dry-run")[0]
+
+
 # -- choices ----------------------------------------------------------------------------------
 
 
@@ -257,6 +263,7 @@ def test_ones_own_customers_are_listed_in_either_language(school):
 def test_owners_are_warned_once(school):
     """Nothing is due soon on the day of receipt."""
     assert school.json("pool", "warn") == {"notices": 0}
+    assert school("pool", "warn")[0] == "没有新的到期提醒。\n"
 
 
 # -- accounts ---------------------------------------------------------------------------------

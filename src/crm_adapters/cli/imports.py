@@ -133,6 +133,8 @@ def _show(report: ImportReport, *, preview: bool) -> None:
             (say("  放入公海", "  into the pool"), report.pooled or ""),
         ]
     )  # fmt: skip
+    if not report.data_rows:
+        line("表格中没有客户；请填写后再导入。", "The sheet holds no customers; fill it in first.")
     if report.dealt:
         table([say("课程顾问", "Consultant"), say("客户数", "Customers")], report.dealt.items())
     _show_wrong(report, preview)

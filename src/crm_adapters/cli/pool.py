@@ -101,9 +101,11 @@ def warn(*, json: Annotated[bool, as_json()] = False) -> None:
         written = pool.warn_owners(crm, by=SYSTEM)
     if json:
         write_json({"notices": written})
-    else:
+    elif written:
         line(f"已写入 {written} 条到期提醒；用 crm notices deliver 发送。",
              f"Wrote {written} warnings; crm notices deliver sends them.")  # fmt: skip
+    else:
+        line("没有新的到期提醒。", "Nobody is to be warned anew.")
 
 
 @in_chinese("每日回收：把逾期未跟进或未成单的客户退回公海；可反复执行。")

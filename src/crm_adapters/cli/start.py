@@ -29,8 +29,9 @@ def init(*, json: Annotated[bool, as_json()] = False) -> None:
          say("添加课程顾问", "add a consultant")),
         ("crm rotation set 李雷:3:10", say("设置轮转：顾问:数量:权重",
                                           "set the rotation: consultant:quota:weight")),
-        ("crm import template", say("取得导入模板", "get a sheet to fill in")),
-        ("crm import 客户.xlsx", say("导入客户", "import customers")),
+        ("crm import template customers.xlsx",
+         say("取得导入模板，请填写", "get a sheet to fill in")),
+        ("crm import customers.xlsx", say("导入客户", "import customers")),
         ("crm doctor", say("检查是否一切就绪", "check that all is well")),
     ]  # fmt: skip
     if json:

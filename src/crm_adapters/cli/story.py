@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -106,18 +109,40 @@ def _example(example: Example, names: Mapping[int, str], zone: ZoneInfo) -> None
 
 def _try_next(played: Played) -> None:
     _heading("接下来可以试试", "What to try next")
-    public = say("公海客户编号", "NUMBER")
+    for command in _before():
+        print(f"  {command}")
     print(f"  export CRM_DATABASE_URL=sqlite:///{played.database}")
     some = played.examples[0].customer.id if played.examples else 1
     pairs([
         (f"  crm customers show {some}", say("一位客户的全部历史", "the life of a customer")),
         ("  crm customers list --search wang", say("按拼音查找", "search by pinyin")),
+        ("  crm customers mine --as sales1", say("李雷自己的客户", "the customers of 李雷")),
         ("  crm pool list", say("看看公海", "look into the pool")),
-        (f"  crm pool claim {public} --as sales1", say("以李雷的身份抢单", "claim as 李雷")),
+        (f"  crm pool claim {_claimable(played)} --as sales1",
+         say("以李雷的身份抢单", "claim as 李雷")),
         ("  crm rotation show", say("轮转", "the rotation")),
         (f"  crm import {played.sheet} --dry-run",
-         say("再导入一次：每一行都是重复", "import it again: every row is a duplicate")),
+         say("再导入一次：有效的行都成了重复", "import it again: what was valid is a duplicate")),
         ("  crm sweep --dry-run --at 2099-01-01", say("将来会回收谁", "whom a later sweep takes")),
         ("  crm export", say("导出全部客户", "export all customers")),
         ("  crm doctor", say("体检", "see whether all is well")),
     ])  # fmt: skip
+
+
+def _before() -> list[str]:
+    """Say how the shell finds ``crm``, where it does not yet."""
+    activate = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("crm") is not None or not activate.exists():
+        return []
+    here = Path.cwd()
+    return [f". {activate.relative_to(here) if activate.is_relative_to(here) else activate}"]
+
+
+def _claimable(played: Played) -> int | str:
+    """Give a customer of the pool that the first consultant has not had before."""
+    for example in played.examples:
+        customer = example.customer
+        last = played.names.get(customer.last_consultant_id or 0)
+        if customer.owner_id is None and not customer.locked and last != "李雷":
+            return customer.id or 0
+    return say("公海客户编号", "NUMBER")
