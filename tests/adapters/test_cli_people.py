@@ -99,6 +99,11 @@ def test_a_preview_has_no_rejected_rows_to_give(school):
     assert f"crm import resume {number['id']}" in refused["message"]
     school("import", "resume", number["id"])
     assert school.json("import", "rejected", number["id"])["rows"] == 1
+    [run] = school.json("import", "list")["items"]
+    assert (run["id"], run["file_name"], run["status"]) == (number["id"], "c.csv", "done")
+    assert "已完成" in school("import", "list")[0]
+    others = school.json("import", "rejected", run["id"], "x.xlsx", "--as", "li", status=2)
+    assert others["error"] == "not_found"
 
 
 @pytest.mark.parametrize("more", [(), ("--yes",), ("--dry-run",)])

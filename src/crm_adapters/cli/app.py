@@ -110,8 +110,9 @@ def _import(app: App) -> None:
 
     group = _app("import", imports.import_sheet.__dict__["zh"], _english(imports.import_sheet),
                  imports.import_sheet)  # fmt: skip
-    _register(group, {"template": imports.template, "resume": imports.resume,
-                      "revert": imports.revert, "rejected": imports.rejected})  # fmt: skip
+    _register(group, {"list": imports.list_all, "template": imports.template,
+                      "resume": imports.resume, "revert": imports.revert,
+                      "rejected": imports.rejected})  # fmt: skip
     app.command(group)
 
 

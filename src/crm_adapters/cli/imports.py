@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from crm_adapters.cli.customers import read_query
 from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import (
@@ -17,8 +18,10 @@ from crm_adapters.cli.options import (
     dealt_to,
     employee_number,
     given_to,
+    how_many,
     opened,
     overwritten,
+    page_mark,
     previewed,
     save_file,
 )
@@ -27,6 +30,7 @@ from crm_adapters.cli.output import (
     hint,
     label,
     line,
+    local,
     pairs,
     plain,
     progress,
@@ -161,6 +165,35 @@ def _show_wrong(report: ImportReport, preview: bool) -> None:
             line(f"“{heading}”{words}", f"“{heading}”. {words}")
 
 
+@in_chinese("列出导入，最新的在前。")
+def list_all(
+    *,
+    limit: Annotated[int, how_many()] = 50,
+    after: Annotated[str | None, page_mark()] = None,
+    acting: Annotated[str | None, acting_as()] = None,
+    json: Annotated[bool, as_json()] = False,
+) -> None:
+    """List the imports, the newest first."""
+    from crm_domain.usecases import imports
+
+    query = read_query(None, (), limit, after)
+    with opened() as crm:
+        page = imports.list_imports(crm, query, by=actor(crm, acting))
+        zone = crm.settings.zone
+    if json:
+        items = [plain(r) | {"warnings": [warning(w) for w in r.warnings]} for r in page]
+        write_json({"items": items, "next": page.next})
+        return
+    table(
+        [say("编号", "No."), say("文件", "File"), say("状态", "Status"), say("时间", "When"),
+         say("数据行", "Rows"), say("已导入", "Accepted")],
+        [(r.id, r.file_name, r.status, local(r.created_at, zone), r.data_rows, r.accepted)
+         for r in page],
+    )  # fmt: skip
+    if page.next:
+        line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")
+
+
 @in_chinese("写出带下拉选项的空白导入模板。")
 def template(
     out: Annotated[
@@ -186,13 +219,14 @@ def template(
 def resume(
     number: Annotated[int, Parameter(help=say("导入编号", "the number of the import"))],
     /, *,
+    acting: Annotated[str | None, acting_as()] = None,
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
     """Go on with an import that was interrupted."""
     from crm_domain.usecases import imports
 
     with opened() as crm, progress("导入中", "importing") as bar:
-        report = imports.run_import(crm, number, progress=bar, by=SYSTEM)
+        report = imports.run_import(crm, number, progress=bar, by=actor(crm, acting))
     _answer(report, json)
 
 
@@ -200,13 +234,14 @@ def resume(
 def revert(
     number: Annotated[int, Parameter(help=say("导入编号", "the number of the import"))],
     /, *,
+    acting: Annotated[str | None, acting_as()] = None,
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
     """Take an import back, as long as nobody has worked on its customers."""
     from crm_domain.usecases import imports
 
     with opened() as crm:
-        archived = imports.revert_import(crm, number, by=SYSTEM)
+        archived = imports.revert_import(crm, number, by=actor(crm, acting))
     if json:
         write_json({"id": number, "archived": archived})
     else:
@@ -222,6 +257,7 @@ def rejected(
     ] = None,
     /, *,
     force: Annotated[bool, overwritten()] = False,
+    acting: Annotated[str | None, acting_as()] = None,
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
     """Write the rows that were not taken in as a sheet, with the reasons."""
@@ -229,7 +265,8 @@ def rejected(
 
     path = out or Path(f"import-{number}-rejected.xlsx")
     with opened() as crm:
-        report = imports.report_import(crm, number, by=SYSTEM)
+        by = actor(crm, acting)
+        report = imports.report_import(crm, number, by=by)
         if report.status is ImportStatus.CHECKED:
             raise Refused(
                 f"导入 {number} 只做过预览，还没有未导入的行；先执行：crm import resume {number}",
@@ -237,7 +274,7 @@ def rejected(
                 f"run it first: crm import resume {number}",
                 code="import_busy",
             )
-        save_file(imports.rejected_rows(crm, number, by=SYSTEM), path, force=force)
+        save_file(imports.rejected_rows(crm, number, by=by), path, force=force)
     if json:
         write_json({"file": str(path), "rows": len(report.problems)})
     else:
