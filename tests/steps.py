@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from crm_domain import SYSTEM, Crm
 from crm_domain.model import AssignmentStatus, Customer, CustomerStatus, Event, Notice, User
 from crm_domain.model.fields import changed
-from crm_domain.ports import Query
+from crm_domain.ports import Closing, Query
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated
 from crm_domain.usecases import notices
@@ -36,7 +36,7 @@ def enrol(world: World, customer: Customer) -> None:
         locked = uow.customers.lock(customer.id or 0)
         assert locked is not None
         assert locked.assignment_id is not None
-        uow.customers.close(locked.assignment_id, AssignmentStatus.WON, world.clock())
+        uow.customers.close(Closing(locked.assignment_id, AssignmentStatus.WON, world.clock()))
         won = changed(pooled(locked), status=CustomerStatus.ENROLLED)
         uow.customers.keep(dated(won, policy(world.crm, uow)))
 

@@ -19,7 +19,7 @@ from crm_domain.errors import (
     NotFound,
     NotPermitted,
 )
-from crm_domain.model import AssignmentMethod, Employee, Event
+from crm_domain.model import AssignmentMethod, AuditEntry, Department, Employee, Event
 from crm_domain.model.fields import changed
 from crm_domain.ports import Query, Settings
 from crm_domain.rules.access import Principal
@@ -550,6 +550,46 @@ def test_a_handover_moves_all_private_customers(world: World) -> None:
     owners = Counter(c.owner_id for c in intake.list_customers(world.crm, by=world.manager))
     assert owners == {to[0]: 2, to[1]: 1}
     assert [c.id for c in pool.public_customers(world.crm, by=world.b)] == [old]
+
+
+def test_a_bulk_action_tells_everybody_once(world: World) -> None:
+    """New owners and former ones, by name or by number; the log has a line for each customer."""
+    # given
+    mine = [world.customer(world.a, name=f"客户{i}").id or 0 for i in range(60)]
+    to = [world.b.employee_id or 0]
+    # when
+    found = assignment.hand_over(world.crm, world.a.employee_id or 0, to, by=world.manager)
+    # then
+    assert sorted(found.done) == mine
+    lost, received = told(world.crm, Event.TRANSFERRED)
+    assert (lost.recipient_id, received.recipient_id) == (world.a.employee_id, to[0])
+    assert "60 位" in lost.body and "60 位" in received.subject
+    query = Query(where={"action": "transfer"}, limit=100)
+    with world.crm.unit_of_work(read_only=True) as uow:
+        entries = uow.records.page(AuditEntry, query).items
+    assert sorted(e.record_id or 0 for e in entries) == mine
+    for number in (mine[0], mine[-1]):
+        former, now = assignment.history(world.crm, number, by=SYSTEM)
+        assert (int(former.status), former.ended_at) == (6, now.started_at)
+        assert (now.consultant_id, now.method) == (to[0], AssignmentMethod.TRANSFER)
+
+
+def test_who_is_named_twice_is_given_once(world: World) -> None:
+    """The second time it is not in the pool any more."""
+    number = world.customer().id or 0
+    to = [world.a.employee_id or 0, world.b.employee_id or 0]
+    found = assignment.assign_customers(world.crm, [number, number], to, by=world.manager)
+    assert (found.done, [n for n, _ in found.refused]) == ((number,), [number])
+    assert [a.consultant_id for a in assignment.history(world.crm, number, by=SYSTEM)] == to[:1]
+
+
+def test_a_private_customer_out_of_reach_is_not_there_to_assign(world: World) -> None:
+    """The refusal does not tell that it exists."""
+    other = records.save_record(world.crm, Department(code=900, title="二部"), by=SYSTEM)
+    stranger = world.person("外人", department_id=other.id)
+    number = world.customer(stranger).id or 0
+    with pytest.raises(NotFound):
+        assignment.assign_customer(world.crm, number, world.a.employee_id or 0, by=world.manager)
 
 
 # -- many -------------------------------------------------------------------------------------

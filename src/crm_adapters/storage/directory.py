@@ -59,6 +59,7 @@ class SqlDirectory:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._reached: dict[tuple[int, Reach], bool] = {}
 
     def rights(self, role_ids: Sequence[int]) -> tuple[frozenset[str], tuple[Scope, ...]]:
         """Tell the permissions and scopes of some roles."""
@@ -105,5 +106,8 @@ class SqlDirectory:
         """Whether an employee's records are within a reach."""
         if reach.scope is Scope.ALL:
             return True
-        chosen = within(reach).where(_employee.c.id == (employee_id or 0))
-        return self._session.run(chosen).first() is not None
+        key = (employee_id or 0, reach)
+        if key not in self._reached:
+            chosen = within(reach).where(_employee.c.id == key[0])
+            self._reached[key] = self._session.run(chosen).first() is not None
+        return self._reached[key]

@@ -13,7 +13,7 @@ from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
 from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
 from crm_domain.model.fields import changed
-from crm_domain.ports import Ended, NewAssignment
+from crm_domain.ports import Closing, Ended, NewAssignment
 from crm_domain.rules.pool import ALWAYS
 
 HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
@@ -96,14 +96,10 @@ class SqlOwnership:
         self._session.insert(assignment, _WRITTEN, [_assignment(new, number)])
         return number
 
-    def close(self, assignment_id: int, status: AssignmentStatus, at: datetime,
-              limit_days: int | None = None) -> None:  # fmt: skip
-        """End an assignment."""
-        self._session.run(
-            sa.update(assignment)
-            .where(assignment.c.id == assignment_id, assignment.c.ended_at.is_(None))
-            .values(status=status, ended_at=at, limit_days=limit_days)
-        )
+    def close(self, *endings: Closing) -> None:
+        """End assignments."""
+        rows = [(e.status, e.at, e.limit_days, e.assignment_id) for e in endings]
+        self._session.update(assignment, "id", ("status", "ended_at", "limit_days"), rows)
 
     def keep(self, one: Customer) -> None:
         """Write the ownership of a locked customer as it shall be."""

@@ -15,6 +15,7 @@ from crm_adapters.storage.engine import make_engine, translated
 from crm_adapters.storage.imports import SqlImports
 from crm_adapters.storage.outbox import SqlNotices
 from crm_adapters.storage.records import SqlRecords
+from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.turns import Memory, SqlTurns
 from crm_domain.errors import WrongRevision
@@ -85,9 +86,14 @@ class SqlUnitOfWork:
         """Wait until nobody relies on the pool rules, and keep others waiting until the end."""
         self.turns.pool_rules_changing()
 
-    def audit(self, entry: AuditEntry) -> None:
+    def audit(self, *entries: AuditEntry) -> None:
         """Write down who changed what."""
-        self.records.add(entry)
+        m = mapper(AuditEntry)
+        rows = [m.values(entry)[1:] for entry in entries]
+        if len(rows) == 1:
+            self._session.later(m.table, m.write[1:], rows[0])
+        else:
+            self._session.insert(m.table, m.write[1:], rows)
 
 
 class SqlStorage:

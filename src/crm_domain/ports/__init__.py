@@ -9,7 +9,7 @@ from crm_domain.ports.crm import (
     PasswordHasher,
     Settings,
 )
-from crm_domain.ports.customers import Customers, Ended, MyCustomer, NewAssignment
+from crm_domain.ports.customers import Closing, Customers, Ended, MyCustomer, NewAssignment
 from crm_domain.ports.outbox import Imports, Notices
 from crm_domain.ports.query import Page, Query
 from crm_domain.ports.reach import Reach
@@ -18,8 +18,8 @@ from crm_domain.ports.storage import Directory, Records, Storage, UnitOfWork
 from crm_domain.ports.turns import Mate, PoolRules, Roster, Turns
 
 __all__ = [
-    "Cell", "Clock", "Crm", "Customers", "Directory", "Ended", "Imports", "JobQueue", "Loaded",
-    "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier", "Page", "PasswordHasher",
-    "PoolRules", "Query", "Reach", "Records", "Roster", "Row", "Settings", "Sheet", "SheetReader",
-    "SheetWriter", "Storage", "Table", "Turns", "UnitOfWork",
+    "Cell", "Clock", "Closing", "Crm", "Customers", "Directory", "Ended", "Imports", "JobQueue",
+    "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier", "Page",
+    "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Roster", "Row", "Settings",
+    "Sheet", "SheetReader", "SheetWriter", "Storage", "Table", "Turns", "UnitOfWork",
 ]  # fmt: skip

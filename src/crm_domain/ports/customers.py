@@ -45,6 +45,17 @@ class Ended:
     limit_days: int | None
 
 
+@attrs.frozen
+class Closing:
+    """How an assignment ends."""
+
+    assignment_id: int
+    status: AssignmentStatus
+    at: datetime
+    limit_days: int | None = None
+    """The limit that passed, where one did."""
+
+
 @attrs.frozen(kw_only=True)
 class MyCustomer:
     """A row of "my customers": the consultant's latest assignment of a customer."""
@@ -144,9 +155,8 @@ class Customers(Protocol):
         """
         ...
 
-    def close(self, assignment_id: int, status: AssignmentStatus, at: datetime,
-              limit_days: int | None = None) -> None:  # fmt: skip
-        """End an assignment."""
+    def close(self, *endings: Closing) -> None:
+        """End assignments."""
         ...
 
     def keep(self, customer: Customer) -> None:

@@ -121,7 +121,7 @@ class UnitOfWork(Protocol):
         """Wait until nobody relies on the pool rules, and keep others waiting until the end."""
         ...
 
-    def audit(self, entry: AuditEntry) -> None:
+    def audit(self, *entries: AuditEntry) -> None:
         """Write down who changed what."""
         ...
 

@@ -34,7 +34,7 @@ from crm_domain.model import (
     User,
 )
 from crm_domain.model.fields import changed
-from crm_domain.ports import Crm, NewAssignment, Query, Reach, UnitOfWork
+from crm_domain.ports import Closing, Crm, NewAssignment, Query, Reach, UnitOfWork
 from crm_domain.rules.pool import ALWAYS, NEVER, shown
 from crm_domain.rules.rotation import Cursor
 
@@ -439,9 +439,8 @@ class StorageContract:
         def win(expected: Customer, today: date) -> int | None:
             with crm.unit_of_work() as uow:
                 if today >= DUE and expected.assignment_id is not None:
-                    uow.customers.close(
-                        expected.assignment_id, AssignmentStatus.NO_FOLLOW_UP, NOW, 3
-                    )
+                    lapsed = AssignmentStatus.NO_FOLLOW_UP
+                    uow.customers.close(Closing(expected.assignment_id, lapsed, NOW, 3))
                 return uow.customers.win(begun(owned(expected, second)), expected, today)
 
         assert win(expected, DUE - timedelta(days=1)) is None

@@ -89,11 +89,15 @@ def said(record: type[Any], name: str, value: str | None, path: str) -> str | No
 
 
 def moment(crm: Crm, customer: Customer) -> datetime:
-    """Tell the present moment for a locked customer: never before what was written last.
+    """Tell the present moment for a locked customer: never before what was written last."""
+    return latest(crm.now(), customer)
+
+
+def latest(now: datetime, customer: Customer) -> datetime:
+    """Tell a moment that is not before what was written last of a customer.
 
     A clock that was put back must not make one ownership begin before the one before it ended.
     """
-    now = crm.now()
     return max(now, customer.received_at or now, customer.last_contacted_at or now)
 
 
@@ -148,16 +152,22 @@ def tell_managers(
     ]  # fmt: skip
 
 
+def audited(
+    by: Principal, at: datetime, action: str, record: str, record_id: int | None,
+    before: Any = None, after: Any = None,
+) -> AuditEntry:  # fmt: skip
+    """Say who changed what; of two records only what differs."""
+    was, now = _differences(before, after)
+    return AuditEntry(at=at, by_id=by.user_id, action=action, record=record, record_id=record_id,
+                      before=was, after=now)  # fmt: skip
+
+
 def audit(
     uow: UnitOfWork, by: Principal, at: datetime, action: str, record: str,
     record_id: int | None, before: Any = None, after: Any = None,
 ) -> None:  # fmt: skip
     """Write down who changed what; of two records only what differs."""
-    was, now = _differences(before, after)
-    uow.audit(
-        AuditEntry(at=at, by_id=by.user_id, action=action, record=record, record_id=record_id,
-                   before=was, after=now)
-    )  # fmt: skip
+    uow.audit(audited(by, at, action, record, record_id, before, after))
 
 
 def _differences(before: Any, after: Any) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:

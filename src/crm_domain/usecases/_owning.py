@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from crm_domain.errors import NotAssignable, NotFound
 from crm_domain.model import AssignmentStatus, Customer, CustomerStatus, Employee, Event, Notice
 from crm_domain.model.fields import changed
-from crm_domain.ports import Crm, UnitOfWork
+from crm_domain.ports import Closing, Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import ABSENCES, absence
 from crm_domain.usecases._common import employee_or_refuse, notices, reach_of
@@ -40,17 +41,22 @@ def pooled(customer: Customer) -> Customer:
     )  # fmt: skip
 
 
+def closing(customer: Customer, now: datetime, ending: AssignmentStatus) -> Closing | None:
+    """Tell how a customer's open assignment ends; an overdue one by the limit that passed."""
+    if customer.owner_id is None or customer.assignment_id is None:
+        return None
+    if ending is AssignmentStatus.NO_FOLLOW_UP and customer.due_status is not None:
+        status = AssignmentStatus(customer.due_status)
+        return Closing(customer.assignment_id, status, now, customer.due_days)
+    return Closing(customer.assignment_id, ending, now)
+
+
 def close_open(
     uow: UnitOfWork, customer: Customer, now: datetime, ending: AssignmentStatus
 ) -> None:
-    """Close a locked customer's open assignment; an overdue one by the limit that passed."""
-    if customer.owner_id is None or customer.assignment_id is None:
-        return
-    if ending is AssignmentStatus.NO_FOLLOW_UP and customer.due_status is not None:
-        status = AssignmentStatus(customer.due_status)
-        uow.customers.close(customer.assignment_id, status, now, customer.due_days)
-    else:
-        uow.customers.close(customer.assignment_id, ending, now)
+    """Close a locked customer's open assignment."""
+    if (end := closing(customer, now, ending)) is not None:
+        uow.customers.close(end)
 
 
 def check_consultant(
@@ -73,21 +79,29 @@ def check_consultant(
     return consultant
 
 
-def farewell(crm: Crm, customer: Customer, event: Event, now: datetime) -> list[Notice]:
-    """Make the notices to whoever loses a customer here and now, before any sweep told them.
+def some(customers: Iterable[Customer]) -> str:
+    """Name the first customers of several."""
+    names = [c.name for c in customers]
+    return "、".join(names[:5]) + (f" 等 {len(names)} 位客户" if len(names) > 5 else "")
+
+
+def farewell(crm: Crm, customers: Sequence[Customer], event: Event, now: datetime) -> list[Notice]:
+    """Make the notices to whoever loses customers here and now, before any sweep told them.
 
     Args:
         crm: The CRM.
-        customer: As it was before.
-        event: ``EXPIRED`` where a limit had passed, ``TRANSFERRED`` where somebody moved it.
+        customers: One owner's or nobody's, as they were before.
+        event: ``EXPIRED`` where a limit had passed, ``TRANSFERRED`` where somebody moved them.
         now: The moment.
     """
-    if customer.owner_id is None:
+    first = customers[0]
+    if first.owner_id is None:
         return []
     expired = event is Event.EXPIRED
     subject = "客户已到期" if expired else "客户已转移"
-    why = "超过期限，已归他人" if expired else "已转给其他顾问"
+    why = "超过期限，已归他人" if expired else "已由主管转移或收回"
+    about = f"customer:{first.id}" if len(customers) == 1 else f"employee:{first.owner_id}"
     return notices(
-        crm, event, customer.owner_id, subject, f"客户 {customer.name} {why}。",
-        about=f"customer:{customer.id}", key=f"lost:{customer.assignment_id}", now=now,
+        crm, event, first.owner_id, subject, f"客户 {some(customers)} {why}。",
+        about=about, key=f"lost:{first.assignment_id}", now=now,
     )  # fmt: skip

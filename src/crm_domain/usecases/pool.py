@@ -106,7 +106,7 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
             # The row lock makes this impossible; the statement would not let it through either.
             raise AlreadyClaimed(by_name="?", at=now)
         uow.notices.add(
-            farewell(crm, customer, Event.EXPIRED, now)
+            farewell(crm, [customer], Event.EXPIRED, now)
             + notices(crm, Event.CLAIMED, by.employee_id, "抢单成功",
                     f"您已抢到客户 {customer.name}。", about=f"customer:{customer_id}",
                     key=f"claimed:{number}", now=now)
@@ -185,6 +185,6 @@ def release_customer(
         close_open(uow, customer, now, AssignmentStatus.RELEASED)
         uow.customers.keep(dated(pooled(customer), rules))
         if not mine:
-            uow.notices.add(farewell(crm, customer, Event.TRANSFERRED, now))
+            uow.notices.add(farewell(crm, [customer], Event.TRANSFERRED, now))
         audit(uow, by, now, "release", "Customer", customer_id,
               {"owner_id": customer.owner_id}, {"owner_id": None, "reason": reason})  # fmt: skip
