@@ -393,8 +393,8 @@ def test_an_owner_is_warned_once_for_each_deadline(world: World) -> None:
     assert counts == [1, 0, 0, 1, 0]
     warned = told(world.crm, Event.EXPIRING)
     assert {n.recipient_id for n in warned} == {world.a.employee_id}
-    assert "11月05日" in warned[0].body
-    assert "11月08日" in warned[1].body
+    assert "11月5日" in warned[0].body
+    assert "11月8日" in warned[1].body
 
 
 def test_nobody_is_warned_of_what_is_lost_already(world: World) -> None:

@@ -48,7 +48,13 @@ class Run:
             self._edit(crm, people, dice)
             running = [self._start(flags) for _ in range(WORKERS)]
             edit = kill = 0
-            while (done := self.acknowledged()) < commits:
+            # Where commits outrun this loop, it goes on until it has killed and edited enough.
+            kills, plans = min(8, commits // kill_every), min(6, commits // edit_every)
+            while (
+                (done := self.acknowledged()) < commits
+                or self.kills < kills
+                or len(self.plans) < plans
+            ):
                 time.sleep(0.02)
                 if done - edit >= edit_every:
                     edit += edit_every

@@ -138,10 +138,11 @@ def _report(
 
 
 def _expiring(crm: Crm, customer: Customer, now: datetime) -> list[Notice]:
+    day = f"{customer.due_on.month}月{customer.due_on.day}日"
     what = "跟进" if customer.due_status == AssignmentStatus.NO_FOLLOW_UP else "成单"
     return notices(
         crm, Event.EXPIRING, customer.owner_id or 0, f"{customer.name} 即将到期",
-        f"请在 {customer.due_on.month}月{customer.due_on.day}日零点前{what}，否则该客户将进入公海。",
+        f"请在 {day}零点前{what}，否则该客户将进入公海。",
         about=f"customer:{customer.id}",
         key=f"expiring:{customer.assignment_id}:{customer.due_on}", now=now,
     )  # fmt: skip
