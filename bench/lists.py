@@ -136,13 +136,20 @@ def _cases(crm: Crm, connection: Any, database: Database, size: int) -> Iterator
 
 def _search(connection: Any, database: Database, term: str) -> list[int]:
     """Search in two steps: few hits are fetched by number, many are met by walking backwards."""
+    words = [word.readings(whole=False) for word in wanted(term)]
     if database.on_sqlite:
-        wish = " AND ".join(f'"{g}"' for g in wanted(term))
+        wish = " AND ".join(
+            "(" + " OR ".join("(" + " AND ".join(f'"{g}"' for g in r) + ")" for r in word) + ")"
+            for word in words
+        )
         hits = "SELECT rowid FROM customer_search WHERE customer_search MATCH ?"
         many, wishes = f"c.id IN ({hits})", (wish,)
     else:
-        hits = "SELECT id FROM customer WHERE string_to_array(search, ' ') @> %s::text[]"
-        many, wishes = "string_to_array(c.search, ' ') @> %s::text[]", (wanted(term),)
+        test = "string_to_array({}search, ' ') @> %s::text[]"
+        told = " AND ".join("(" + " OR ".join(test for _ in word) + ")" for word in words)
+        hits = "SELECT id FROM customer WHERE " + told.format(*[""] * told.count("{}"))
+        many = told.format(*["c."] * told.count("{}"))
+        wishes = tuple(reading for word in words for reading in word)
     ids = [n for (n,) in connection.execute(f"{hits} LIMIT {PROBE + 1}", wishes).fetchall()]
     if not ids:
         return []
