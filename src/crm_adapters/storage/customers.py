@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -36,6 +37,7 @@ def _row(one: Customer) -> tuple[Any, ...]:
     return (*mapper(Customer).values(one), pinyin_key(one.name), grams(one))
 
 
+@lru_cache(maxsize=8)
 def _shown(today: date) -> Mapper[Customer]:
     """Read customers as people see them: an overdue one is nobody's before any sweep has run."""
     m, o = mapper(Customer), ownership.c

@@ -201,7 +201,8 @@ def paged(
             _beyond(keys, _place(query.after, len(keys)), down, spec, sorted_by)
         )
     for key in keys:
-        nullable = key is sorted_by and spec.optional
+        # No index serves NULLS LAST downwards, and a number is never NULL once it is kept.
+        nullable = key is sorted_by and spec.optional and name != "id"
         ordered = key.desc() if down else key.asc()
         statement = statement.order_by(ordered.nulls_last() if nullable else ordered)
     extra = [] if name == "id" else [sorted_by.label("sorted_by")]
