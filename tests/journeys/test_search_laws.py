@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -117,3 +118,28 @@ def test_whoever_assigns_asks_by_everything(world: World) -> None:
     assert listed(world, admin)("5678") == [public.id]
     query = Query(where={"phone": PHONE})
     assert [c.id for c in intake.list_customers(world.crm, query, by=SYSTEM)] == [public.id]
+
+
+@pytest.mark.parametrize(
+    "sort", [None, "id", "name", "-name", "created_at", "-created_at", "source", "-source",
+             "due_on", "-received_at", "version"]
+)  # fmt: skip
+def test_pages_show_every_customer_once(world: World, sort: str | None) -> None:
+    """In the same order as one large page, whatever it is sorted by, with ties and gaps."""
+    for i, name in enumerate(("王芳", "王芳", "李雷", "安", "Zoe", "王芳", "周正")):
+        source = (None, "baidu", "seo")[i % 3]
+        world.customer((None, world.a)[i % 2], name=name, source=source)
+
+    def page(limit: int, after: str | None = None) -> Any:
+        query = Query(sort=sort, limit=limit, after=after)
+        return intake.list_customers(world.crm, query, by=SYSTEM)
+
+    whole = [c.id for c in page(100)]
+    found, mark = [], None
+    for _ in range(len(whole)):
+        part = page(2, mark)
+        found += [c.id for c in part]
+        mark = part.next
+        if mark is None:
+            break
+    assert (len(whole), found) == (7, whole)
