@@ -7,17 +7,20 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_adapters.storage.rows import chunks, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
 from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
 from crm_domain.model.fields import changed
-from crm_domain.ports import Closing, Ended, NewAssignment
+from crm_domain.ports import Closing, Ended, NewAssignment, Released
 from crm_domain.rules.pool import ALWAYS
 
 HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
 DUE = ("due_on", "due_status", "due_days", "warn_on")
+NAMED = 5
+"""So many customers of each owner are named when they are released."""
 _WRITTEN = mapper(Assignment).write
 POOLED: dict[str, Any] = {
     "owner_id": None, "received_at": None, "last_contacted_at": None, "next_contact_at": None,
@@ -157,36 +160,86 @@ class SqlOwnership:
         )
         return int(self._session.run(chosen).scalar_one())
 
-    def lock_overdue(self, owner_id: int, today: date, limit: int) -> tuple[Ended, ...]:
-        """Lock overdue customers of one owner for `end`; those that others hold are left out."""
+    def sweep(
+        self, today: date, at: datetime, limit: int, *, from_owner: int = 0
+    ) -> tuple[Released, ...]:
+        """Release overdue customers by set, owner by owner; nobody waits for those others hold."""
         o = ownership.c
+        order = (o.owner_id, o.due_on, o.customer_id)
         chosen = (
-            sa.select(o.customer_id, customer.c.name, o.owner_id, o.assignment_id, o.due_status,
-                      o.due_days)
-            .join(customer, customer.c.id == o.customer_id)
-            .where(o.owner_id == owner_id, o.due_on <= today)
-            .order_by(o.customer_id)
+            sa.select(o.customer_id, o.owner_id, o.assignment_id, o.due_status, o.due_days,
+                      o.last_contacted_at)
+            .where(o.owner_id >= from_owner, o.due_on <= today)
+            .order_by(*order)
             .limit(limit)
-            .with_for_update(of=ownership, skip_locked=True)
         )  # fmt: skip
-        return tuple(_ended(r) for r in self._session.run(chosen))
-
-    def end(self, ended: Sequence[Ended], at: datetime) -> None:
-        """Release, by set, what `lock_overdue` locked; never before the last contact."""
-        o, a = ownership.c, assignment.c
-        for part in chunks(ended, 5000):
-            ids = [e.customer_id for e in part]
-            now = sa.literal(at, type_=a.ended_at.type)
-            self._session.run(
-                sa.update(assignment)
-                .where(a.id == o.assignment_id, self._session.among(o.customer_id, ids))
-                .values(status=o.due_status, limit_days=o.due_days,
-                        ended_at=sa.case((o.last_contacted_at > now, o.last_contacted_at),
-                                         else_=now))
-            )  # fmt: skip
-            self._session.run(
-                sa.update(ownership).where(self._session.among(o.customer_id, ids)).values(**POOLED)
+        release = self._release_locked if self._session.on_sqlite else self._release_locking
+        groups: dict[int, list[Any]] = {}
+        for owner, *group in release(chosen, at):
+            groups.setdefault(owner, []).append(group)
+        some = {who: [n for g in these for n in g[3]][:NAMED] for who, these in groups.items()}
+        names = self._names([number for numbers in some.values() for number in numbers])
+        return tuple(
+            Released(
+                owner_id=owner, by_status={status: n for status, n, _, _ in these},
+                first_id=min(first for _, _, first, _ in these),
+                names=tuple(names[number] for number in some[owner]),
             )
+            for owner, these in groups.items()
+        )  # fmt: skip
+
+    def _names(self, ids: Sequence[int]) -> dict[int, str]:
+        c = customer.c
+        rows = self._session.run(sa.select(c.id, c.name).where(self._session.among(c.id, ids)))
+        return {number: name for number, name in rows}
+
+    def _release_locking(self, chosen: sa.Select[Any], at: datetime) -> Iterable[Any]:
+        """Lock, end and release in one statement."""
+        o, a = ownership.c, assignment.c
+        due = chosen.with_for_update(skip_locked=True).cte("due")
+        ended = (
+            sa.update(assignment).where(a.id == due.c.assignment_id)
+            .values(status=due.c.due_status, limit_days=due.c.due_days,
+                    ended_at=sa.func.greatest(due.c.last_contacted_at, at))
+        ).cte("ended")  # fmt: skip
+        freed = (
+            sa.update(ownership).where(o.customer_id == due.c.customer_id).values(**POOLED)
+        ).cte("freed")  # fmt: skip
+        some = sa.func.array_agg(due.c.customer_id)
+        counted = sa.select(
+            due.c.owner_id, due.c.due_status, sa.func.count(), sa.func.min(due.c.assignment_id),
+            sa.type_coerce(some, ARRAY(sa.BigInteger))[1:NAMED],
+        ).group_by(due.c.owner_id, due.c.due_status).order_by(due.c.owner_id, due.c.due_status)
+        # Left to itself the planner reads both tables through for each batch.
+        self._session.run(sa.text("SET LOCAL enable_hashjoin = off"))
+        self._session.run(sa.text("SET LOCAL enable_mergejoin = off"))
+        return self._session.run(counted.add_cte(ended, freed))
+
+    def _release_locked(self, chosen: sa.Select[Any], at: datetime) -> Iterable[Any]:
+        """End, then release: the writer is alone."""
+        o, a = ownership.c, assignment.c
+        rows = list(self._session.run(chosen))
+        if not rows:
+            return ()
+        groups: dict[tuple[int, int], list[Any]] = {}
+        for row in rows:
+            groups.setdefault((row.owner_id, row.due_status), []).append(row)
+        ids = sorted(r.customer_id for r in rows)
+        now = sa.literal(at, type_=a.ended_at.type)
+        self._session.run(
+            sa.update(assignment)
+            .where(a.id == o.assignment_id, self._session.among(o.customer_id, ids))
+            .values(status=o.due_status, limit_days=o.due_days,
+                    ended_at=sa.func.max(o.last_contacted_at, now))
+        )  # fmt: skip
+        self._session.run(
+            sa.update(ownership).where(self._session.among(o.customer_id, ids)).values(**POOLED)
+        )
+        return [
+            (owner, status, len(these), min(r.assignment_id for r in these),
+             [r.customer_id for r in these[:NAMED]])
+            for (owner, status), these in groups.items()
+        ]
 
     def expiring(self, today: date) -> tuple[Customer, ...]:
         """List the owned customers whose warning is due and that are not public yet."""

@@ -9,7 +9,7 @@ from crm_domain.ports.crm import (
     PasswordHasher,
     Settings,
 )
-from crm_domain.ports.customers import Closing, Customers, Ended, MyCustomer, NewAssignment
+from crm_domain.ports.customers import Closing, Customers, Ended, MyCustomer, NewAssignment, Released
 from crm_domain.ports.outbox import Imports, Notices
 from crm_domain.ports.query import Page, Query
 from crm_domain.ports.reach import Reach

@@ -45,6 +45,23 @@ class Ended:
     limit_days: int | None
 
 
+@attrs.frozen(kw_only=True)
+class Released:
+    """What a sweep took of one owner."""
+
+    owner_id: int
+    by_status: Mapping[int, int]
+    first_id: int
+    """The lowest number of an assignment that ended."""
+    names: tuple[str, ...]
+    """A few of the customers."""
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return sum(self.by_status.values())
+
+
 @attrs.frozen
 class Closing:
     """How an assignment ends."""
@@ -185,12 +202,17 @@ class Customers(Protocol):
         """Count the customers that somebody owns and has not won."""
         ...
 
-    def lock_overdue(self, owner_id: int, today: date, limit: int) -> tuple[Ended, ...]:
-        """Lock overdue customers of one owner for `end`; those that others hold are left out."""
-        ...
+    def sweep(
+        self, today: date, at: datetime, limit: int, *, from_owner: int = 0
+    ) -> tuple[Released, ...]:
+        """Release overdue customers by set, owner by owner; those that others hold are left out.
 
-    def end(self, ended: Sequence[Ended], at: datetime) -> None:
-        """Release, by set, what `lock_overdue` locked; never before the last contact."""
+        Args:
+            today: Whoever fell due by this day is overdue.
+            at: The moment; no period ends before the last contact.
+            limit: So many customers at most. Fewer released means that nobody is left.
+            from_owner: Go on with this owner.
+        """
         ...
 
     def expiring(self, today: date) -> tuple[Customer, ...]:

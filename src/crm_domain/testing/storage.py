@@ -459,9 +459,9 @@ class StorageContract:
         with crm.unit_of_work() as uow:
             assert uow.customers.overdue_counts(DUE) == {(first, 3): 2, (second, 3): 1}
             assert {e.customer_id for e in uow.customers.overdue(DUE, 10)} == {*due, other}
-            taken = uow.customers.lock_overdue(first, DUE, 10)
-            assert [e.customer_id for e in taken] == due
-            uow.customers.end(taken, NOW)
+            [taken] = uow.customers.sweep(DUE, NOW, 2)
+            assert (taken.owner_id, taken.by_status, len(taken.names)) == (first, {3: 2}, 2)
+            assert taken.first_id == min(a.id or 0 for n in due for a in history_of(crm, n))
         for number in due:
             found = customer_of(crm, number)
             assert (found.owner_id, found.due_on, found.last_consultant_id) == (

@@ -10,12 +10,12 @@ import attrs
 
 from crm_domain.errors import FieldError, Invalid, SweepStopped
 from crm_domain.model import AssignmentStatus, Customer, Event, Notice
-from crm_domain.ports import Crm, Ended
+from crm_domain.ports import Crm, Ended, Released
 from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import notices
 
-SWEEP_BATCH = 10_000
-"""Customers of one owner that a sweep releases in one transaction."""
+SWEEP_BATCH = 25_000
+"""Customers that a sweep releases in one transaction."""
 
 
 @attrs.frozen(kw_only=True)
@@ -65,9 +65,7 @@ def sweep_pool(
             _guard(crm, sum(doomed.values()), uow.customers.owned_count(), now)
     if dry_run:
         return _report(doomed, today, listed)
-    ended: Counter[tuple[int, int]] = Counter()
-    for owner in sorted({owner for owner, _ in doomed}):
-        ended += _sweep_owner(crm, owner, today)
+    ended = _release(crm, today) if doomed else {}
     if ended:
         crm.jobs.wake("deliver_due")
     return _report(ended, today)
@@ -82,31 +80,35 @@ def _check_moment(at: datetime, now: datetime, dry_run: bool) -> None:
                                   "only a dry run may look ahead")])  # fmt: skip
 
 
-def _sweep_owner(crm: Crm, owner: int, today: date) -> Counter[tuple[int, int]]:
-    """Release one owner's overdue customers in bounded batches; the first one tells the owner."""
+def _release(crm: Crm, today: date) -> Counter[tuple[int, int]]:
+    """Release all overdue customers in bounded batches; each owner is told once."""
     ended: Counter[tuple[int, int]] = Counter()
-    while True:
+    told = last = 0
+    more = True
+    while more:
         with crm.unit_of_work() as uow:
-            batch = uow.customers.lock_overdue(owner, today, SWEEP_BATCH)
             now = crm.now()
-            if batch and not ended:
-                more = len(batch) == SWEEP_BATCH
-                total = uow.customers.overdue_counts(today, owner).values() if more else ()
-                uow.notices.add(_expired(crm, owner, batch, max(len(batch), sum(total)), now))
-            uow.customers.end(batch, now)
-        ended += Counter((e.consultant_id, int(e.status)) for e in batch)
-        if len(batch) < SWEEP_BATCH:
-            return ended
+            released = uow.customers.sweep(today, now, SWEEP_BATCH, from_owner=last)
+            more = sum(r.count for r in released) == SWEEP_BATCH
+            for r in released:
+                if r.owner_id == told:
+                    continue
+                # Of the last one there may be more than this transaction took.
+                cut = more and r is released[-1]
+                left = uow.customers.overdue_counts(today, r.owner_id) if cut else {}
+                uow.notices.add(_expired(crm, r, r.count + sum(left.values()), now))
+        for r in released:
+            ended.update({(r.owner_id, status): n for status, n in r.by_status.items()})
+            told = last = r.owner_id
+    return ended
 
 
-def _expired(
-    crm: Crm, owner: int, batch: Sequence[Ended], total: int, now: datetime
-) -> list[Notice]:
-    names = "、".join(e.customer_name for e in batch[:5]) + ("等" if total > 5 else "")
+def _expired(crm: Crm, released: Released, total: int, now: datetime) -> list[Notice]:
+    names = "、".join(released.names) + ("等" if total > len(released.names) else "")
     return notices(
-        crm, Event.EXPIRED, owner, f"{total} 位客户已退回公海",
+        crm, Event.EXPIRED, released.owner_id, f"{total} 位客户已退回公海",
         f"{names} {total} 位客户超过期限未跟进或未成单，已退回公海。",
-        about=f"employee:{owner}", key=f"expired:{batch[0].assignment_id}", now=now,
+        about=f"employee:{released.owner_id}", key=f"expired:{released.first_id}", now=now,
     )  # fmt: skip
 
 
