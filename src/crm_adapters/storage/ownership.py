@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -216,30 +217,23 @@ class SqlOwnership:
         return self._session.run(counted.add_cte(ended, freed))
 
     def _release_locked(self, chosen: sa.Select[Any], at: datetime) -> Iterable[Any]:
-        """End, then release: the writer is alone."""
+        """Count, end and release one after the other: the writer is alone."""
         o, a = ownership.c, assignment.c
-        rows = list(self._session.run(chosen))
-        if not rows:
-            return ()
-        groups: dict[tuple[int, int], list[Any]] = {}
-        for row in rows:
-            groups.setdefault((row.owner_id, row.due_status), []).append(row)
-        ids = sorted(r.customer_id for r in rows)
+        due = chosen.subquery()
+        ids = sa.func.json_group_array(due.c.customer_id)
+        counted = sa.select(
+            due.c.owner_id, due.c.due_status, sa.func.count(), sa.func.min(due.c.assignment_id), ids
+        ).group_by(due.c.owner_id, due.c.due_status)
+        groups = [(*row[:4], json.loads(row[4])) for row in self._session.run(counted)]
+        these = self._session.among(o.customer_id, sorted(n for g in groups for n in g[4]))
         now = sa.literal(at, type_=a.ended_at.type)
         self._session.run(
-            sa.update(assignment)
-            .where(a.id == o.assignment_id, self._session.among(o.customer_id, ids))
+            sa.update(assignment).where(a.id == o.assignment_id, these)
             .values(status=o.due_status, limit_days=o.due_days,
                     ended_at=sa.func.max(o.last_contacted_at, now))
         )  # fmt: skip
-        self._session.run(
-            sa.update(ownership).where(self._session.among(o.customer_id, ids)).values(**POOLED)
-        )
-        return [
-            (owner, status, len(these), min(r.assignment_id for r in these),
-             [r.customer_id for r in these[:NAMED]])
-            for (owner, status), these in groups.items()
-        ]
+        self._session.run(sa.update(ownership).where(these).values(**POOLED))
+        return groups
 
     def expiring(self, today: date) -> tuple[Customer, ...]:
         """List the owned customers whose warning is due and that are not public yet."""
