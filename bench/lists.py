@@ -166,7 +166,7 @@ def _search(connection: Any, database: Database, term: str) -> list[int]:
 
 def explained(crm: Crm, call: Call) -> list[str]:
     """Run something of ours and give the plan of each of its statements."""
-    engine: sa.Engine = crm.storage.engine
+    engine: sa.Engine = crm.storage.reader
     seen: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:

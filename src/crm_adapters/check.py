@@ -27,7 +27,7 @@ def check_database(crm: Crm) -> tuple[Checked, ...]:
 
     if not isinstance(crm.storage, SqlStorage):
         raise BadSetting(name="CRM_DATABASE_URL", reason="this storage cannot be checked")
-    return check_invariants(crm.storage.engine)
+    return check_invariants(crm.storage.reader)
 
 
 def revision_of(url: str) -> str | None:

@@ -89,28 +89,48 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _sqlite(url: sa.URL) -> sa.Engine:
+def _sqlite(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
     engine = sa.create_engine(
         url, module=sqlite_module(), connect_args={"timeout": 30, "check_same_thread": False},
         poolclass=sa.pool.QueuePool, pool_size=10, max_overflow=20,
     )  # fmt: skip
+    # Set once for each connection: setting it again makes SQLite compile every statement anew.
+    pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF",
+               "cache_size=-65536", f"query_only={int(read_only)}"]  # fmt: skip
+    # A transaction that read first could not become a writing one once another wrote.
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         # The driver stops guessing where transactions begin; "_begin" below says it.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
-                       "trusted_schema=OFF", "cache_size=-65536"):  # fmt: skip
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # A transaction that read first could not become a writing one once another wrote.
-        read_only = connection.get_execution_options().get("crm_read_only", False)
-        connection.exec_driver_sql(f"PRAGMA query_only={int(read_only)}")
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        with told(engine.dialect, begin):
+            raw: Any = connection.connection.driver_connection
+            raw.execute(begin)
 
     return engine
+
+
+def reader_of(engine: sa.Engine) -> sa.Engine:
+    """Give an engine on the same database whose transactions see one state and cannot write."""
+    if engine.dialect.name == "sqlite":
+        return _sqlite(engine.url, read_only=True)
+    return engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+
+
+@contextmanager
+def told(dialect: Any, statement: str) -> Iterator[None]:
+    """Give the errors of a driver that is used past the engine as the engine would."""
+    wrong = dialect.loaded_dbapi.Error
+    try:
+        yield
+    except wrong as e:
+        raise sa.exc.DBAPIError.instance(statement, None, e, wrong) from e
 
 
 @contextmanager

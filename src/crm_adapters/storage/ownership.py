@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from crm_adapters.storage.rows import chunks, mapper
+from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
 from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
@@ -68,12 +68,11 @@ class SqlOwnership:
 
     def open(self, new: Sequence[NewAssignment], *, fresh: bool = False) -> tuple[int, ...]:
         """Begin periods of ownership and make their consultants the owners."""
-        if len(new) == 1:
-            row = _assignment(new[0], 0)
-            ids = [self._session.insert_one(assignment, _WRITTEN[1:], row[1:])]
+        ids = self._session.next_ids(assignment, len(new)) if new else []
+        rows = [_assignment(n, i) for n, i in zip(new, ids, strict=True)]
+        if len(rows) == 1:
+            self._session.later(assignment, _WRITTEN, rows[0])
         else:
-            ids = self._session.next_ids(assignment, len(new)) if new else []
-            rows = [_assignment(n, i) for n, i in zip(new, ids, strict=True)]
             self._session.insert(assignment, _WRITTEN, rows)
         owned = [changed(n.customer, assignment_id=i) for n, i in zip(new, ids, strict=True)]
         if fresh:
@@ -192,7 +191,7 @@ class SqlOwnership:
     def _names(self, ids: Sequence[int]) -> dict[int, str]:
         c = customer.c
         rows = self._session.run(sa.select(c.id, c.name).where(self._session.among(c.id, ids)))
-        return {number: name for number, name in rows}
+        return {number: name for number, name in rows}  # noqa: C416 - a row is no pair to mypy
 
     def _release_locking(self, chosen: sa.Select[Any], at: datetime) -> Iterable[Any]:
         """Lock, end and release in one statement."""
@@ -207,14 +206,21 @@ class SqlOwnership:
             sa.update(ownership).where(o.customer_id == due.c.customer_id).values(**POOLED)
         ).cte("freed")  # fmt: skip
         some = sa.func.array_agg(due.c.customer_id)
-        counted = sa.select(
-            due.c.owner_id, due.c.due_status, sa.func.count(), sa.func.min(due.c.assignment_id),
-            sa.type_coerce(some, ARRAY(sa.BigInteger))[1:NAMED],
-        ).group_by(due.c.owner_id, due.c.due_status).order_by(due.c.owner_id, due.c.due_status)
+        counted = (
+            sa.select(
+                due.c.owner_id,
+                due.c.due_status,
+                sa.func.count(),
+                sa.func.min(due.c.assignment_id),
+                sa.type_coerce(some, ARRAY(sa.BigInteger))[1:NAMED],
+            )
+            .group_by(due.c.owner_id, due.c.due_status)
+            .order_by(due.c.owner_id, due.c.due_status)
+        )
         # Left to itself the planner reads both tables through for each batch.
         self._session.run(sa.text("SET LOCAL enable_hashjoin = off"))
         self._session.run(sa.text("SET LOCAL enable_mergejoin = off"))
-        return self._session.run(counted.add_cte(ended, freed))
+        return list(self._session.run(counted.add_cte(ended, freed)))
 
     def _release_locked(self, chosen: sa.Select[Any], at: datetime) -> Iterable[Any]:
         """Count, end and release one after the other: the writer is alone."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 import attrs
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_adapters.storage.directory import active_employees
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
-from crm_adapters.storage.tables import TABLES, rotation_plan, turn_cursor
+from crm_adapters.storage.tables import TABLES, assignment, rotation_plan, turn_cursor
 from crm_domain.model import Employee, Holiday, PoolRule, RotationEntry
 from crm_domain.ports import Mate, PoolRules, Roster
 from crm_domain.rules.rotation import Cursor, Entry
@@ -47,6 +49,17 @@ class Memory:
         self.pool: Remembered[PoolRules] = Remembered()
 
 
+def _advance(on_sqlite: bool) -> Any:
+    """Take places, and with them the numbers of the assignments that begin."""
+    c, n = turn_cursor.c, sa.bindparam("n", type_=sa.Integer)
+    moved = sa.update(turn_cursor).where(c.id == 1).values(position=c.position + n)
+    if on_sqlite:
+        return moved.returning(*c)
+    number = sa.func.nextval("assignment_id_seq")
+    numbers = sa.select(number).select_from(sa.func.generate_series(1, n)).scalar_subquery()
+    return moved.returning(*c, sa.func.array(numbers, type_=ARRAY(sa.BigInteger)))
+
+
 class SqlTurns:
     """Implements the port ``Turns``."""
 
@@ -68,11 +81,11 @@ class SqlTurns:
 
     def advance(self, n: int) -> tuple[Cursor, Roster]:
         """Take n places and keep others waiting until the end of the unit of work."""
-        c = turn_cursor.c
-        row = self._session.run(
-            sa.update(turn_cursor).where(c.id == 1).values(position=c.position + n).returning(*c)
-        ).one()
-        return Cursor(row.cycle, row.position - n), self._roster(row)
+        [row] = self._session.rows(_advance, n=n)
+        if not self._session.on_sqlite:
+            self._session.reserve(assignment, row[-1])
+        place = SimpleNamespace(**dict(zip(turn_cursor.c.keys(), row, strict=False)))
+        return Cursor(place.cycle, place.position - n), self._roster(place)
 
     def move(self, cursor: Cursor, *, new_cycle: bool) -> None:
         """Say where the rotation stands instead, after `advance`."""

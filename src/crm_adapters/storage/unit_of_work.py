@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import sqlalchemy as sa
 
 from crm_adapters.storage.customers import SqlCustomers
 from crm_adapters.storage.directory import SqlDirectory
-from crm_adapters.storage.engine import make_engine, translated
+from crm_adapters.storage.engine import make_engine, reader_of, translated
 from crm_adapters.storage.imports import SqlImports
 from crm_adapters.storage.outbox import SqlNotices
 from crm_adapters.storage.records import SqlRecords
@@ -26,17 +26,6 @@ HEAD = "0001"
 """The revision of the tables that this program works on."""
 
 
-_READ_ONLY: dict[str, dict[str, Any]] = {
-    "sqlite": {"crm_read_only": True},
-    "postgresql": {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"},
-}
-"""A reading unit of work sees one state of the database and cannot write."""
-
-
-def _reading(engine: sa.Engine) -> sa.Connection:
-    return engine.connect().execution_options(**_READ_ONLY[engine.dialect.name])
-
-
 class SqlUnitOfWork:
     """Implements the port ``UnitOfWork``: begin, then commit, or roll back on any error."""
 
@@ -45,7 +34,7 @@ class SqlUnitOfWork:
 
     def __enter__(self) -> Self:
         with translated():
-            connection = _reading(self._engine) if self._read_only else self._engine.connect()
+            connection = self._engine.connect()
             try:
                 connection.begin()
             except BaseException:
@@ -70,9 +59,7 @@ class SqlUnitOfWork:
     ) -> None:
         try:
             if kind is None and not self._read_only:
-                self._session.flush()
-                with translated():
-                    self._connection.commit()
+                self._session.commit()
             else:
                 self._connection.rollback()
         finally:
@@ -101,11 +88,13 @@ class SqlStorage:
 
     def __init__(self, url: str) -> None:
         self.engine, self._temporary = make_engine(url)
+        self.reader = reader_of(self.engine)
         self._memory = Memory()
 
     def unit_of_work(self, *, read_only: bool = False) -> SqlUnitOfWork:
         """Begin one."""
-        return SqlUnitOfWork(self.engine, self._memory, read_only)
+        engine = self.reader if read_only else self.engine
+        return SqlUnitOfWork(engine, self._memory, read_only)
 
     def clock(self) -> datetime:
         """Tell the database's own time."""
@@ -117,7 +106,7 @@ class SqlStorage:
 
     def revision(self) -> str | None:
         """Tell the revision of the tables; None for an empty database."""
-        with translated(), _reading(self.engine) as connection:
+        with translated(), self.reader.connect() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             found = connection.execute(sa.text("SELECT version_num FROM alembic_version"))
@@ -148,6 +137,7 @@ class SqlStorage:
 
     def close(self) -> None:
         """Let go of the database; a temporary one is removed."""
+        self.reader.dispose()
         self.engine.dispose()
         if self._temporary is not None:
             for suffix in ("", "-wal", "-shm"):

@@ -9,7 +9,14 @@ from crm_domain.ports.crm import (
     PasswordHasher,
     Settings,
 )
-from crm_domain.ports.customers import Closing, Customers, Ended, MyCustomer, NewAssignment, Released
+from crm_domain.ports.customers import (
+    Closing,
+    Customers,
+    Ended,
+    MyCustomer,
+    NewAssignment,
+    Released,
+)
 from crm_domain.ports.outbox import Imports, Notices
 from crm_domain.ports.query import Page, Query
 from crm_domain.ports.reach import Reach
@@ -20,6 +27,6 @@ from crm_domain.ports.turns import Mate, PoolRules, Roster, Turns
 __all__ = [
     "Cell", "Clock", "Closing", "Crm", "Customers", "Directory", "Ended", "Imports", "JobQueue",
     "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier", "Page",
-    "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Roster", "Row", "Settings",
-    "Sheet", "SheetReader", "SheetWriter", "Storage", "Table", "Turns", "UnitOfWork",
+    "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Released", "Roster", "Row",
+    "Settings", "Sheet", "SheetReader", "SheetWriter", "Storage", "Table", "Turns", "UnitOfWork",
 ]  # fmt: skip

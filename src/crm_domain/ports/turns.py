@@ -34,9 +34,12 @@ class PoolRules:
     """Days that the calendar treats otherwise than their weekday says; True is a working day."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Roster:
-    """A running plan, the plan of the following cycle, and the people of both."""
+    """A running plan, the plan of the following cycle, and the people of both.
+
+    It is itself as long as nothing of it changes, so what is made of it can be kept.
+    """
 
     plan: tuple[Entry, ...]
     next_plan: tuple[Entry, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from crm_domain.model import AssignmentMethod, Customer, Event, Notice
@@ -12,27 +13,39 @@ from crm_domain.ports import Crm, NewAssignment, Roster, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import ABSENCES, absence
 from crm_domain.rules.pool import dated
-from crm_domain.rules.rotation import Cursor, Turn, deal
+from crm_domain.rules.rotation import Cursor, Strategy, Turn, deal
 from crm_domain.usecases._common import notices, policy
 from crm_domain.usecases._owning import owned_by
 
 
-def cycles(crm: Crm, roster: Roster) -> tuple[list[int], list[int]]:
-    running = list(crm.strategies[roster.strategy](roster.plan))
-    if (roster.plan, roster.strategy) == (roster.next_plan, roster.next_strategy):
-        return running, running
-    return running, list(crm.strategies[roster.next_strategy](roster.next_plan))
+def cycles(crm: Crm, roster: Roster) -> tuple[Sequence[int], Sequence[int]]:
+    """Lay out the running cycle and the following one."""
+    running, following = crm.strategies[roster.strategy], crm.strategies[roster.next_strategy]
+    return _laid_out(roster, running, following)
+
+
+@lru_cache(maxsize=4)
+def _laid_out(
+    roster: Roster, running: Strategy, following: Strategy
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Lay each roster out once: a roster is itself until something about it changes."""
+    first = tuple(running(roster.plan))
+    if (roster.plan, running) == (roster.next_plan, following):
+        return first, first
+    return first, tuple(following(roster.next_plan))
 
 
 def absence_now(crm: Crm, uow: UnitOfWork, roster: Roster, now: datetime) -> Any:
+    """Give what tells why somebody cannot take a customer now, asked of few out of many."""
     today, limit = crm.day(now), crm.settings.max_owned
     load = {} if limit is None else uow.customers.load(list(roster.mates), today)
-    reasons = {
-        number: absence(mate.employee, mate.active, today) for number, mate in roster.mates.items()
-    }
+    known: dict[int, str | None] = {}
 
     def reason(employee_id: int, dealt: Mapping[int, int]) -> str | None:
-        found = reasons.get(employee_id, "left")
+        if employee_id not in known:
+            mate = roster.mates.get(employee_id)
+            known[employee_id] = absence(mate.employee, mate.active, today) if mate else "left"
+        found = known[employee_id]
         if found is None and limit is not None:
             owned = load.get(employee_id, 0) + dealt.get(employee_id, 0)
             return "at_limit" if owned >= limit else None
