@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -167,11 +167,17 @@ class Session:
 
     def commit(self) -> None:
         """Send what `later` put off, and end the transaction."""
-        if self._queue:
-            self._send_queue(self.connection.commit)
-        else:
+        if not self._queue:
             with translated():
                 self.connection.commit()
+            return
+        try:
+            self._send_queue(self.connection.commit)
+        except BaseException:
+            # The engine takes a commit that failed for an end, but this one was never reached.
+            with suppress(self.dialect.loaded_dbapi.Error):
+                self._raw.rollback()
+            raise
 
     def _send_queue(self, then: Callable[[], None]) -> None:
         queue, self._queue = self._queue, []

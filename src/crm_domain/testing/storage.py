@@ -166,6 +166,16 @@ class StorageContract:
             assert uow.records.all(AuditEntry) == ()
             assert uow.turns.peek() == before
 
+    def test_what_fails_at_the_end_leaves_nothing(self, crm: Crm) -> None:
+        """Neither rows nor a transaction that the next unit of work would find itself in."""
+        person = employee(crm)
+        for _ in range(3):
+            with pytest.raises(NotFound), crm.unit_of_work() as uow:
+                uow.notices.add([_notice(person), _notice(999_999, "k2")])
+            assert read(crm, lambda uow: uow.notices.page(Query()).items) == ()
+            with crm.unit_of_work() as uow:
+                uow.turns.people_changed()
+
     def test_a_unit_of_work_reads_what_it_wrote(self, crm: Crm) -> None:
         """Also what an adapter would rather send later."""
         consultant = employee(crm)
