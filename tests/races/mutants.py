@@ -33,6 +33,7 @@ def _let_others_in(session: Session) -> None:
         driver: Any = session.connection.connection.driver_connection
         driver.execute("PRAGMA foreign_keys=OFF")
     time.sleep(random.uniform(0, 0.004))
+    session.connection.begin()
 
 
 def claims_are_checked_then_done() -> None:
@@ -41,6 +42,12 @@ def claims_are_checked_then_done() -> None:
     def lock_many(self: SqlCustomers, ids: Sequence[int]) -> tuple[Customer, ...]:
         found = tuple(c for i in sorted(set(ids)) if (c := self.get(i)) is not None)
         _let_others_in(self._session)
+        return found
+
+    def standing(self: SqlOwnership, id: int, employee_id: int, *, lock: bool) -> Any:
+        found = real(self, id, employee_id, lock=False)
+        if lock:
+            _let_others_in(self._session)
         return found
 
     def win(self: SqlOwnership, new: NewAssignment, *_: Any) -> int:
@@ -54,6 +61,8 @@ def claims_are_checked_then_done() -> None:
         session.run(sa.update(table).where(table.c.customer_id == one.id).values(values))
         return number
 
+    real = SqlOwnership.standing
+    SqlOwnership.standing = standing  # type: ignore[method-assign]
     SqlCustomers.lock_many = lock_many  # type: ignore[method-assign]
     SqlOwnership.win = win  # type: ignore[method-assign]
 

@@ -10,12 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from crm_adapters.storage.directory import active_employees
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
 from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
 from crm_domain.model.fields import changed
-from crm_domain.ports import Closing, Ended, NewAssignment, Released
+from crm_domain.parsing import record_number
+from crm_domain.ports import Closing, Ended, NewAssignment, Released, Standing
 from crm_domain.rules.pool import ALWAYS
 
 HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
@@ -30,18 +32,55 @@ POOLED: dict[str, Any] = {
 """The ownership of a customer that was released, as far as it changes."""
 
 
+def _lock_one(_: bool) -> Any:
+    o = ownership.c
+    chosen = sa.select(o.customer_id).where(
+        o.customer_id == sa.bindparam("id", type_=o.owner_id.type)
+    )
+    return chosen.with_for_update()
+
+
+def _standing(_: bool) -> Any:
+    o, a, owner = ownership.c, assignment.c, TABLES["Employee"].alias("owner")
+    claimant = TABLES["Employee"].alias("claimant")
+    number = sa.bindparam("employee", type_=claimant.c.id.type)
+    m = mapper(Customer)
+    active = active_employees("customer:claim").where(TABLES["Employee"].c.id == number).exists()
+    return (
+        sa.select(*m.read, owner.c.name, a.ended_at, active, claimant.c.left_on)
+        .select_from(
+            m.source.join(claimant, claimant.c.id == number)
+            .outerjoin(owner, owner.c.id == o.owner_id)
+            .outerjoin(assignment, a.id == o.assignment_id)
+        )
+        .where(o.customer_id == sa.bindparam("id", type_=o.customer_id.type))
+    )
+
+
+def _win(on_sqlite: bool) -> Any:
+    o = ownership.c
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=o[name].type) for name in HOT}
+    if not on_sqlite:
+        values["assignment_id"] = sa.func.nextval("assignment_id_seq")
+    expected = sa.bindparam("expected", type_=o.assignment_id.type)
+    return (
+        sa.update(ownership)
+        .where(
+            o.customer_id == sa.bindparam("id", type_=o.customer_id.type),
+            o.due_on <= sa.bindparam("today", type_=o.due_on.type),
+            o.assignment_id.is_not_distinct_from(expected),
+        )
+        .values(values)
+        .returning(o.assignment_id)
+    )
+
+
 def _hot(one: Customer) -> tuple[Any, ...]:
     return tuple(getattr(one, name) for name in HOT)
 
 
 def _assignment(new: NewAssignment, number: int) -> tuple[Any, ...]:
-    made = Assignment(
-        id=number, customer_id=new.customer.id or 0, consultant_id=new.customer.owner_id or 0,
-        started_at=new.customer.received_at or datetime.min, method=new.method,
-        cycle=new.cycle, position=new.position, by_id=new.by_id, explanation=new.explanation,
-        memo=new.memo,
-    )  # fmt: skip
-    return mapper(Assignment).values(made)
+    return mapper(Assignment).values(new.made(number))
 
 
 class SqlOwnership:
@@ -81,23 +120,34 @@ class SqlOwnership:
             self._session.update(ownership, "customer_id", HOT, [(*_hot(c), c.id) for c in owned])
         return tuple(ids)
 
+    def standing(self, id: int, employee_id: int, *, lock: bool) -> Standing | None:
+        """Read all that decides whether an employee may claim a customer; None without either."""
+        if record_number(id) is None:
+            return None
+        if lock and not self._session.on_sqlite:
+            self._session.rows(_lock_one, id=id)
+        for row in self._session.rows(_standing, id=id, employee=employee_id):
+            m = mapper(Customer)
+            owner_name, last_ended_at, active, left_on = row[len(m.names) :]
+            return Standing(
+                customer=Customer(**dict(zip(m.names, row, strict=False))), owner_name=owner_name,
+                last_ended_at=last_ended_at, active=bool(active), left_on=left_on,
+            )  # fmt: skip
+        return None
+
     def win(self, new: NewAssignment, expected: Customer, today: date) -> int | None:
         """Make a public customer the claimant's in one conditional statement."""
-        [number] = self._session.next_ids(assignment, 1)
-        one = changed(new.customer, assignment_id=number)
-        won = self._session.run(
-            sa.update(ownership)
-            .where(
-                ownership.c.customer_id == one.id,
-                ownership.c.due_on <= today,
-                ownership.c.assignment_id.is_not_distinct_from(expected.assignment_id),
-            )
-            .values(dict(zip(HOT, _hot(one), strict=True)))
-        ).rowcount
-        if not won:
-            return None
-        self._session.insert(assignment, _WRITTEN, [_assignment(new, number)])
-        return number
+        one = new.customer
+        values = {f"new_{name}": getattr(one, name) for name in HOT}
+        if self._session.on_sqlite:
+            [values["new_assignment_id"]] = self._session.next_ids(assignment, 1)
+        won = self._session.rows(
+            _win, id=one.id, today=today, expected=expected.assignment_id, **values
+        )
+        for (number,) in won:
+            self._session.later(assignment, _WRITTEN, _assignment(new, number))
+            return int(number)
+        return None
 
     def close(self, *endings: Closing) -> None:
         """End assignments."""

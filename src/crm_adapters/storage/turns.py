@@ -60,6 +60,14 @@ def _advance(on_sqlite: bool) -> Any:
     return moved.returning(*c, sa.func.array(numbers, type_=ARRAY(sa.BigInteger)))
 
 
+def _rules_stand_still(_: bool) -> Any:
+    return sa.select(sa.func.pg_advisory_xact_lock_shared(sa.literal_column(str(RULES_LOCK))))
+
+
+def _rules_version(_: bool) -> Any:
+    return sa.select(turn_cursor.c.rules)
+
+
 class SqlTurns:
     """Implements the port ``Turns``."""
 
@@ -138,8 +146,9 @@ class SqlTurns:
     def pool_rules(self) -> PoolRules:
         """Read the pool rules and see to it that they do not change before the end."""
         if not self._session.on_sqlite:
-            self._session.run(sa.select(sa.func.pg_advisory_xact_lock_shared(RULES_LOCK)))
-        version = self._session.run(sa.select(turn_cursor.c.rules)).scalar_one()
+            self._session.rows(_rules_stand_still)
+        # A statement of its own: it sees what was written while the one before waited.
+        [(version,)] = self._session.rows(_rules_version)
         return self._remembered(self._memory.pool, version, self._read_rules)
 
     def pool_rules_changing(self) -> None:

@@ -58,7 +58,10 @@ class SqlUnitOfWork:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if kind is None and not self._read_only:
+            if self._read_only:
+                # Nothing was written; a rollback would make the driver forget what it prepared.
+                self._connection.commit()
+            elif kind is None:
                 self._session.commit()
             else:
                 self._connection.rollback()

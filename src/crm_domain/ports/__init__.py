@@ -16,6 +16,7 @@ from crm_domain.ports.customers import (
     MyCustomer,
     NewAssignment,
     Released,
+    Standing,
 )
 from crm_domain.ports.outbox import Imports, Notices
 from crm_domain.ports.query import Page, Query
@@ -28,5 +29,6 @@ __all__ = [
     "Cell", "Clock", "Closing", "Crm", "Customers", "Directory", "Ended", "Imports", "JobQueue",
     "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier", "Page",
     "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Released", "Roster", "Row",
-    "Settings", "Sheet", "SheetReader", "SheetWriter", "Storage", "Table", "Turns", "UnitOfWork",
+    "Settings", "Sheet", "SheetReader", "SheetWriter", "Standing", "Storage", "Table", "Turns",
+    "UnitOfWork",
 ]  # fmt: skip

@@ -32,6 +32,15 @@ class NewAssignment:
     memo: str | None = None
     by_id: int | None = None
 
+    def made(self, number: int) -> Assignment:
+        """Give it as it is kept, under a number."""
+        return Assignment(
+            id=number, customer_id=self.customer.id or 0, consultant_id=self.customer.owner_id or 0,
+            started_at=self.customer.received_at or datetime.min, method=self.method,
+            cycle=self.cycle, position=self.position, by_id=self.by_id,
+            explanation=self.explanation, memo=self.memo,
+        )  # fmt: skip
+
 
 @attrs.frozen(kw_only=True)
 class Ended:
@@ -43,6 +52,21 @@ class Ended:
     assignment_id: int
     status: AssignmentStatus
     limit_days: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """How a customer and somebody who would claim it stand to each other."""
+
+    customer: Customer
+    """Without its courses."""
+    owner_name: str | None
+    last_ended_at: datetime | None
+    """When its latest period of ownership ended."""
+    active: bool
+    """Whether the claimant has an enabled account that may claim."""
+    left_on: date | None
+    """When the claimant leaves, or left."""
 
 
 @attrs.frozen(kw_only=True)
@@ -155,6 +179,16 @@ class Customers(Protocol):
 
         Returns:
             The numbers of the assignments.
+        """
+        ...
+
+    def standing(self, id: int, employee_id: int, *, lock: bool) -> Standing | None:
+        """Read all that decides whether an employee may claim a customer; None without either.
+
+        Args:
+            id: The customer.
+            employee_id: Who would claim it.
+            lock: Whether to keep others from changing the ownership until the end.
         """
         ...
 

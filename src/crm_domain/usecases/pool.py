@@ -19,13 +19,12 @@ from crm_domain.model import (
     AssignmentStatus,
     Customer,
     CustomerStatus,
-    Employee,
     Event,
 )
-from crm_domain.ports import Crm, NewAssignment, Page, Query, UnitOfWork
+from crm_domain.parsing import quoted
+from crm_domain.ports import Crm, NewAssignment, Page, Query, Standing, UnitOfWork
 from crm_domain.rules.access import HIDDEN, Principal, masked
 from crm_domain.rules.claims import Claim, refusals
-from crm_domain.rules.duty import has_left
 from crm_domain.rules.pool import dated, is_public
 from crm_domain.usecases._common import (
     audit,
@@ -87,21 +86,21 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
     by.need("customer:claim")
     if by.employee_id is None:
         raise NotPermitted(permission="customer:claim")
+    # Of many who race for one customer all but one learn it here, and keep nobody waiting.
+    with crm.unit_of_work(read_only=True) as uow:
+        _refuse(crm, uow, _standing(uow, customer_id, by.employee_id, lock=False), by.employee_id)
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         if _limits(crm):
             uow.customers.claims_in_turn(by.employee_id)
-        customer = locked_customer(uow, customer_id)
-        now = moment(crm, customer)
-        claim = _claim(crm, uow, customer, by.employee_id, now)
-        for refused in refusals(claim):
-            raise refused
+        standing = _standing(uow, customer_id, by.employee_id, lock=True)
+        customer = standing.customer
+        now = _refuse(crm, uow, standing, by.employee_id)
         owned = dated(owned_by(customer, by.employee_id, now), rules)
         close_open(uow, customer, now, AssignmentStatus.NO_FOLLOW_UP)
-        number = uow.customers.win(
-            NewAssignment(customer=owned, method=AssignmentMethod.CLAIM, by_id=by.user_id,
-                          explanation=f"由 {by.title} 抢单"), customer, crm.day(now),
-        )  # fmt: skip
+        new = NewAssignment(customer=owned, method=AssignmentMethod.CLAIM, by_id=by.user_id,
+                            explanation=f"由 {by.title} 抢单")  # fmt: skip
+        number = uow.customers.win(new, customer, crm.day(now))
         if number is None:
             # The row lock makes this impossible; the statement would not let it through either.
             raise AlreadyClaimed(by_name="?", at=now)
@@ -111,11 +110,17 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
                     f"您已抢到客户 {customer.name}。", about=f"customer:{customer_id}",
                     key=f"claimed:{number}", now=now)
         )  # fmt: skip
-        made = uow.records.get(Assignment, number)
     crm.jobs.wake("deliver_due")
-    if made is None:
-        raise NotFound(what="分配", id=number)
-    return made
+    return new.made(number)
+
+
+def _standing(uow: UnitOfWork, customer_id: int, employee_id: int, *, lock: bool) -> Standing:
+    found = uow.customers.standing(customer_id, employee_id, lock=lock)
+    if found is None:
+        employee_or_refuse(uow, employee_id)
+    if found is None or found.customer.archived_at is not None:
+        raise NotFound(what="客户", id=quoted(customer_id))
+    return found
 
 
 def _limits(crm: Crm) -> bool:
@@ -124,36 +129,39 @@ def _limits(crm: Crm) -> bool:
     return settings.max_owned is not None or settings.max_claims_per_day is not None
 
 
-def _claim(crm: Crm, uow: UnitOfWork, customer: Customer, employee_id: int, now: datetime) -> Claim:
-    settings, today = crm.settings, crm.day(now)
+def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, employee_id: int) -> datetime:
+    """Refuse a claim for the first reason there is, or tell the moment of it.
+
+    Raises:
+        ClaimRefused: With its reason.
+    """
+    settings, customer = crm.settings, standing.customer
+    now = moment(crm, customer)
+    today = crm.day(now)
     midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
-    owner = None
-    if customer.owner_id is not None and not is_public(customer, today):
-        owner = uow.records.get(Employee, customer.owner_id)
-    claimant = employee_or_refuse(uow, employee_id)
-    active = uow.directory.holds(employee_id, "customer:claim")
-    present = not has_left(claimant, today)
     limited = settings.max_owned is not None
     counted = settings.max_claims_per_day is not None
-    return Claim(
-        customer=customer, employee_id=employee_id, active=present and active,
-        today=today, now=now.astimezone(settings.zone), owner_name=owner.name if owner else None,
-        last_ended_at=_last_end(crm, uow, customer),
+    left = standing.left_on is not None and standing.left_on <= today
+    claim = Claim(
+        customer=customer, employee_id=employee_id, active=standing.active and not left,
+        today=today, now=now.astimezone(settings.zone), owner_name=standing.owner_name,
+        last_ended_at=_last_end(crm, standing),
         owned=uow.customers.load([employee_id], today).get(employee_id, 0) if limited else 0,
         claimed_today=uow.customers.claims_since(employee_id, midnight) if counted else 0,
         max_owned=settings.max_owned, max_claims_per_day=settings.max_claims_per_day,
         cool_down_days=settings.cool_down_days,
     )  # fmt: skip
+    for refused in refusals(claim):
+        raise refused
+    return now
 
 
-def _last_end(crm: Crm, uow: UnitOfWork, customer: Customer) -> datetime | None:
+def _last_end(crm: Crm, standing: Standing) -> datetime | None:
     """Tell when the latest assignment ended, or, before any sweep, fell due."""
-    if crm.settings.cool_down_days is None or customer.assignment_id is None:
-        return None
+    customer = standing.customer
     if customer.owner_id is not None:
         return datetime.combine(customer.due_on, time(), crm.settings.zone).astimezone(UTC)
-    last = uow.records.get(Assignment, customer.assignment_id)
-    return last.ended_at if last else None
+    return standing.last_ended_at
 
 
 def release_customer(
