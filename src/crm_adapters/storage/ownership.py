@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +16,12 @@ from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
 from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
-from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
 from crm_domain.ports import Closing, Ended, NewAssignment, Released, Standing
 from crm_domain.rules.pool import ALWAYS
 
 HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
+_HELD = HOT.index("assignment_id")
 DUE = ("due_on", "due_status", "due_days", "warn_on")
 NAMED = 5
 """So many customers of each owner are named when they are released."""
@@ -75,8 +76,7 @@ def _win(on_sqlite: bool) -> Any:
     )
 
 
-def _hot(one: Customer) -> tuple[Any, ...]:
-    return tuple(getattr(one, name) for name in HOT)
+_hot: Callable[[Customer], tuple[Any, ...]] = attrgetter(*HOT)
 
 
 def _assignment(new: NewAssignment, number: int) -> tuple[Any, ...]:
@@ -99,11 +99,13 @@ class SqlOwnership:
 
     def publish(self, customers: Sequence[Customer]) -> None:
         """Write the ownership of new customers that nobody owns yet."""
-        rows = [(c.id, *_hot(c)) for c in customers]
+        self._insert([(*_hot(c), c.id) for c in customers])
+
+    def _insert(self, rows: list[tuple[Any, ...]]) -> None:
         if len(rows) == 1:
-            self._session.later(ownership, ("customer_id", *HOT), rows[0])
+            self._session.later(ownership, (*HOT, "customer_id"), rows[0])
         else:
-            self._session.insert(ownership, ("customer_id", *HOT), rows)
+            self._session.insert(ownership, (*HOT, "customer_id"), rows)
 
     def open(self, new: Sequence[NewAssignment], *, fresh: bool = False) -> tuple[int, ...]:
         """Begin periods of ownership and make their consultants the owners."""
@@ -113,11 +115,15 @@ class SqlOwnership:
             self._session.later(assignment, _WRITTEN, rows[0])
         else:
             self._session.insert(assignment, _WRITTEN, rows)
-        owned = [changed(n.customer, assignment_id=i) for n, i in zip(new, ids, strict=True)]
+        owned = []
+        for one, number in zip((n.customer for n in new), ids, strict=True):
+            hot = list(_hot(one))
+            hot[_HELD] = number
+            owned.append((*hot, one.id))
         if fresh:
-            self.publish(owned)
+            self._insert(owned)
         else:
-            self._session.update(ownership, "customer_id", HOT, [(*_hot(c), c.id) for c in owned])
+            self._session.update(ownership, "customer_id", HOT, owned)
         return tuple(ids)
 
     def standing(self, id: int, employee_id: int, *, lock: bool) -> Standing | None:
