@@ -70,7 +70,7 @@ def _row(i: int, size: int) -> tuple[Cells, str | None]:
             cells[1] = phone(i % size)
             return cells, "duplicate_in_database"
         case 5:
-            cells[1] = f"1{i:06d}"
+            cells[1] = f"139{i:06d}"
             return cells, "bad_phone"
         case 25:
             cells[0] = None

@@ -1,4 +1,4 @@
-"""``crm import``: sheets of customers."""
+"""``crm import``: sheets of customers, employees and students."""
 
 from __future__ import annotations
 
@@ -38,13 +38,31 @@ from crm_adapters.cli.output import (
     write_json,
 )
 from crm_adapters.cli.wording import choices_of_column, reason, told, warning
-from crm_domain.model import ImportStatus
 from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.layout import FORMS
 
 if TYPE_CHECKING:
     from crm_domain.usecases.imports import ImportReport
 
 SHOWN_PROBLEMS = 20
+
+
+Record = Literal["customer", "employee", "student"]
+
+
+def held() -> Parameter:
+    """Describe what a sheet holds."""
+    return Parameter(
+        help=say(
+            "表格内容：客户、员工，或已在读的学员",
+            "what the rows are; a student is one who studies already",
+        )
+    )
+
+
+def of(report: ImportReport) -> str:
+    """Say in Chinese what a sheet holds."""
+    return FORMS[report.record].zh
 
 
 @in_chinese("导入客户表格（.xlsx 或 .csv）：先检查并预览，确认后导入。")
@@ -69,12 +87,13 @@ def import_sheet(
                      "import without asking; one that was interrupted goes on"),
         ),
     ] = False,
+    record: Annotated[Record, held()] = "customer",
     to: Annotated[Literal["rotation", "pool"], dealt_to()] = "rotation",
     consultant: Annotated[str | None, given_to()] = None,
     acting: Annotated[str | None, acting_as()] = None,
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
-    """Import a sheet of customers (.xlsx or .csv): check it, show a preview, import when told."""
+    """Import a sheet of people (.xlsx or .csv): check it, show a preview, import when told."""
     from crm_domain.usecases import imports
 
     file.stat()  # A mistyped name is told before anything else is asked.
@@ -85,9 +104,9 @@ def import_sheet(
                       code="needs_confirmation")  # fmt: skip
     with opened() as crm:
         by = actor(crm, acting)
-        wish: dict[str, Any] = {"to": to}
+        wish: dict[str, Any] = {"record": record.capitalize(), "to": to}
         if consultant is not None:
-            wish = {"to": "consultant", "consultant_id": employee_number(crm, consultant)}
+            wish |= {"to": "consultant", "consultant_id": employee_number(crm, consultant)}
         if yes and not dry_run:
             with progress("导入中", "importing") as bar:
                 report = imports.import_file(crm, file, progress=bar, by=by, **wish)
@@ -97,10 +116,10 @@ def import_sheet(
             if asks:
                 _show(report, preview=True)
                 if not report.accepted or not confirm(
-                    f"导入这 {report.accepted} 位客户？",
-                    f"Import these {report.accepted} customers?",
+                    f"导入这 {report.accepted} 位{of(report)}？",
+                    f"Import these {report.accepted} {record}s?",
                 ):
-                    raise Refused("没有导入任何客户。", "nothing was imported.", code="declined")
+                    raise Refused("没有导入任何内容。", "nothing was imported.", code="declined")
                 with progress("导入中", "importing") as bar:
                     report = imports.run_import(crm, report.id, progress=bar, by=by)
     _answer(report, json, preview=dry_run)
@@ -114,7 +133,7 @@ def _answer(report: ImportReport, json: bool, *, preview: bool = False) -> None:
     else:
         _show(report, preview=preview)
         if preview:
-            hint("这只是预览，没有导入任何客户。", "This was a preview; nothing was imported.")
+            hint("这只是预览，没有导入任何内容。", "This was a preview; nothing was imported.")
 
 
 def _show(report: ImportReport, *, preview: bool) -> None:
@@ -130,7 +149,7 @@ def _show(report: ImportReport, *, preview: bool) -> None:
             (say("  可导入", "  to be accepted") if preview else say("  已导入", "  accepted"),
              report.accepted),
             (say("  文件内重复", "  duplicates in the file"), report.duplicate_in_file),
-            (say("  与已有客户重复", "  duplicates in the database"),
+            (say(f"  与已有{of(report)}重复", "  duplicates in the database"),
              report.duplicate_in_database),
             (say("  有误", "  rejected"), sum(report.rejected.values())),
             *((f"    {reason(code)}", n) for code, n in sorted(report.rejected.items())),
@@ -138,7 +157,8 @@ def _show(report: ImportReport, *, preview: bool) -> None:
         ]
     )  # fmt: skip
     if not report.data_rows:
-        line("表格中没有客户；请填写后再导入。", "The sheet holds no customers; fill it in first.")
+        line(f"表格中没有{of(report)}；请填写后再导入。",
+             f"The sheet holds no {report.record.lower()}s; fill it in first.")  # fmt: skip
     if report.dealt:
         table([say("课程顾问", "Consultant"), say("客户数", "Customers")], report.dealt.items())
     _show_wrong(report, preview)
@@ -197,9 +217,10 @@ def list_all(
 @in_chinese("写出带下拉选项的空白导入模板。")
 def template(
     out: Annotated[
-        Path, Parameter(help=say("写到哪个 .xlsx 文件", "the .xlsx file to write"))
-    ] = Path("customers-template.xlsx"),
+        Path | None, Parameter(help=say("写到哪个 .xlsx 文件", "the .xlsx file to write"))
+    ] = None,
     /, *,
+    record: Annotated[Record, held()] = "customer",
     force: Annotated[bool, overwritten()] = False,
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
@@ -207,12 +228,15 @@ def template(
     from crm_domain.usecases import imports
 
     with opened() as crm:
-        save_file(imports.template(crm, by=SYSTEM), out, force=force)
+        made = imports.template(crm, record=record.capitalize(), by=SYSTEM)
+        path = out or Path(f"{record}s-template.xlsx")
+        save_file(made, path, force=force)
     if json:
-        write_json({"file": str(out)})
+        write_json({"file": str(path)})
     else:
-        line(f"已写出 {out}；填好后：crm import {out}",
-             f"Wrote {out}; when it is filled in: crm import {out}")  # fmt: skip
+        wish = "" if record == "customer" else f" --record {record}"
+        line(f"已写出 {path}；填好后：crm import {path}{wish}",
+             f"Wrote {path}; when it is filled in: crm import {path}{wish}")  # fmt: skip
 
 
 @in_chinese("继续一次中断的导入。")
@@ -267,13 +291,6 @@ def rejected(
     with opened() as crm:
         by = actor(crm, acting)
         report = imports.report_import(crm, number, by=by)
-        if report.status is ImportStatus.CHECKED:
-            raise Refused(
-                f"导入 {number} 只做过预览，还没有未导入的行；先执行：crm import resume {number}",
-                f"the import {number} was only previewed and has rejected nothing yet; "
-                f"run it first: crm import resume {number}",
-                code="import_busy",
-            )
         save_file(imports.rejected_rows(crm, number, by=by), path, force=force)
     if json:
         write_json({"file": str(path), "rows": len(report.problems)})

@@ -11,7 +11,7 @@ from crm_domain.model import Customer, FollowUp, ImportProblem, specs
 from crm_domain.model.fields import Choice
 from crm_domain.parsing import Unreadable, field_value
 from crm_domain.rules.access import ROLES
-from crm_domain.rules.layout import read_header
+from crm_domain.rules.layout import FORMS, read_header
 
 REASONS: Mapping[str, tuple[str, str]] = {
     "duplicate_in_file": ("文件内重复", "duplicate in the file"),
@@ -64,8 +64,9 @@ def _unreadable(problem: ImportProblem) -> str:
     name = _field(problem.column)
     if name is None or problem.value is None:
         return ""
+    spec = next(form.fields[name] for form in FORMS.values() if name in form.fields)
     try:
-        field_value(specs(Customer)[name], problem.value)
+        field_value(spec, problem.value)
     except Unreadable as e:
         return e.en
     return ""
@@ -73,13 +74,15 @@ def _unreadable(problem: ImportProblem) -> str:
 
 def _field(heading: str) -> str | None:
     """Tell the field that a column holds."""
-    return read_header([heading], 0).columns.get(0)
+    found = (read_header([heading], 0, form).columns.get(0) for form in FORMS.values())
+    return next(filter(None, found), None)
 
 
 _WARNINGS = (
     (re.compile("未识别的列“(.*)”已忽略"), "the column “{}” was not understood and left out"),
     (re.compile("未知的课程“(.*)”已忽略"), "the unknown course “{}” was left out"),
     (re.compile("未知的校区“(.*)”已忽略"), "the unknown school “{}” was left out"),
+    (re.compile("未知的部门“(.*)”已忽略"), "the unknown department “{}” was left out"),
 )
 _TIMES = re.compile("（([0-9]+) 行）$")
 

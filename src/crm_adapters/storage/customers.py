@@ -197,6 +197,18 @@ class SqlCustomers(SqlOwnership):
                 found |= {(name, getattr(c, name)): c for c in self._read(chosen)}
         return found
 
+    def taken(self, contacts: Mapping[str, Iterable[str]]) -> Mapping[tuple[str, str], int | None]:
+        """Tell which of these contacts somebody has, and the import that brought each customer."""
+        found: dict[tuple[str, str], int | None] = {}
+        for name, values in contacts.items():
+            column = customer.c[name]
+            for part in chunks(sorted(set(values)), 5000):
+                chosen = sa.select(column, customer.c.import_id).where(
+                    self._session.among(column, part), customer.c.archived_at.is_(None)
+                )
+                found |= {(name, value): number for value, number in self._session.run(chosen)}
+        return found
+
     def history(self, customer_id: int) -> tuple[Assignment, ...]:
         """Read all assignments of a customer, the oldest first."""
         m = mapper(Assignment)

@@ -229,8 +229,9 @@ TABLES["RotationEntry"].append_constraint(sa.CheckConstraint("quota >= 0", name=
 TABLES["Payment"].append_constraint(sa.CheckConstraint("amount > 0", name="amount"))
 import_run.append_constraint(
     sa.CheckConstraint(
-        "mode IN ('rotation', 'pool', 'consultant')"
-        " AND (mode = 'consultant') = (consultant_id IS NOT NULL)", name="mode")
+        "mode IN ('rotation', 'pool', 'consultant', 'none')"
+        " AND (mode = 'consultant') = (consultant_id IS NOT NULL)"
+        " AND (mode = 'none') = (record <> 'Customer')", name="mode")
 )  # fmt: skip
 
 # -- the rest ---------------------------------------------------------------------------------

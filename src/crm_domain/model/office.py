@@ -80,6 +80,8 @@ class ImportRun:
     id: int | None = key(default=None)
     file_name: str = text("文件名", "File", length=200)
     sha256: str = text("指纹", "Fingerprint", length=64)
+    record: str = text("内容", "Of", length=20, default="Customer")
+    """The kind of record that the rows are."""
     mode: str = text("分配方式", "Assigned by", length=20, default="rotation")
     consultant_id: int | None = reference("指定顾问", "Consultant", "Employee", default=None)
     status: ImportStatus = choice("状态", "Status", default=ImportStatus.CHECKED)

@@ -162,6 +162,10 @@ class Customers(Protocol):
         """Write a customer that was read before, its ownership excepted (see Records.save)."""
         ...
 
+    def taken(self, contacts: Mapping[str, Iterable[str]]) -> Mapping[tuple[str, str], int | None]:
+        """Tell which of these contacts somebody has, and the import that brought each customer."""
+        ...
+
     def holders(self, contacts: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], Customer]:
         """Find who has one of these contacts: by field (phone, qq, wechat) and value."""
         ...

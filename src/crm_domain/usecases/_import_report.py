@@ -23,6 +23,8 @@ class ImportReport:
     """What became of the rows of a sheet: each is accepted, a duplicate or rejected."""
 
     id: int
+    record: str
+    """What the rows are: ``Customer``, ``Employee`` or ``Student``."""
     file_name: str
     status: ImportStatus
     data_rows: int
@@ -55,10 +57,11 @@ def make_report(
     codes = Counter(p.code for p in problems)
     in_file, in_database = codes.pop(IN_FILE, 0), codes.pop(IN_DATABASE, 0)
     return ImportReport(
-        id=run.id or 0, file_name=run.file_name, status=run.status, data_rows=run.data_rows,
-        blank_rows=run.blank_rows, accepted=run.accepted, duplicate_in_file=in_file,
-        duplicate_in_database=in_database, rejected=dict(codes), dealt=dealt, pooled=pooled,
-        warnings=run.warnings[:WARNINGS_SHOWN], problems=tuple(problems),
+        id=run.id or 0, record=run.record, file_name=run.file_name, status=run.status,
+        data_rows=run.data_rows, blank_rows=run.blank_rows, accepted=run.accepted,
+        duplicate_in_file=in_file, duplicate_in_database=in_database, rejected=dict(codes),
+        dealt=dealt, pooled=pooled, warnings=run.warnings[:WARNINGS_SHOWN],
+        problems=tuple(problems),
     )  # fmt: skip
 
 

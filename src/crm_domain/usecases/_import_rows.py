@@ -1,4 +1,4 @@
-"""The rows of an imported sheet as customers, or as why not; what is only warned of."""
+"""The rows of an imported sheet as records, or as why not; what is only warned of."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import FieldError
-from crm_domain.model import Course, Customer, School, specs
+from crm_domain.model import (
+    Course,
+    Customer,
+    Department,
+    Employee,
+    School,
+    Spec,
+    Student,
+    about,
+    specs,
+)
 from crm_domain.parsing import CONTACTS, Unreadable, field_value
 from crm_domain.ports import Row, Sheet, UnitOfWork
-from crm_domain.rules.layout import Layout, find_layout
+from crm_domain.rules.layout import FORMS, Layout, find_layout
 
 ORDER = ("name", *CONTACTS)
 """These are looked at first: a row counts once, under its first problem."""
@@ -22,10 +32,39 @@ _SHOWN = 60
 """So much of what was typed is shown in a sentence, which must not lose its end."""
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 
+TITLED: dict[str, type[Any]] = {
+    "courses": Course, "school_id": School, "department_id": Department,
+}  # fmt: skip
+"""What cells name by title; an unknown one is only warned of."""
 COLUMN = "未识别的列"
 """How the warning of a column begins, which is of the sheet and not of a row."""
 Titles = tuple[tuple[int, ...], tuple[str, ...]]
 """The numbers of the records that a cell names, and the warnings of what is not there."""
+
+
+Unique = tuple[str, Any]
+"""A field and its value."""
+
+
+@attrs.frozen
+class Newcomer:
+    """A student who was one before the school came to this program."""
+
+    customer: Customer
+    student: Student
+
+
+def _newcomer(**values: Any) -> Newcomer:
+    own = specs(Student)
+    return Newcomer(
+        Customer(**{n: v for n, v in values.items() if n not in own}),
+        Student(customer_id=0, **{n: v for n, v in values.items() if n in own}),
+    )
+
+
+_MAKERS: dict[str, Callable[..., Any]] = {
+    "Customer": Customer, "Employee": Employee, "Student": _newcomer,
+}  # fmt: skip
 
 
 @attrs.frozen
@@ -33,7 +72,10 @@ class Good:
     """A row that can be taken in."""
 
     row: int
-    customer: Customer
+    record: Any
+    """What it becomes: a customer, an employee, or a `Newcomer`."""
+    unique: tuple[Unique, ...]
+    """What nobody else may have."""
     cells: tuple[Any, ...]
     warnings: tuple[str, ...] = ()
     """What it is taken in without."""
@@ -50,8 +92,10 @@ class Bad:
 
 @attrs.define
 class SheetRows:
-    """The data rows of the sheet that holds the customers."""
+    """The data rows of the sheet that holds the people."""
 
+    record: str
+    """A key of `FORMS`."""
     layout: Layout
     rows: tuple[Row, ...]
     """From below the header to the last row that is not blank."""
@@ -122,13 +166,15 @@ class SheetRows:
                     return self._bad(row, name, "no_name", cell, "为空", "is empty")
             else:
                 values[name] = value
-        if not any(n in values for n in CONTACTS):
-            if re.sub(r"[\s:：]+", "", values["name"]) in TOTALS:
-                return self._bad(row, "name", "total_row", values["name"], "是合计行，不是客户",
-                                 "adds up other rows and is no customer")  # fmt: skip
-            problem = FieldError("", "no_contact", None, "手机、QQ、微信均未填写",
-                                 "has neither phone, QQ nor WeChat")  # fmt: skip
-            return Bad(row.number, problem, "")
+        unique = tuple([(n, values[n]) for n in self.layout.form.unique if n in values])
+        if not unique and re.sub(r"[\s:：]+", "", values["name"]) in TOTALS:
+            return self._bad(row, "name", "total_row", values["name"], "是合计行，不是客户",
+                             "adds up other rows and is no customer")  # fmt: skip
+        for group in self.layout.form.asked[1:]:
+            if not any(n in values for n in group):
+                problem = FieldError("", "no_contact", None, "手机、QQ、微信均未填写",
+                                     "has neither phone, QQ nor WeChat")  # fmt: skip
+                return Bad(row.number, problem, "")
         warnings: tuple[str, ...] = ()
         for column, name, titles in self._titles:
             if column < width and cells[column] is not None:
@@ -136,7 +182,7 @@ class SheetRows:
                 warnings += unknown
                 if found:
                     values[name] = found if name == "courses" else found[0]
-        return Good(row.number, Customer(**values), cells, warnings)
+        return Good(row.number, _MAKERS[self.record](**values), unique, cells, warnings)
 
     def _bad(self, row: Row, name: str, code: str, value: Any, zh: str, en: str) -> Bad:
         heading = self.layout.headings[name]
@@ -145,33 +191,49 @@ class SheetRows:
         return Bad(row.number, problem, heading)
 
 
-def find_rows(uow: UnitOfWork, sheets: Sequence[Sheet], file_name: str) -> SheetRows:
-    """Find the customers in the sheets of a file.
+def find_rows(
+    uow: UnitOfWork, sheets: Sequence[Sheet], file_name: str, record: str = "Customer"
+) -> SheetRows:
+    """Find the people in the sheets of a file.
+
+    Args:
+        uow: The unit of work, to ask for what cells name by title.
+        sheets: The sheets.
+        file_name: What the user calls the file, for the refusal.
+        record: A key of `FORMS`.
 
     Raises:
         NoHeader: No row looks like a header.
     """
     number, layout = find_layout(
-        ((s.name, [r.cells for r in s.rows]) for s in sheets), file_name
+        ((s.name, [r.cells for r in s.rows]) for s in sheets), file_name, FORMS[record]
     )  # fmt: skip
-    courses = {c.title.casefold(): c.id or 0 for c in uow.records.all(Course)}
-    schools = {s.title.casefold(): s.id or 0 for s in uow.records.all(School)}
-    special: dict[str, Callable[[Any], Titles]] = {
-        "courses": _remembered(lambda v: _find_titles(v, courses, "课程")),
-        "school_id": _remembered(lambda v: _find_titles(v, schools, "校区")),
-    }
     columns = layout.columns.items()
-    readers = [(column, name, _reader(name)) for column, name in columns if name not in special]
+    special = {name: _finder(uow, cls) for name, cls in TITLED.items()
+               if name in layout.headings}  # fmt: skip
+    fields = layout.form.fields
+    readers = [(c, name, _reader(fields[name])) for c, name in columns if name not in special]
     first = {name: i for i, name in enumerate(ORDER)}
     readers.sort(key=lambda r: (first.get(r[1], len(first)), r[0]))
     titles = [(column, name, special[name]) for column, name in columns if name in special]
-    return SheetRows(layout, sheets[number].rows[layout.header + 1 :], readers, titles)
+    return SheetRows(record, layout, sheets[number].rows[layout.header + 1 :], readers, titles)
 
 
-def _reader(name: str) -> Callable[[Any], Any]:
-    spec = specs(Customer)[name]
-    if name in CONTACTS:
-        return CONTACTS[name]
+def _finder(uow: UnitOfWork, cls: type[Any]) -> Callable[[Any], Titles]:
+    known: dict[str, int] = {}
+    twice: set[str] = set()
+    for one in uow.records.all(cls):
+        title = one.title.casefold()
+        twice |= {title} & known.keys()
+        known[title] = one.id or 0
+    # Two departments of one title are none that a cell could mean.
+    clear = {title: number for title, number in known.items() if title not in twice}
+    return _remembered(lambda value: _find_titles(value, clear, about(cls).zh))
+
+
+def _reader(spec: Spec) -> Callable[[Any], Any]:
+    if spec.name in CONTACTS:
+        return CONTACTS[spec.name]
     read = lambda value: field_value(spec, value)  # noqa: E731
     return _remembered(read) if spec.kind == "choice" else read
 

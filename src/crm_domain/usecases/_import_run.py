@@ -10,9 +10,11 @@ from crm_domain.model import AssignmentMethod, Customer, Event, ImportRun, Impor
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, NewAssignment, UnitOfWork
 from crm_domain.rules.access import Principal
+from crm_domain.rules.layout import FORMS
 from crm_domain.rules.pool import dated
 from crm_domain.usecases._common import audit, notices, policy, tell_managers
 from crm_domain.usecases._dealing import deal_out
+from crm_domain.usecases._import_people import EDITED, take_people
 from crm_domain.usecases._import_report import warned
 from crm_domain.usecases._import_rows import SheetRows, find_rows
 from crm_domain.usecases._import_sorting import as_problem, late_duplicates, sort_out
@@ -24,16 +26,28 @@ Dealt = tuple[Sequence[NewAssignment], Sequence[Customer]]
 """What begins, and the customers that nobody gets."""
 UNFINISHED = (ImportStatus.CHECKED, ImportStatus.RUNNING)
 MODES = ("rotation", "pool", "consultant")
+UNDEALT = "none"
+"""The mode of an import whose rows nobody is dealt: employees and students."""
 
 
-def may_import(to: str, consultant_id: int | None, by: Principal) -> None:
+def may_import(record: str, to: str, consultant_id: int | None, by: Principal) -> None:
     """Refuse whoever may not import like this, and a wish that makes no sense.
 
     Raises:
-        Invalid: ``to`` is not known, or a consultant is missing or not wanted.
-        NotPermitted: Without ``customer:import``; for a named consultant, ``customer:assign``.
+        Invalid: ``record`` or ``to`` is not known, or a consultant is missing or not wanted.
+        NotPermitted: Without ``customer:import``; for a named consultant, ``customer:assign``; for
+            employees and students, the permission to edit them.
     """
     by.need("customer:import")
+    if record not in FORMS:
+        raise _invalid("record", "unknown_choice", record,
+                       f"导入的内容只能是 {'、'.join(FORMS)}",
+                       f"it must be {', '.join(FORMS)}")  # fmt: skip
+    if record != "Customer":
+        by.need(EDITED[record])
+        if consultant_id is not None or to not in ("rotation", UNDEALT):
+            raise _invalid("to", "not_wanted", to, "只有客户才分配", "only customers are dealt")
+        return
     if to not in MODES:
         raise _invalid("to", "unknown_choice", to,
                        "分配方式只能是 rotation（轮转）、pool（公海）或 consultant（指定顾问）",
@@ -53,11 +67,11 @@ def _invalid(path: str, code: str, value: object, zh: str, en: str) -> Invalid:
     return Invalid([FieldError(path, code, value, zh, en)])
 
 
-def read_rows(crm: Crm, content: bytes, name: str) -> SheetRows:
+def read_rows(crm: Crm, content: bytes, name: str, record: str) -> SheetRows:
     """Read a file, while nobody waits for us."""
     sheets = crm.reader.read(content, name)
     with crm.unit_of_work(read_only=True) as uow:
-        return find_rows(uow, sheets, name)
+        return find_rows(uow, sheets, name, record)
 
 
 def begin(
@@ -70,7 +84,8 @@ def begin(
         if consultant_id is not None:
             check_consultant(crm, uow, consultant_id, now, by)
         run = ImportRun(
-            file_name=name, sha256=hashlib.sha256(content).hexdigest(), mode=to,
+            file_name=name, sha256=hashlib.sha256(content).hexdigest(), record=rows.record,
+            mode=to if rows.record == "Customer" else UNDEALT,
             consultant_id=consultant_id, created_at=now, by_id=by.user_id,
             last_row=rows.last, data_rows=rows.data_rows, blank_rows=rows.blank_rows,
             warnings=warned(rows.unknown, ()),
@@ -87,6 +102,8 @@ def go_on(
         ImportBusy: It was reverted, before or meanwhile.
     """
     number = run.id or 0
+    if run.record != "Customer" and run.status in UNFINISHED:
+        run = _patiently(lambda: _take_all(crm, number, rows, by))
     while run.status in UNFINISHED:
         if run.next_row > run.last_row:
             run = _patiently(lambda: _finish(crm, number, by))
@@ -133,7 +150,7 @@ def _take_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> Imp
         good, bad = sort_out(uow, rows, part, import_id, set())
         now = crm.now()
         saved = uow.customers.add([
-            changed(g.customer, import_id=import_id, import_row=g.row, created_at=now,
+            changed(g.record, import_id=import_id, import_row=g.row, created_at=now,
                     created_by_id=by.user_id)
             for g in good
         ])  # fmt: skip
@@ -153,6 +170,26 @@ def _take_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> Imp
             new, left = deal(customers)
             uow.customers.open(new, fresh=True)
             uow.customers.publish(left)
+        return run
+
+
+def _take_all(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> ImportRun:
+    """Take in all employees or students of a sheet, and end the import."""
+    with crm.unit_of_work() as uow:
+        run = locked_run(uow, import_id)
+        if run.status not in UNFINISHED:
+            return run
+        good, bad = sort_out(uow, rows, rows.beyond(1, len(rows.rows)), import_id, set())
+        uow.imports.add_problems([as_problem(import_id, b) for b in bad])
+        now = crm.now()
+        take_people(crm, uow, run, good, now, by)
+        run = changed(
+            run, status=ImportStatus.DONE, accepted=len(good), next_row=rows.last + 1,
+            warnings=warned(run.warnings, good), finished_at=now,
+        )  # fmt: skip
+        uow.imports.save(run)
+        audit(uow, by, now, "import", "ImportRun", import_id, None,
+              {"file": run.file_name, "accepted": run.accepted})  # fmt: skip
         return run
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from crm_domain.errors import FieldError
-from crm_domain.model import Customer, ImportProblem
+from crm_domain.model import Employee, ImportProblem, Student
 from crm_domain.parsing import CONTACTS
-from crm_domain.ports import Row, UnitOfWork
-from crm_domain.usecases._import_rows import Bad, Good, SheetRows, shown, usable
+from crm_domain.ports import Query, Row, UnitOfWork
+from crm_domain.usecases._import_rows import Bad, Good, SheetRows, Unique, shown, usable
 
-Contact = tuple[str, str]
-"""The field and its value."""
+MOST = 500
+"""So many numbers are looked for at once."""
 IN_FILE, IN_DATABASE = "duplicate_in_file", "duplicate_in_database"
 
 
 def sort_out(
     uow: UnitOfWork, rows: SheetRows, part: Sequence[Row], import_id: int,
-    known: set[Contact],
+    known: set[Unique],
 ) -> tuple[list[Good], list[Bad]]:  # fmt: skip
     """Sort rows into those to take in and those not, in the order of the file.
 
@@ -25,20 +26,20 @@ def sort_out(
         uow: The unit of work, to ask for customers that are there already.
         rows: The sheet.
         part: The rows.
-        import_id: A contact taken by a customer of this very import is a duplicate in the file.
-        known: The contacts accepted before; those accepted now are added.
+        import_id: What a customer of this very import has is a duplicate in the file.
+        known: What is unique of those accepted before; those accepted now are added.
     """
     read = list(rows.read(part))
-    holders = _holders(uow, (item for item in read if isinstance(item, Good)))
+    holders = _holders(uow, rows, (item for item in read if isinstance(item, Good)))
     good: list[Good] = []
     bad: list[Bad] = []
     for item in read:
         if isinstance(item, Bad):
             bad.append(item)
             continue
-        mine = _contacts(item.customer)
+        mine = item.unique
         taken = next((c for c in mine if c in holders), None)
-        ours = taken is not None and holders[taken].import_id == import_id
+        ours = taken is not None and holders[taken] == import_id
         again = next((c for c in mine if c in known), None)
         if taken is not None and not ours:
             bad.append(_duplicate(rows, item, taken[0], IN_DATABASE))
@@ -52,34 +53,43 @@ def sort_out(
 
 def late_duplicates(uow: UnitOfWork, rows: SheetRows, late: Sequence[Good]) -> list[Bad]:
     """Say of rows that somebody else saved meanwhile which contact is taken."""
-    holders = _holders(uow, late)
+    holders = _holders(uow, rows, late)
     found: list[Bad] = []
     for item in late:
-        mine = _contacts(item.customer)
+        mine = item.unique
         # Whoever has it may be archived by now; the row was refused all the same.
         taken = next((c for c in mine if c in holders), mine[0])
         found.append(_duplicate(rows, item, taken[0], IN_DATABASE))
     return found
 
 
-def _holders(uow: UnitOfWork, items: Iterable[Good]) -> dict[Contact, Customer]:
-    contacts: dict[str, list[str]] = {n: [] for n in CONTACTS}
+def _holders(
+    uow: UnitOfWork, rows: SheetRows, items: Iterable[Good]
+) -> Mapping[Unique, int | None]:
+    """Find who has what is unique already: the import that brought each, None for any other way."""
+    asked: dict[str, set[Any]] = {n: set() for n in rows.layout.form.unique}
     for item in items:
-        for kind, value in _contacts(item.customer):
-            contacts[kind].append(value)
-    return uow.customers.holders(contacts)
-
-
-def _contacts(customer: Customer) -> list[Contact]:
-    return [(n, v) for n in CONTACTS if (v := getattr(customer, n))]
+        for name, value in item.unique:
+            asked[name].add(value)
+    if rows.record == "Employee":
+        return {(n, getattr(e, n)): None for e in uow.records.all(Employee) for n in asked}
+    contacts = {n: values for n, values in asked.items() if n in CONTACTS}
+    found: dict[Unique, int | None] = dict(uow.customers.taken(contacts))
+    numbers = sorted(asked.get("student_number", ()))
+    for start in range(0, len(numbers), MOST):
+        query = Query(where={"student_number": numbers[start : start + MOST]}, limit=MOST)
+        page = uow.records.page(Student, query)
+        found |= {("student_number", s.student_number): None for s in page.items}
+    return found
 
 
 def _duplicate(rows: SheetRows, good: Good, kind: str, code: str) -> Bad:
     """Say which contact of a row somebody has already, as it was typed."""
     heading = rows.layout.headings.get(kind, "")
     value = next((good.cells[c] for c, n in rows.layout.columns.items() if n == kind), "")
+    zh, en = rows.layout.form.zh, rows.record.lower()
     where = ("与文件中前面的行重复", "stands in an earlier row") if code == IN_FILE else (
-        "已有客户使用", "is another customer's")  # fmt: skip
+        f"已有{zh}使用", f"is another {en}'s")  # fmt: skip
     problem = FieldError(kind, code, value, f"{heading}“{shown(value)}”{where[0]}",
                          f"{heading} {shown(value)} {where[1]}")  # fmt: skip
     return Bad(good.row, problem, heading)

@@ -1,4 +1,4 @@
-"""Customers from spreadsheets: check, preview, run, resume, report, revert (spec section 7)."""
+"""People from spreadsheets: check, preview, run, resume, report, revert (spec section 7)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,22 @@ from pathlib import Path
 from crm_domain.errors import NotFound, NotRevertible
 from crm_domain.model import (
     Choice,
-    Course,
-    Customer,
     ImportProblem,
     ImportRun,
     ImportStatus,
-    School,
     Scope,
     User,
-    specs,
 )
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, Page, Query, Table, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.rules.layout import SYNONYMS
+from crm_domain.rules.layout import FORMS
 from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._import_file import read_file
 from crm_domain.usecases._import_report import ImportReport, by_name, make_report, warned
-from crm_domain.usecases._import_rows import SheetRows
+from crm_domain.usecases._import_rows import TITLED, SheetRows
 from crm_domain.usecases._import_run import (
+    UNDEALT,
     Progress,
     begin,
     go_on,
@@ -44,8 +41,9 @@ __all__ = [
 
 
 def check_import(
-    crm: Crm, source: Path | str | bytes, *, file_name: str | None = None, to: str = "rotation",
-    consultant_id: int | None = None, by: Principal,
+    crm: Crm, source: Path | str | bytes, *, file_name: str | None = None,
+    record: str = "Customer", to: str = "rotation", consultant_id: int | None = None,
+    by: Principal,
 ) -> ImportReport:  # fmt: skip
     """Read a sheet and tell what an import would do; nothing but the file is kept.
 
@@ -53,9 +51,11 @@ def check_import(
         crm: The CRM.
         source: The file's path, or its content.
         file_name: What the user calls it, where the content is given.
-        to: ``rotation``, ``pool``, or ``consultant``.
+        record: ``Customer``, ``Employee``, or ``Student``: people who are students already.
+        to: ``rotation``, ``pool``, or ``consultant``; customers only.
         consultant_id: Who gets all of them, for ``consultant``.
-        by: Who asks; needs ``customer:import``, and ``customer:assign`` for a named consultant.
+        by: Who asks; needs ``customer:import``, ``customer:assign`` for a named consultant, and
+            ``employee:edit`` or ``student:edit`` for those.
 
     Returns:
         The preview, with every problem by row, column and reason. Its ``id`` starts the import.
@@ -63,19 +63,24 @@ def check_import(
     Raises:
         UnreadableSheet: The file is no spreadsheet, or there is none.
         NoHeader: No header was found.
-        Invalid: ``to`` is something else, or does not go with ``consultant_id``.
+        Invalid: ``record`` or ``to`` is something else, or does not go with ``consultant_id``.
         NotAssignable: The named consultant is not active.
         NotFound: The named consultant is not within one's reach.
         NotPermitted: Without the permission.
     """
-    may_import(to, consultant_id, by)
+    may_import(record, to, consultant_id, by)
     content, name = read_file(source, file_name)
-    rows = read_rows(crm, content, name)
+    rows = read_rows(crm, content, name, record)
     run = begin(crm, rows, content, name, to, consultant_id, by)
+    return _preview(crm, run, rows)
+
+
+def _preview(crm: Crm, run: ImportRun, rows: SheetRows) -> ImportReport:
+    """Tell what an import that has not begun would do."""
     with crm.unit_of_work(read_only=True) as uow:
         run, problems = _check(crm, uow, run, rows)
-    names = by_name(crm, upcoming(crm, run.accepted, by=SYSTEM)) if to == "rotation" else {}
-    return make_report(run, problems, names, 0)
+    turns = upcoming(crm, run.accepted, by=SYSTEM) if run.mode == "rotation" else ()
+    return make_report(run, problems, by_name(crm, turns), 0)
 
 
 def _check(
@@ -120,8 +125,8 @@ def run_import(
     with crm.unit_of_work(read_only=True) as uow:
         run = _theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
         content = uow.imports.content(import_id)
-    may_import(run.mode, run.consultant_id, by)
-    go_on(crm, run, read_rows(crm, content, run.file_name), progress, by)
+    may_import(run.record, run.mode, run.consultant_id, by)
+    go_on(crm, run, read_rows(crm, content, run.file_name, run.record), progress, by)
     return report_import(crm, import_id, by=by)
 
 
@@ -144,8 +149,9 @@ def _reaches(uow: UnitOfWork, run: ImportRun, by: Principal) -> bool:
 
 
 def import_file(
-    crm: Crm, source: Path | str | bytes, *, file_name: str | None = None, to: str = "rotation",
-    consultant_id: int | None = None, progress: Progress | None = None, by: Principal,
+    crm: Crm, source: Path | str | bytes, *, file_name: str | None = None,
+    record: str = "Customer", to: str = "rotation", consultant_id: int | None = None,
+    progress: Progress | None = None, by: Principal,
 ) -> ImportReport:  # fmt: skip
     """Check, run and report in one call.
 
@@ -157,21 +163,22 @@ def import_file(
         crm: The CRM.
         source: The file's path, or its content.
         file_name: What the user calls it, where the content is given.
-        to: ``rotation``, ``pool``, or ``consultant``.
+        record: ``Customer``, ``Employee``, or ``Student``: people who are students already.
+        to: ``rotation``, ``pool``, or ``consultant``; customers only.
         consultant_id: Who gets all of them, for ``consultant``.
         progress: Told how far it is after each batch.
-        by: Who asks; needs ``customer:import``, and ``customer:assign`` for a named consultant.
+        by: Who asks; needs what `check_import` needs.
 
     Raises:
         UnreadableSheet: The file is no spreadsheet, or there is none.
         NoHeader: No header was found.
-        Invalid: ``to`` is something else, or does not go with ``consultant_id``.
+        Invalid: ``record`` or ``to`` is something else, or does not go with ``consultant_id``.
         ImportBusy: It was reverted meanwhile.
         NotAssignable: The named consultant is not active.
         NotFound: The named consultant is not within one's reach.
         NotPermitted: Without the permission.
     """
-    may_import(to, consultant_id, by)
+    may_import(record, to, consultant_id, by)
     content, name = read_file(source, file_name)
     sha256 = hashlib.sha256(content).hexdigest()
     with crm.unit_of_work(read_only=True) as uow:
@@ -179,7 +186,7 @@ def import_file(
         mine = next((r for r in begun if _reaches(uow, r, by)), None)
     if mine is not None:
         return run_import(crm, mine.id or 0, progress=progress, by=by)
-    rows = read_rows(crm, content, name)
+    rows = read_rows(crm, content, name, record)
     run = begin(crm, rows, content, name, to, consultant_id, by)
     go_on(crm, run, rows, progress, by)
     return report_import(crm, run.id or 0, by=by)
@@ -198,7 +205,7 @@ def list_imports(crm: Crm, query: Query | None = None, *, by: Principal) -> Page
 
 
 def report_import(crm: Crm, import_id: int, *, by: Principal) -> ImportReport:
-    """Tell what became of the rows of an import, so far.
+    """Tell what became of the rows of an import so far, or would if it began now.
 
     Raises:
         NotFound: There is no such import.
@@ -207,8 +214,13 @@ def report_import(crm: Crm, import_id: int, *, by: Principal) -> ImportReport:
     by.need("customer:import")
     with crm.unit_of_work(read_only=True) as uow:
         run = _theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
+        content = uow.imports.content(import_id) if run.status is ImportStatus.CHECKED else None
         dealt = uow.imports.dealt(import_id)
         problems = uow.imports.problems(import_id)
+    if content is not None:
+        return _preview(crm, run, read_rows(crm, content, run.file_name, run.record))
+    if run.mode == UNDEALT:
+        dealt = {}
     names = by_name(crm, [i for i, n in dealt.items() if i is not None for _ in range(n)])
     return make_report(run, problems, names, dealt.get(None, 0))
 
@@ -223,7 +235,8 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
         How many customers were archived.
 
     Raises:
-        NotRevertible: Somebody has worked on them, or it is reverted already.
+        NotRevertible: Somebody has worked on them, it is reverted already, or it brought
+            employees or students.
         NotFound: There is no such import.
         NotPermitted: Without ``customer:import``.
     """
@@ -234,6 +247,11 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
         now = crm.now()
         if run.status is ImportStatus.REVERTED:
             raise NotRevertible(id=import_id, reason_zh="已经撤销过。", reason_en="it is reverted.")
+        if run.mode == UNDEALT:
+            raise NotRevertible(
+                id=import_id, reason_zh=f"{FORMS[run.record].zh}的导入不能撤销，请逐条修改。",
+                reason_en=f"an import of {run.record.lower()}s stays; edit them one by one.",
+            )  # fmt: skip
         if touched := uow.imports.touched(import_id):
             raise NotRevertible(
                 id=import_id, reason_zh=f"已有 {touched} 位客户被跟进或改动。",
@@ -247,7 +265,7 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
 
 
 def rejected_rows(crm: Crm, import_id: int, *, by: Principal) -> bytes:
-    """Make a workbook of the rows that were not taken in, as they stood, with the reason.
+    """Make a workbook of the rows that are not taken in, as they stand, with the reason.
 
     Raises:
         NotFound: There is no such import.
@@ -256,7 +274,7 @@ def rejected_rows(crm: Crm, import_id: int, *, by: Principal) -> bytes:
     report = report_import(crm, import_id, by=by)
     with crm.unit_of_work(read_only=True) as uow:
         content = uow.imports.content(import_id)
-    rows = read_rows(crm, content, report.file_name)
+    rows = read_rows(crm, content, report.file_name, report.record)
     cells = {r.number: r.cells for r in rows.rows}
     width = max(rows.layout.columns) + 1
     headings = [rows.layout.headings.get(rows.layout.columns.get(i, ""), "") for i in range(width)]
@@ -269,25 +287,32 @@ def rejected_rows(crm: Crm, import_id: int, *, by: Principal) -> bytes:
     return crm.writer.write_xlsx([Table("未导入的行", [*headings, "原行号", "原因"], filled)])
 
 
-def template(crm: Crm, *, by: Principal) -> bytes:
+def template(crm: Crm, *, record: str = "Customer", by: Principal) -> bytes:
     """Make an empty sheet to fill in, with drop-downs.
 
+    Args:
+        crm: The CRM.
+        record: ``Customer``, ``Employee`` or ``Student``.
+        by: Who asks; needs ``customer:import``.
+
     Raises:
-        NotPermitted: Without ``customer:import``.
+        Invalid: There is no such kind of sheet.
+        NotPermitted: Without the permission.
     """
-    by.need("customer:import")
+    may_import(record, "rotation", None, by)
+    form = FORMS[record]
     with crm.unit_of_work(read_only=True) as uow:
-        titles = {
-            "courses": [c.title for c in uow.records.all(Course)],
-            "school_id": [s.title for s in uow.records.all(School)],
-        }
-    fields = [specs(Customer)[n] for n in SYNONYMS]
+        titles = {n: [one.title for one in uow.records.all(cls)] for n, cls in TITLED.items()}
+    fields = form.fields.values()
     choices = {
         s.zh: titles.get(s.name) or [m.zh for m in s.type]
         for s in fields
         if titles.get(s.name) or (isinstance(s.type, type) and issubclass(s.type, Choice))
     }
-    notes = {"姓名": "必填", "手机": "手机、QQ、微信至少填写一项", "咨询日期": "如 2026-11-03"}
-    table = Table("客户", [s.zh for s in fields], [], choices, notes,
-                  frozenset({"手机", "QQ", "微信"}))  # fmt: skip
+    notes = {form.fields["name"].zh: "必填", "咨询日期": "如 2026-11-03"}
+    if "qq" in form.fields:
+        notes["手机"] = "手机、QQ、微信至少填写一项"
+    texts = frozenset(s.zh for s in fields if s.contact or s.name.endswith("_number"))
+    notes = {k: v for k, v in notes.items() if any(s.zh == k for s in fields)}
+    table = Table(form.zh, [s.zh for s in fields], [], choices, notes, texts)
     return crm.writer.write_xlsx([table])
