@@ -169,6 +169,7 @@ def _place(after: str, size: int) -> list[Any]:
 def paged(
     session: Session, m: Mapper[T], statement: sa.Select[Any], query: Query, *,
     order: str | None = None, clear: sa.ColumnElement[bool] | None = None,
+    twin: sa.ColumnElement[Any] | None = None,
 ) -> Page[T]:  # fmt: skip
     """Read one page of what a statement selects.
 
@@ -180,6 +181,7 @@ def paged(
         order: The list's own order; by default the newest number first.
         clear: Which customers are shown with their contacts; None: all. Whoever asks by a hidden
             field is told of these only.
+        twin: A column of a joined table that equals the number.
     """
     statement = statement.where(*_conditions(m, query))
     if query.search:
@@ -197,9 +199,11 @@ def paged(
     number = m.column("id")
     keys = [number] if name == "id" else [sorted_by, number]
     if query.after is not None:
-        statement = statement.where(
-            _beyond(keys, _place(query.after, len(keys)), down, spec, sorted_by)
-        )
+        place = _place(query.after, len(keys))
+        statement = statement.where(_beyond(keys, place, down, spec, sorted_by))
+        if twin is not None and len(keys) == 1:
+            # PostgreSQL does not conclude the bound of one side of a join from the other's.
+            statement = statement.where(_beyond([twin], place, down, spec, sorted_by))
     for key in keys:
         # No index serves NULLS LAST downwards, and a number is never NULL once it is kept.
         nullable = key is sorted_by and spec.optional and name != "id"

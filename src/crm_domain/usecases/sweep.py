@@ -14,7 +14,7 @@ from crm_domain.ports import Crm, Ended, Released
 from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import notices
 
-SWEEP_BATCH = 25_000
+SWEEP_BATCH = 50_000
 """Customers that a sweep releases in one transaction."""
 
 
