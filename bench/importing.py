@@ -116,9 +116,9 @@ def _by_hand(world: World, database: Database, path: Path) -> Counter[str]:
     run("BEGIN IMMEDIATE" if database.on_sqlite else "BEGIN")
     [(now,)] = plain(database, [(NOW,)])
     [number] = run(
-        "INSERT INTO import_run (file_name, sha256, mode, status, next_row, last_row, data_rows,"
-        f" blank_rows, accepted, warnings, created_at) VALUES ('x.xlsx', {sign}, 'rotation',"
-        f" 'running', 1, 0, 0, 0, 0, '[]', {sign}) RETURNING id",
+        "INSERT INTO import_run (file_name, sha256, record, mode, status, next_row, last_row,"
+        f" data_rows, blank_rows, accepted, warnings, created_at) VALUES ('x.xlsx', {sign},"
+        f" 'Customer', 'rotation', 'running', 1, 0, 0, 0, 0, '[]', {sign}) RETURNING id",
         (hashlib.sha256(content).hexdigest(), now),
     ).fetchone()
     run(f"INSERT INTO import_file (import_id, content) VALUES ({number}, {sign})", (content,))

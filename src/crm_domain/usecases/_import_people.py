@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
+from typing import Any
 
 from crm_domain.errors import DatabaseBusy, Duplicate
-from crm_domain.model import CustomerStatus, Employee, ImportRun, Student
+from crm_domain.model import Customer, CustomerStatus, Employee, ImportRun, Student, specs
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal
@@ -39,17 +40,17 @@ def take_people(
 def _employees(uow: UnitOfWork, good: Sequence[Good]) -> list[Employee]:
     # First: whoever deals a turn locks the rotation before it reads the people.
     uow.turns.people_changed()
-    return [uow.records.add(g.record) for g in good]
+    return [uow.records.add(Employee(**g.values)) for g in good]
 
 
 def _students(
     crm: Crm, uow: UnitOfWork, run: ImportRun, good: Sequence[Good], now: datetime, by: Principal
 ) -> list[Student]:
     """Write customers who enrolled before, owned by nobody, and what they are as students."""
-    rules = policy(crm, uow)
+    rules, own = policy(crm, uow), specs(Student)
     saved = uow.customers.add([
-        changed(g.record.customer, import_id=run.id, import_row=g.row, created_at=now,
-                created_by_id=by.user_id)
+        Customer(**_but(g, own), import_id=run.id, import_row=g.row, created_at=now,
+                 created_by_id=by.user_id)
         for g in good
     ])  # fmt: skip
     customers = [s for s in saved if s is not None]
@@ -58,6 +59,10 @@ def _students(
     enrolled = [changed(c, status=CustomerStatus.ENROLLED) for c in customers]
     uow.customers.publish([dated(c, rules) for c in enrolled])
     return [
-        uow.records.add(changed(g.record.student, customer_id=c.id or 0))
+        uow.records.add(Student(customer_id=c.id or 0, **_but(g, _but(g, own))))
         for g, c in zip(good, customers, strict=True)
     ]
+
+
+def _but(good: Good, names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in good.values.items() if name not in names}

@@ -11,14 +11,10 @@ import attrs
 from crm_domain.errors import FieldError
 from crm_domain.model import (
     Course,
-    Customer,
     Department,
-    Employee,
     School,
     Spec,
-    Student,
     about,
-    specs,
 )
 from crm_domain.parsing import CONTACTS, Unreadable, field_value
 from crm_domain.ports import Row, Sheet, UnitOfWork
@@ -47,33 +43,12 @@ Unique = tuple[str, Any]
 
 
 @attrs.frozen
-class Newcomer:
-    """A student who was one before the school came to this program."""
-
-    customer: Customer
-    student: Student
-
-
-def _newcomer(**values: Any) -> Newcomer:
-    own = specs(Student)
-    return Newcomer(
-        Customer(**{n: v for n, v in values.items() if n not in own}),
-        Student(customer_id=0, **{n: v for n, v in values.items() if n in own}),
-    )
-
-
-_MAKERS: dict[str, Callable[..., Any]] = {
-    "Customer": Customer, "Employee": Employee, "Student": _newcomer,
-}  # fmt: skip
-
-
-@attrs.frozen
 class Good:
     """A row that can be taken in."""
 
     row: int
-    record: Any
-    """What it becomes: a customer, an employee, or a `Newcomer`."""
+    values: Mapping[str, Any]
+    """By field."""
     unique: tuple[Unique, ...]
     """What nobody else may have."""
     cells: tuple[Any, ...]
@@ -182,7 +157,7 @@ class SheetRows:
                 warnings += unknown
                 if found:
                     values[name] = found if name == "courses" else found[0]
-        return Good(row.number, _MAKERS[self.record](**values), unique, cells, warnings)
+        return Good(row.number, values, unique, cells, warnings)
 
     def _bad(self, row: Row, name: str, code: str, value: Any, zh: str, en: str) -> Bad:
         heading = self.layout.headings[name]
@@ -235,7 +210,7 @@ def _reader(spec: Spec) -> Callable[[Any], Any]:
     if spec.name in CONTACTS:
         return CONTACTS[spec.name]
     read = lambda value: field_value(spec, value)  # noqa: E731
-    return _remembered(read) if spec.kind == "choice" else read
+    return _remembered(read) if spec.kind in ("choice", "day") else read
 
 
 def _remembered(read: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -150,8 +150,8 @@ def _take_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> Imp
         good, bad = sort_out(uow, rows, part, import_id, set())
         now = crm.now()
         saved = uow.customers.add([
-            changed(g.record, import_id=import_id, import_row=g.row, created_at=now,
-                    created_by_id=by.user_id)
+            Customer(**g.values, import_id=import_id, import_row=g.row, created_at=now,
+                     created_by_id=by.user_id)
             for g in good
         ])  # fmt: skip
         kept = [g for g, s in zip(good, saved, strict=True) if s is not None]
