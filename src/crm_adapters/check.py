@@ -26,7 +26,8 @@ def check_database(crm: Crm) -> tuple[Checked, ...]:
     from crm_domain.errors import BadSetting
 
     if not isinstance(crm.storage, SqlStorage):
-        raise BadSetting(name="CRM_DATABASE_URL", reason="this storage cannot be checked")
+        raise BadSetting(name="CRM_DATABASE_URL", reason="this storage cannot be checked",
+                         reason_zh="该存储方式不能检查")  # fmt: skip
     return check_invariants(crm.storage.reader)
 
 

@@ -81,11 +81,13 @@ def check(settings: Settings) -> None:
     """
     _check_zone(settings.time_zone)
     if settings.language not in ("", "zh", "en"):
-        raise _bad("language", f"{settings.language!r} is neither zh nor en")
+        raise _bad("language", f"{settings.language!r} is neither zh nor en",
+                   f"{settings.language!r} 既不是 zh 也不是 en")  # fmt: skip
     for name, (low, high) in _BOUNDS.items():
         value = getattr(settings, name)
         if value is not None and not low <= value <= high:
-            raise _bad(name, f"{value} is not between {low} and {high}")
+            raise _bad(name, f"{value} is not between {low} and {high}",
+                       f"{value} 不在 {low} 和 {high} 之间")  # fmt: skip
     _check_email(settings)
 
 
@@ -107,7 +109,8 @@ def check_names(settings: Settings, channels: Iterable[str], strategies: Iterabl
     for name, chosen, known in wanted:
         for one in chosen:
             if one not in known:
-                raise _bad(name, f"{one!r} is none of: {', '.join(known)}")
+                raise _bad(name, f"{one!r} is none of: {', '.join(known)}",
+                           f"没有 {one!r}；可选：{'、'.join(known)}")  # fmt: skip
 
 
 def describe() -> tuple[Described, ...]:
@@ -126,6 +129,7 @@ def describe() -> tuple[Described, ...]:
 
 class _Kind(NamedTuple):
     label: str
+    zh: str
     read: Callable[[str], Any]
 
 
@@ -138,10 +142,10 @@ def _yes_or_no(raw: str) -> bool:
 
 
 _KINDS: Mapping[type, _Kind] = {
-    str: _Kind("text", str),
-    int: _Kind("a whole number", int),
-    float: _Kind("a number", float),
-    bool: _Kind("yes or no", _yes_or_no),
+    str: _Kind("text", "文字", str),
+    int: _Kind("a whole number", "整数", int),
+    float: _Kind("a number", "数字", float),
+    bool: _Kind("yes or no", "“是”或“否”（yes、no）", _yes_or_no),
 }
 
 
@@ -160,18 +164,19 @@ def _variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _bad(name: str, reason: str) -> BadSetting:
-    return BadSetting(name=_variable(name), reason=reason)
+def _bad(name: str, reason: str, reason_zh: str) -> BadSetting:
+    return BadSetting(name=_variable(name), reason=reason, reason_zh=reason_zh)
 
 
 def _convert(field: attrs.Attribute[Any], kind: type, raw: str) -> Any:
-    label, read = _KINDS[kind]
+    label, zh, read = _KINDS[kind]
     try:
         return read(raw)
     except ValueError:
         shown = "the value" if field.metadata.get("secret") else repr(raw)
         # The cause would repeat the value, which may be secret, in a traceback.
-        raise _bad(field.name, f"{shown} is not {label}") from None
+        told = "所给的值" if field.metadata.get("secret") else repr(raw)
+        raise _bad(field.name, f"{shown} is not {label}", f"{told} 不是{zh}") from None
 
 
 def _shown(default: Any) -> str:
@@ -184,14 +189,14 @@ def _check_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as e:
-        raise _bad("time_zone", f"there is no time zone {name!r}") from e
+        raise _bad("time_zone", f"there is no time zone {name!r}", f"没有时区 {name!r}") from e
 
 
 def _check_email(settings: Settings) -> None:
     wanted = "email" in settings.channel_names
     if not settings.smtp_url:
         if wanted:
-            raise _bad("smtp_url", "the channel email needs it")
+            raise _bad("smtp_url", "the channel email needs it", "邮件渠道需要它")
         return
     # Not at the top: most programs that read settings send no e-mail.
     from crm_adapters.notifiers.email import EmailNotifier

@@ -273,5 +273,8 @@ class DatabaseBusy(CrmError):
 class BadSetting(CrmError):
     """The setting {name} is not usable: {reason}"""
 
-    zh = "设置 {name} 不可用：{reason}"
+    zh = "设置 {name} 不可用：{reason_zh}"
     code = "bad_setting"
+
+    def __init__(self, *, name: str, reason: str, reason_zh: str | None = None) -> None:
+        super().__init__(name=name, reason=reason, reason_zh=reason_zh or reason)

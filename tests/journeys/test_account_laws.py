@@ -372,3 +372,20 @@ def test_two_administrators_who_disable_each_other_at_once_do_not_lock_all_out(
             assert sorted(pool.map(disable, [0, 1])) == [False, True]
         for name in names:
             access.set_active(world.crm, name, True, by=SYSTEM)
+
+
+# -- who has an account ----------------------------------------------------------------------------
+
+
+def test_accounts_are_listed_without_their_secrets(world: World, clerk: Principal) -> None:
+    """All to whoever sees all, the clerk's own to the clerk, none without the permission."""
+    access.set_password(world.crm, login(world.crm, world.a), SECRET, by=SYSTEM)
+    listed = {a.employee_id: a for a in access.list_accounts(world.crm, by=SYSTEM)}
+    account = listed[world.a.employee_id]
+    assert (account.name, account.active, account.has_password) == ("李雷", True, True)
+    assert [r.code for r in account.roles] == ["consultant"]
+    assert not listed[world.b.employee_id].has_password
+    assert "argon2" not in repr(listed)
+    assert [a.name for a in access.list_accounts(world.crm, by=clerk)] == ["人事"]
+    with pytest.raises(NotPermitted):
+        access.list_accounts(world.crm, by=world.a)

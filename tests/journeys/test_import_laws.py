@@ -15,7 +15,7 @@ import attrs
 import pytest
 import sqlalchemy as sa
 
-from crm_adapters.sheets import Limits
+from crm_adapters.sheets import Limits, SafeSheetReader
 from crm_adapters.storage.customers import SqlCustomers
 from crm_adapters.storage.imports import SqlImports
 from crm_domain import SYSTEM, Crm
@@ -45,7 +45,6 @@ from crm_domain.model.fields import changed
 from crm_domain.ports import Query, Settings
 from crm_domain.rules.access import Principal
 from crm_domain.usecases import access, follow_up, imports, intake, pool, records
-from crm_domain.usecases._import_file import LARGEST
 from make import World, phone
 from steps import login, on, told
 
@@ -368,9 +367,16 @@ def test_a_way_of_dealing_that_makes_no_sense_is_refused(
 # -- files --------------------------------------------------------------------------------------
 
 
-def test_the_wall_for_files_is_that_of_the_reader() -> None:
-    """Whatever the reader would take is not refused before, and nothing larger is read."""
-    assert Limits().file_bytes == LARGEST
+def test_the_wall_for_files_is_that_of_the_reader(world: World, tmp_path: Path) -> None:
+    """Another reader, another wall; what is larger is not read to its end."""
+    world.crm = attrs.evolve(world.crm, reader=SafeSheetReader(limits=Limits(file_bytes=100)))
+    small, large = tmp_path / "small.csv", tmp_path / "large.csv"
+    small.write_bytes(people(2))
+    large.write_bytes(people(50))
+    assert imports.import_file(world.crm, small, by=SYSTEM).accepted == 2
+    with pytest.raises(UnreadableSheet) as refused:
+        imports.import_file(world.crm, large, by=SYSTEM)
+    assert refused.value.reason == "file_too_large"
 
 
 @pytest.mark.parametrize("act", [imports.check_import, imports.import_file])
@@ -381,7 +387,7 @@ def test_a_file_that_cannot_be_read_is_refused_clearly(
     # given
     huge = tmp_path / "huge.xlsx"
     with huge.open("wb") as file:
-        file.truncate(LARGEST * 500)
+        file.truncate(Limits().file_bytes * 500)
     files: dict[str, Any] = {
         "no_file": [tmp_path / "no.xlsx", str(tmp_path / "no" / "no.xlsx")],
         "folder": [tmp_path],
@@ -391,7 +397,7 @@ def test_a_file_that_cannot_be_read_is_refused_clearly(
             huge / "x.xlsx",
             "/proc/self/mem",
         ],
-        "file_too_large": [huge, b"x" * (LARGEST + 1), "/dev/zero"],
+        "file_too_large": [huge, b"x" * (Limits().file_bytes + 1), "/dev/zero"],
     }
     for reason, sources in files.items():
         for source in sources:
@@ -452,6 +458,8 @@ def test_a_path_may_be_called_anything(world: World, tmp_path: Path) -> None:
 
 class Cells:
     """Reads whatever cells a test wants, also such as no file of ours holds."""
+
+    max_bytes = 1000
 
     def __init__(self, *rows: tuple[Any, ...]) -> None:
         self.rows = rows

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from crm_adapters import open_crm
@@ -615,3 +616,16 @@ def test_an_import_deals_as_if_entered_one_by_one(world: World) -> None:
     assert sorted(recipients) == sorted({world.a.employee_id, world.b.employee_id,
                                          world.c.employee_id})  # fmt: skip
     assert tuple(world.dealt().owner_id for _ in range(2)) == expected[12:]
+
+
+def test_a_clock_put_back_deals_nobody_before_the_entry(world: World) -> None:
+    """The moment of the entry is the earliest at which somebody receives the customer."""
+    moments = iter([world.clock() + timedelta(hours=1)])
+
+    def jumping() -> datetime:
+        return next(moments, world.clock())
+
+    world.crm = attrs.evolve(world.crm, clock=jumping)
+    customer = world.dealt()
+    assert customer.created_at is not None
+    assert customer.received_at == customer.created_at == world.clock() + timedelta(hours=1)

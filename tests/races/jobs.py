@@ -194,6 +194,8 @@ def turns(url: str, log: str, seed: str, unguarded: bool = False) -> None:
 class InlineReader:
     """Reads .csv in this process: the reader's own process is not what is tested here."""
 
+    max_bytes = 20_000_000
+
     def read(self, content: bytes, file_name: str) -> tuple[Sheet, ...]:
         """Read the only sheet."""
         lines = csv.reader(io.StringIO(content.decode()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -40,6 +39,7 @@ from crm_adapters.cli.output import (
 from crm_domain.model import Assignment, Customer, Intention, specs
 from crm_domain.ports import Crm, MyCustomer, Page, Query
 from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.pool import spoken_to
 
 if TYPE_CHECKING:
     from crm_domain.usecases.follow_up import Contact
@@ -63,12 +63,6 @@ def with_owner(customer: Customer, names: dict[int, str]) -> dict[str, Any]:
     return found | {"owner": names.get(customer.owner_id or 0)}
 
 
-def contacted_at(customer: Customer) -> datetime | None:
-    """Tell when the owner last spoke to a customer; None for one that was only handed over."""
-    last = customer.last_contacted_at
-    return None if last == customer.received_at else last
-
-
 def show_page(crm: Crm, page: Page[Customer], names: dict[int, str], json: bool) -> None:
     """Write a page of customers."""
     if json:
@@ -80,7 +74,7 @@ def show_page(crm: Crm, page: Page[Customer], names: dict[int, str], json: bool)
          say("来源", "Source"), say("意向", "Intention"), say("课程顾问", "Owner"),
          say("最后跟进", "Last contact"), say("公开日期", "Public from")],
         [(c.id, c.name, c.phone, c.qq, c.wechat, c.source, c.intention,
-          names.get(c.owner_id or 0), local(contacted_at(c), zone), day(c.due_on))
+          names.get(c.owner_id or 0), local(spoken_to(c), zone), day(c.due_on))
          for c in page],
         least=(4, 3, 6, 5, 8, 9),
     )  # fmt: skip
@@ -209,7 +203,7 @@ def _lines(customer: Customer, names: dict[int, str], zone: ZoneInfo) -> Iterato
     for name, spec in specs(Customer).items():
         value = getattr(customer, name)
         if name == "last_contacted_at":
-            value = contacted_at(customer)
+            value = spoken_to(customer)
         if name in left_out or value is None or value in ((), False):
             continue
         if spec.target == "Employee":

@@ -91,12 +91,11 @@ def _answer(crm: Crm, turns: int, json: bool) -> None:
         raise Refused("--next 须在 0 到 10000 之间。", "--next must be 0 to 10000.",
                       code="usage")  # fmt: skip
     found = assignment.show_rotation(crm, turns, by=SYSTEM)
-    running = _running(crm) if found.pending else found.entries
     names = names_of_employees(crm)
     if json:
         keys = ("employee_id", "name", "quota", "weight", "active")
         write_json(plain(found) | {
-            "running": [dict(zip(keys, e, strict=True)) for e in running],
+            "running": [dict(zip(keys, e, strict=True)) for e in found.running],
             "entries": [dict(zip(keys, e, strict=True)) for e in found.entries],
             "upcoming": [{"employee_id": n, "name": names.get(n)} for n in found.upcoming],
         })  # fmt: skip
@@ -109,7 +108,7 @@ def _answer(crm: Crm, turns: int, json: bool) -> None:
         left = found.length - found.position
         line(f"\n本轮（第 {found.cycle} 轮）的名单，还剩 {left} 个顺位：",
              f"\nThe plan of the running cycle {found.cycle}, with {left} turns left:")  # fmt: skip
-        _plan(running)
+        _plan(found.running)
         line(f"\n自第 {found.cycle + 1} 轮起的名单：",
              f"\nThe plan from cycle {found.cycle + 1} on:")  # fmt: skip
     _plan(found.entries)
@@ -127,21 +126,7 @@ def _answer(crm: Crm, turns: int, json: bool) -> None:
                  "Nobody can take customers now: new ones go into the pool.")  # fmt: skip
 
 
-Line = tuple[int, str, int, int, bool]
-"""Employee, name, quota, weight, active."""
-
-
-def _running(crm: Crm) -> tuple[Line, ...]:
-    """Read the plan of the running cycle, while another one waits for the next."""
-    with crm.unit_of_work(read_only=True) as uow:
-        _, roster = uow.turns.peek()
-    return tuple(
-        (e.employee_id, roster.mates[e.employee_id].employee.name, e.quota, e.weight, e.active)
-        for e in roster.plan
-    )
-
-
-def _plan(entries: Sequence[Line]) -> None:
+def _plan(entries: Sequence[tuple[int, str, int, int, bool]]) -> None:
     table(
         [say("编号", "No."), say("课程顾问", "Consultant"), say("数量", "Quota"),
          say("权重", "Weight"), say("启用", "Active")],

@@ -10,9 +10,9 @@ from cyclopts import Parameter
 
 from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
-from crm_adapters.cli.options import as_json, employee_number, names_of_employees, opened
+from crm_adapters.cli.options import as_json, employee_number, opened
 from crm_adapters.cli.output import hint, line, plain, table, write_json
-from crm_domain.model import Employee, Role, User
+from crm_domain.model import Employee
 from crm_domain.rules.access import ROLES, SYSTEM
 
 ROLE_CODES = ", ".join(role.code for role in ROLES)
@@ -90,26 +90,22 @@ def add(
 @in_chinese("列出登录账号及其角色。")
 def list_all(*, json: Annotated[bool, as_json()] = False) -> None:
     """List the login accounts and their roles."""
+    from crm_domain.usecases import access
+
     with opened() as crm:
-        with crm.unit_of_work(read_only=True) as uow:
-            users, roles = uow.records.all(User), {r.id: r for r in uow.records.all(Role)}
-        names = names_of_employees(crm)
-    held = {u.username: [roles[n] for n in u.roles if n in roles] for u in users}
+        found = access.list_accounts(crm, by=SYSTEM)
     if json:
-        items = [
-            plain(u) | {"employee": names.get(u.employee_id or 0),
-                        "roles": [r.code or r.title for r in held[u.username]]}
-            for u in users
-        ]  # fmt: skip
-        write_json({"items": items})
+        write_json({"items": [
+            plain(a) | {"employee": a.name, "roles": [r.code or r.title for r in a.roles]}
+            for a in found
+        ]})  # fmt: skip
         return
     table(
         [say("登录名", "Username"), say("员工", "Employee"), say("角色", "Roles"),
          say("启用", "Active"), say("有密码", "Has a password")],
-        [(u.username, names.get(u.employee_id or 0),
-          ", ".join(r.title if language() == "zh" else r.code or r.title
-                    for r in held[u.username]),
-          u.active, u.password_hash is not None) for u in users],
+        [(a.username, a.name,
+          ", ".join(r.title if language() == "zh" else r.code or r.title for r in a.roles),
+          a.active, a.has_password) for a in found],
         least=(4,),
     )  # fmt: skip
 

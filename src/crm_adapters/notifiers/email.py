@@ -52,6 +52,8 @@ def smtp_server(url: str) -> SmtpServer:
         name="CRM_SMTP_URL",
         reason="write it as smtp://user:password@host:587 or smtps://user:password@host:465, with"
         " special characters of user and password as %40",
+        reason_zh="应写作 smtp://user:password@host:587 或 smtps://user:password@host:465，"
+        "用户名和密码中的特殊字符写成 %40 的形式",
     )
     try:
         parts = urlsplit(url)
@@ -86,7 +88,8 @@ class EmailNotifier:
         """
         self._server = smtp_server(url)
         if not sender.isascii() or not _ADDRESS.fullmatch(sender):
-            raise BadSetting(name="CRM_SMTP_FROM", reason=f"{sender!r} is no e-mail address")
+            raise BadSetting(name="CRM_SMTP_FROM", reason=f"{sender!r} is no e-mail address",
+                             reason_zh=f"{sender!r} 不是邮箱地址")  # fmt: skip
         self._sender = sender
 
     def __repr__(self) -> str:

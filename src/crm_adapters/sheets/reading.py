@@ -134,6 +134,11 @@ class SafeSheetReader:
     python: str = attrs.field(factory=lambda: sys.executable)
     """The interpreter for the child; to be given where ``sys.executable`` is another program."""
 
+    @property
+    def max_bytes(self) -> int:
+        """The largest file that it reads."""
+        return self.limits.file_bytes
+
     def read(self, content: bytes, file_name: str) -> tuple[Sheet, ...]:
         """Read all visible sheets of a file.
 

@@ -38,7 +38,8 @@ def back_up(url: str, out: Path) -> int:
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as e:
-        raise BadSetting(name="CRM_DATABASE_URL", reason="not a database address") from e
+        raise BadSetting(name="CRM_DATABASE_URL", reason="not a database address",
+                         reason_zh="不是数据库地址") from e  # fmt: skip
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         if parsed.get_backend_name() == "sqlite":

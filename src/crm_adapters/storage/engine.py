@@ -57,12 +57,17 @@ def make_engine(url: str) -> tuple[sa.Engine, Path | None]:
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as e:
-        raise BadSetting(name="CRM_DATABASE_URL", reason="not a database address") from e
+        raise BadSetting(name="CRM_DATABASE_URL", reason="not a database address",
+                         reason_zh="不是数据库地址") from e  # fmt: skip
     if parsed.get_backend_name() == "postgresql":
         return _postgresql(parsed), None
     if parsed.get_backend_name() != "sqlite":
-        reason = f"{parsed.get_backend_name()} is not supported; use sqlite:/// or postgresql://"
-        raise BadSetting(name="CRM_DATABASE_URL", reason=reason)
+        kind = parsed.get_backend_name()
+        raise BadSetting(
+            name="CRM_DATABASE_URL",
+            reason=f"{kind} is not supported; use sqlite:/// or postgresql://",
+            reason_zh=f"不支持 {kind}；请用 sqlite:/// 或 postgresql://",
+        )
     temporary = None
     if parsed.database in (None, "", ":memory:"):
         handle, name = tempfile.mkstemp(prefix="crm-", suffix=".db")
@@ -70,8 +75,10 @@ def make_engine(url: str) -> tuple[sa.Engine, Path | None]:
         temporary = Path(name)
         parsed = parsed.set(database=name)
     elif not Path(str(parsed.database)).absolute().parent.is_dir():
-        reason = f"the folder of {parsed.database} does not exist"
-        raise BadSetting(name="CRM_DATABASE_URL", reason=reason)
+        raise BadSetting(
+            name="CRM_DATABASE_URL", reason=f"the folder of {parsed.database} does not exist",
+            reason_zh=f"{parsed.database} 所在的文件夹不存在",
+        )  # fmt: skip
     return _sqlite(parsed), temporary
 
 
@@ -84,8 +91,11 @@ def _postgresql(url: sa.URL) -> sa.Engine:
                           " -c idle_in_transaction_session_timeout=120s"},
         )  # fmt: skip
     except ImportError as e:
-        reason = "PostgreSQL needs its driver: pip install 'school-crm[postgres]'"
-        raise BadSetting(name="CRM_DATABASE_URL", reason=reason) from e
+        install = "pip install 'school-crm[postgres]'"
+        raise BadSetting(
+            name="CRM_DATABASE_URL", reason=f"PostgreSQL needs its driver: {install}",
+            reason_zh=f"PostgreSQL 需要驱动程序：{install}",
+        ) from e  # fmt: skip
     return engine
 
 

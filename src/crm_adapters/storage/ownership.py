@@ -307,11 +307,14 @@ class SqlOwnership:
 
     # -- limits ------------------------------------------------------------------------------
 
-    def claims_in_turn(self, employee_id: int) -> None:
-        """Let the claims of one employee happen one after the other, until the end."""
+    def in_turn(self, employee_ids: Sequence[int]) -> None:
+        """Let what counts the customers of these employees happen one after the other."""
+        if self._session.on_sqlite:
+            return
         employee = TABLES["Employee"].c
-        chosen = sa.select(employee.id).where(employee.id == employee_id)
-        self._session.run(chosen.with_for_update(key_share=True))
+        those = self._session.among(employee.id, list(employee_ids))
+        chosen = sa.select(employee.id).where(those).order_by(employee.id)
+        self._session.run(chosen.with_for_update(key_share=True)).all()
 
     def load(self, employee_ids: Sequence[int], today: date) -> dict[int, int]:
         """Count the customers that each of these owns and has not won; not those fallen due."""

@@ -257,8 +257,8 @@ class Customers(Protocol):
         """List the owned customers whose warning is due and that are not public yet."""
         ...
 
-    def claims_in_turn(self, employee_id: int) -> None:
-        """Let the claims of one employee happen one after the other, until the end."""
+    def in_turn(self, employee_ids: Sequence[int]) -> None:
+        """Let what counts the customers of these employees happen one after the other."""
         ...
 
     def load(self, employee_ids: Sequence[int], today: date) -> dict[int, int]:

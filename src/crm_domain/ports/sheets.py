@@ -39,6 +39,11 @@ class Sheet:
 class SheetReader(Protocol):
     """Reads a file that a user sent; trusts nothing in it."""
 
+    @property
+    def max_bytes(self) -> int:
+        """The largest file that it reads; nobody need take in more of one."""
+        ...
+
     def read(self, content: bytes, file_name: str) -> tuple[Sheet, ...]:
         """Read all sheets of an .xlsx or .csv file.
 

@@ -127,7 +127,7 @@ class _Everything(frozenset[str]):
         return True
 
 
-SYSTEM = Principal(name="system", permissions=_Everything(), scope=Scope.ALL)
+SYSTEM = Principal(name="system", person="系统", permissions=_Everything(), scope=Scope.ALL)
 """The program itself: an embedder's own code, the command line of the operator, the schedule."""
 
 

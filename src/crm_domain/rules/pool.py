@@ -135,6 +135,12 @@ def dated(customer: Customer, policy: PoolPolicy) -> Customer:
     )
 
 
+def spoken_to(customer: Customer) -> datetime | None:
+    """Tell when the owner last spoke to a customer; None for one that was only handed over."""
+    last = customer.last_contacted_at
+    return None if last == customer.received_at else last
+
+
 def is_public(customer: Customer, today: date) -> bool:
     """Whether anybody may claim the customer on this local day."""
     return customer.due_on <= today

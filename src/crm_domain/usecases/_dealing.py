@@ -64,6 +64,10 @@ def draw(crm: Crm, uow: UnitOfWork, n: int) -> tuple[list[Turn], Roster, datetim
         The turns, fewer than n when nobody is there; the roster; and the moment.
     """
     before, roster = uow.turns.advance(n)
+    if crm.settings.max_owned is not None:
+        # A claim counts, too. It locks its claimant and never the rotation, so nobody waits for it
+        # in a circle.
+        uow.customers.in_turn(list(roster.mates))
     now = crm.now()
     running, following = cycles(crm, roster)
     turns, after = deal(before, running, following, n, absence_now(crm, uow, roster, now))
@@ -96,6 +100,8 @@ def deal_out(
         What begins; the customers that nobody can take, as they go into the pool; the moment.
     """
     turns, roster, now = draw(crm, uow, len(saved))
+    # A clock that was put back meanwhile must not deal a customer before it was entered.
+    now = max([now, *(c.created_at for c in saved if c.created_at)])
     pool_policy = policy(crm, uow, roster.pool)
     new = [
         NewAssignment(

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from crm_domain.errors import UnreadableSheet
 
-LARGEST = 20_000_000
-"""Bytes that a file may have; the reader that comes with us takes as many."""
 _REASONS = {
     "file_too_large": (
-        f"文件超过 {LARGEST // 1_000_000} MB。请拆分成几个文件。",
-        f"It is larger than {LARGEST // 1_000_000} MB. Split it into several files.",
+        "文件超过 {size:g} MB。请拆分成几个文件。",
+        "It is larger than {size:g} MB. Split it into several files.",
     ),
     "no_file": ("文件不存在。", "There is no such file."),
     "folder": ("这是一个文件夹。", "It is a folder."),
@@ -21,8 +19,15 @@ _REASONS = {
 }
 
 
-def read_file(source: Path | str | bytes, file_name: str | None) -> tuple[bytes, str]:
-    """Read what a user sent, never more than may be imported.
+def read_file(
+    source: Path | str | bytes, file_name: str | None, max_bytes: int
+) -> tuple[bytes, str]:
+    """Read what a user sent, never much more than may be imported.
+
+    Args:
+        source: The file's path, or its content.
+        file_name: What the user calls it.
+        max_bytes: A larger file is refused.
 
     Returns:
         The content, and what to call it.
@@ -35,9 +40,9 @@ def read_file(source: Path | str | bytes, file_name: str | None) -> tuple[bytes,
     else:
         path = Path(source)
         name = clean_name(file_name or path.name)
-        content = _read(path, name)
-    if len(content) > LARGEST:
-        raise _refused("file_too_large", name)
+        content = _read(path, name, max_bytes)
+    if len(content) > max_bytes:
+        raise _refused("file_too_large", name, max_bytes)
     return content, name
 
 
@@ -50,10 +55,10 @@ def clean_name(name: str) -> str:
     return "".join(c for c in last if c.isprintable()).strip()[-200:] or "upload.xlsx"
 
 
-def _read(path: Path, name: str) -> bytes:
+def _read(path: Path, name: str, max_bytes: int) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST + 1)
+            return file.read(max_bytes + 1)
     except FileNotFoundError as e:
         raise _refused("no_file", name) from e
     except IsADirectoryError as e:
@@ -65,6 +70,6 @@ def _read(path: Path, name: str) -> bytes:
         raise _refused("unreadable", name) from e
 
 
-def _refused(reason: str, name: str) -> UnreadableSheet:
-    zh, en = _REASONS[reason]
+def _refused(reason: str, name: str, max_bytes: int = 0) -> UnreadableSheet:
+    zh, en = (text.format(size=max_bytes / 1_000_000) for text in _REASONS[reason])
     return UnreadableSheet(file=name[-100:], reason=reason, reason_zh=zh, reason_en=en)

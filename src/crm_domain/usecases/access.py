@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from crm_domain.errors import FieldError, Invalid, NotFound
-from crm_domain.model import Employee, User
+from crm_domain.model import Employee, Role, User
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields, quoted, storable
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal, union
 from crm_domain.rules.duty import has_left
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._rights import (
     administrators,
     refuse_beyond,
@@ -23,8 +25,8 @@ from crm_domain.usecases._rights import (
 from crm_domain.usecases._roles import set_role, synchronise
 
 __all__ = [
-    "PASSWORD", "change_password", "create_user", "principal_for", "set_active", "set_password",
-    "set_role", "set_roles", "sign_in", "synchronise",
+    "PASSWORD", "Account", "change_password", "create_user", "list_accounts", "principal_for",
+    "set_active", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
 ]  # fmt: skip
 
 PASSWORD = (8, 128)
@@ -73,6 +75,43 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
         user = uow.records.add(User(**fields, roles=roles, password_hash=hashed, created_at=now))
         audit(uow, by, now, "create", "User", user.id, None, user)
         return user
+
+
+@attrs.frozen(kw_only=True)
+class Account:
+    """What may be told of a login account."""
+
+    id: int
+    username: str
+    employee_id: int | None
+    student_id: int | None
+    name: str | None
+    """What the employee is called."""
+    roles: tuple[Role, ...]
+    active: bool
+    has_password: bool
+
+
+def list_accounts(crm: Crm, *, by: Principal) -> tuple[Account, ...]:
+    """Tell the accounts of the employees within one's reach; who sees all, all accounts.
+
+    Raises:
+        NotPermitted: Without ``user:manage``.
+    """
+    by.need("user:manage")
+    with crm.unit_of_work(read_only=True) as uow:
+        roles = {r.id: r for r in uow.records.all(Role)}
+        names = {e.id: e.name for e in uow.records.all(Employee)}
+        return tuple(
+            Account(
+                id=u.id or 0, username=u.username, employee_id=u.employee_id,
+                student_id=u.student_id, name=names.get(u.employee_id),
+                roles=tuple(roles[n] for n in u.roles if n in roles), active=u.active,
+                has_password=u.password_hash is not None,
+            )
+            for u in uow.records.all(User)
+            if uow.directory.in_reach(u.employee_id, reach_of(by))
+        )  # fmt: skip
 
 
 def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:

@@ -14,6 +14,7 @@ from crm_domain.model.fields import Choice
 from crm_domain.ports import Crm, Query, Table
 from crm_domain.rules.access import Principal, mask
 from crm_domain.rules.layout import SYNONYMS
+from crm_domain.rules.pool import spoken_to
 from crm_domain.usecases._common import audit
 from crm_domain.usecases.intake import list_customers
 
@@ -126,13 +127,13 @@ class _Rows:
             query = attrs.evolve(query, after=page.next)
 
     def _cell(self, customer: Customer, name: str) -> Any:
-        value = getattr(customer, name)
+        value: Any = getattr(customer, name)
+        if name == "last_contacted_at":
+            value = spoken_to(customer)
         if name == "courses":
             return "、".join(self._titles[name].get(n, str(n)) for n in value)
         if name in self._titles:
             return self._titles[name].get(value)
-        if name == "last_contacted_at" and value == customer.received_at:
-            return None  # Whoever only got a customer has not spoken to it yet.
         if isinstance(value, Choice):
             return value.label(self._language)
         if isinstance(value, datetime):

@@ -69,7 +69,7 @@ def check_import(
         NotPermitted: Without the permission.
     """
     may_import(record, to, consultant_id, by)
-    content, name = read_file(source, file_name)
+    content, name = read_file(source, file_name, crm.reader.max_bytes)
     rows = read_rows(crm, content, name, record)
     run = begin(crm, rows, content, name, to, consultant_id, by)
     return _preview(crm, run, rows)
@@ -179,7 +179,7 @@ def import_file(
         NotPermitted: Without the permission.
     """
     may_import(record, to, consultant_id, by)
-    content, name = read_file(source, file_name)
+    content, name = read_file(source, file_name, crm.reader.max_bytes)
     sha256 = hashlib.sha256(content).hexdigest()
     with crm.unit_of_work(read_only=True) as uow:
         begun = uow.imports.unfinished(sha256, to, consultant_id)

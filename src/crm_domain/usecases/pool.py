@@ -92,7 +92,7 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         if _limits(crm):
-            uow.customers.claims_in_turn(by.employee_id)
+            uow.customers.in_turn([by.employee_id])
         standing = _standing(uow, customer_id, by.employee_id, lock=True)
         customer = standing.customer
         now = _refuse(crm, uow, standing, by.employee_id)

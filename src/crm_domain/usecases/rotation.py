@@ -12,7 +12,7 @@ from crm_domain.model import Employee, RotationEntry
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, Roster, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.rules.rotation import Cursor, deal
+from crm_domain.rules.rotation import Cursor, Entry, deal
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._dealing import absence_now, cycles
 
@@ -73,6 +73,10 @@ def reset_rotation(crm: Crm, *, by: Principal) -> None:
         audit(uow, by, crm.now(), "reset_rotation", "RotationEntry", None)
 
 
+Line = tuple[int, str, int, int, bool]
+"""Of a plan: employee, name, quota, weight, active."""
+
+
 @attrs.frozen(kw_only=True)
 class Rotation:
     """Where the rotation stands."""
@@ -82,8 +86,10 @@ class Rotation:
     """Places of the running cycle that are used up."""
     length: int
     """Places of the running cycle."""
-    entries: tuple[tuple[int, str, int, int, bool], ...]
-    """The newest plan: employee, name, quota, weight, active."""
+    running: tuple[Line, ...]
+    """The plan of the running cycle."""
+    entries: tuple[Line, ...]
+    """The newest plan."""
     pending: bool
     """Whether the newest plan waits for the next cycle."""
     upcoming: tuple[int, ...]
@@ -100,16 +106,19 @@ def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
         running, _ = cycles(crm, roster)
-        mates = roster.mates
         return Rotation(
             cycle=cursor.cycle, position=cursor.position, length=len(running),
-            entries=tuple(
-                (e.employee_id, mates[e.employee_id].employee.name, e.quota, e.weight, e.active)
-                for e in roster.next_plan
-            ),
+            running=_lines(roster, roster.plan), entries=_lines(roster, roster.next_plan),
             pending=(roster.plan, roster.strategy) != (roster.next_plan, roster.next_strategy),
             upcoming=_upcoming(crm, uow, cursor, roster, n),
         )  # fmt: skip
+
+
+def _lines(roster: Roster, plan: Sequence[Entry]) -> tuple[Line, ...]:
+    return tuple(
+        (e.employee_id, roster.mates[e.employee_id].employee.name, e.quota, e.weight, e.active)
+        for e in plan
+    )
 
 
 def upcoming(crm: Crm, n: int, *, by: Principal) -> tuple[int, ...]:
