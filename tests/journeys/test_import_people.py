@@ -22,7 +22,7 @@ from crm_domain.model import (
 )
 from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import assignment, imports, intake, pool, records
+from crm_domain.usecases import _import_run, assignment, imports, intake, pool, records
 from make import World, phone
 from steps import told
 
@@ -154,6 +154,19 @@ def test_who_may_not_edit_them_may_not_import_them(world: World) -> None:
                                 record=record, to="pool", by=SYSTEM)  # fmt: skip
     with pytest.raises(Invalid):
         take(world.crm, "Department", sheet("姓名,手机", "甲,1"))
+
+
+def test_more_than_one_transaction_should_hold_are_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is kept; customers have no such wall."""
+    monkeypatch.setattr(_import_run, "MOST_PEOPLE", 2)
+    content = sheet("姓名,手机", *(f"甲{i},{phone()}" for i in range(3)))
+    for record in ("Employee", "Student"):
+        with pytest.raises(Invalid):
+            take(world.crm, record, content)
+    assert list(imports.list_imports(world.crm, by=SYSTEM)) == []
+    assert take(world.crm, "Customer", content).accepted == 3
 
 
 def test_two_at_once_bring_nobody_twice(world: World) -> None:

@@ -205,10 +205,10 @@ def list_all(
         write_json({"items": items, "next": page.next})
         return
     table(
-        [say("编号", "No."), say("文件", "File"), say("状态", "Status"), say("时间", "When"),
-         say("数据行", "Rows"), say("已导入", "Accepted")],
-        [(r.id, r.file_name, r.status, local(r.created_at, zone), r.data_rows, r.accepted)
-         for r in page],
+        [say("编号", "No."), say("内容", "Of"), say("文件", "File"), say("状态", "Status"),
+         say("时间", "When"), say("数据行", "Rows"), say("已导入", "Accepted")],
+        [(r.id, say(FORMS[r.record].zh, f"{r.record.lower()}s"), r.file_name, r.status,
+          local(r.created_at, zone), r.data_rows, r.accepted) for r in page],
     )  # fmt: skip
     if page.next:
         line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")

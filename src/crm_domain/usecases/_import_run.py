@@ -26,6 +26,8 @@ Dealt = tuple[Sequence[NewAssignment], Sequence[Customer]]
 """What begins, and the customers that nobody gets."""
 UNFINISHED = (ImportStatus.CHECKED, ImportStatus.RUNNING)
 MODES = ("rotation", "pool", "consultant")
+MOST_PEOPLE = 20_000
+"""Employees or students of one sheet: they are taken in by one transaction."""
 UNDEALT = "none"
 """The mode of an import whose rows nobody is dealt: employees and students."""
 
@@ -78,7 +80,15 @@ def begin(
     crm: Crm, rows: SheetRows, content: bytes, name: str, to: str, consultant_id: int | None,
     by: Principal,
 ) -> ImportRun:  # fmt: skip
-    """Keep a file as an import that has not begun."""
+    """Keep a file as an import that has not begun.
+
+    Raises:
+        Invalid: More employees or students than are taken in at once.
+    """
+    if rows.record != "Customer" and rows.data_rows > MOST_PEOPLE:
+        raise _invalid("source", "too_many_rows", rows.data_rows,
+                       f"一次最多导入 {MOST_PEOPLE} 位{FORMS[rows.record].zh}，请拆分表格",
+                       f"{MOST_PEOPLE} are taken in at once; split the sheet")  # fmt: skip
     with crm.unit_of_work() as uow:
         now = crm.now()
         if consultant_id is not None:
