@@ -94,6 +94,9 @@ def _cases(crm: Crm, connection: Any, database: Database, size: int) -> Iterator
         return [c.id for c in intake.list_customers(crm, query, by=SYSTEM)]
 
     def run(statement: str) -> list[int]:
+        if database.on_sqlite:
+            # Left to itself the planner begins with the ownership and sorts.
+            statement = statement.replace(" JOIN ", " CROSS JOIN ", 1)
         return [row[0] for row in connection.execute(statement).fetchall()][:LIMIT]
 
     def both(work: str, ours: Callable[[Query], list[int]], query: Query, statement: str,
