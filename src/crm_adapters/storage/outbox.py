@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 import sqlalchemy as sa
 
@@ -17,6 +18,9 @@ from crm_domain.parsing import record_number
 from crm_domain.ports import Page, Query
 
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
+
+_OUTCOME = ("status", "next_attempt_at", "error", "provider_id", "sent_at")
+_outcome = attrgetter(*_OUTCOME)
 
 
 class SqlNotices:
@@ -64,16 +68,29 @@ class SqlNotices:
         chosen = self._m.select().where(self._session.among(c.id, ids)).order_by(c.id)
         return self._m.records(self._session, self._session.run(chosen))
 
-    def settle(self, one: Notice) -> bool:
-        """Write what became of a leased notice; False when another took it over meanwhile."""
+    def settle(self, notices: Sequence[Notice]) -> frozenset[int]:
+        """Write what became of leased notices, as far as they are still leased to the caller."""
+        ours = self._still_ours(notices)
+        self._session.update(notice, "id", _OUTCOME, [(*_outcome(n), n.id) for n in ours])
+        return frozenset(n.id or 0 for n in ours)
+
+    def give_back(self, notices: Sequence[Notice], at: datetime) -> None:
+        """Let leased notices that were not tried be due at a moment; their attempt counts not."""
+        rows = [(n.attempts - 1, at, n.id) for n in self._still_ours(notices)]
+        self._session.update(notice, "id", ("attempts", "next_attempt_at"), rows)
+
+    def _still_ours(self, notices: Sequence[Notice]) -> list[Notice]:
+        """Lock those of some leased notices that nobody took over: the attempts are the fence."""
         c = notice.c
-        done = self._session.run(
-            sa.update(notice)
-            .where(c.id == one.id, c.attempts == one.attempts, c.status.in_(WAITING))
-            .values(status=one.status, next_attempt_at=one.next_attempt_at, error=one.error,
-                    provider_id=one.provider_id, sent_at=one.sent_at)
-        )  # fmt: skip
-        return bool(done.rowcount)
+        ids = sorted(n.id or 0 for n in notices)
+        chosen = (
+            sa.select(c.id, c.attempts)
+            .where(self._session.among(c.id, ids), c.status.in_(WAITING))
+            .order_by(c.id)
+            .with_for_update()
+        )
+        held = {row.id: row.attempts for row in self._session.run(chosen)}
+        return [n for n in notices if held.get(n.id) == n.attempts]
 
     def resend(self, id: int, now: datetime) -> bool:
         """Make a dead or failed notice pending again."""

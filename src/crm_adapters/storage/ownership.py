@@ -307,6 +307,27 @@ class SqlOwnership:
         rows = self._session.run(chosen.order_by(o.owner_id, o.due_on, o.customer_id))
         return m.records(self._session, rows)
 
+    def to_contact(self, before: datetime, today: date) -> dict[int, tuple[int, tuple[str, ...]]]:
+        """Find whom owners meant to contact before a moment, and have not."""
+        o = ownership.c
+        place = sa.func.row_number().over(
+            partition_by=o.owner_id, order_by=(o.next_contact_at, o.customer_id)
+        )
+        many = sa.func.count().over(partition_by=o.owner_id)
+        due = (
+            sa.select(o.owner_id, customer.c.name, place.label("place"), many.label("many"))
+            .join(customer, customer.c.id == o.customer_id)
+            .where(o.owner_id.is_not(None), o.next_contact_at < before, o.due_on > today,
+                   o.last_contacted_at < o.next_contact_at)
+            .subquery()
+        )  # fmt: skip
+        few = sa.select(due).where(due.c.place <= NAMED).order_by(due.c.owner_id, due.c.place)
+        found: dict[int, tuple[int, tuple[str, ...]]] = {}
+        for row in self._session.run(few):
+            _, names = found.get(row.owner_id, (0, ()))
+            found[row.owner_id] = row.many, (*names, row.name)
+        return found
+
     # -- limits ------------------------------------------------------------------------------
 
     def in_turn(self, employee_ids: Sequence[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -32,6 +33,12 @@ class SqlRecords:
         """Read the one record with these values, or None."""
         found = self.all(cls, **fields)
         return found[0] if found else None
+
+    def among(self, cls: type[T], ids: Sequence[int]) -> tuple[T, ...]:
+        """Read the records with these numbers, as far as they are there."""
+        m = mapper(cls)
+        chosen = m.select().where(self._session.among(m.column("id"), list(ids)))
+        return m.records(self._session, self._session.run(chosen.order_by(m.column("id"))))
 
     def all(self, cls: type[T], **fields: Any) -> tuple[T, ...]:
         """Read all records with these values, by number."""

@@ -257,6 +257,18 @@ class Customers(Protocol):
         """List the owned customers whose warning is due and that are not public yet."""
         ...
 
+    def to_contact(self, before: datetime, today: date) -> dict[int, tuple[int, tuple[str, ...]]]:
+        """Find whom owners meant to contact before a moment, and have not.
+
+        Args:
+            before: The end of the local day.
+            today: The local day; customers that are public on it are nobody's any more.
+
+        Returns:
+            By owner: how many, and the names of a few, the earliest first.
+        """
+        ...
+
     def in_turn(self, employee_ids: Sequence[int]) -> None:
         """Let what counts the customers of these employees happen one after the other."""
         ...

@@ -31,8 +31,16 @@ class Notices(Protocol):
         """Take due notices for sending: count the attempt and keep others away until then."""
         ...
 
-    def settle(self, notice: Notice) -> bool:
-        """Write what became of a leased notice; False when another took it over meanwhile."""
+    def settle(self, notices: Sequence[Notice]) -> frozenset[int]:
+        """Write what became of leased notices.
+
+        Returns:
+            The numbers of those that were still leased to the caller; another took over the rest.
+        """
+        ...
+
+    def give_back(self, notices: Sequence[Notice], at: datetime) -> None:
+        """Let leased notices that were not tried be due at a moment; their attempt counts not."""
         ...
 
     def resend(self, id: int, now: datetime) -> bool:

@@ -32,6 +32,10 @@ class Records(Protocol):
         """Read the one record with these values, or None."""
         ...
 
+    def among(self, cls: type[T], ids: Sequence[int]) -> tuple[T, ...]:
+        """Read the records with these numbers, as far as they are there."""
+        ...
+
     def all(self, cls: type[T], **fields: Any) -> tuple[T, ...]:
         """Read all records with these values, by number."""
         ...

@@ -39,6 +39,7 @@ PERMISSIONS: tuple[Declared, ...] = (
     Declared("rotation:edit", "设置轮转", "set the rotation"),
     Declared("payment:add", "登记缴费", "enter payments"),
     Declared("payment:confirm", "审核缴费", "confirm payments"),
+    Declared("student:edit", "维护学员", "edit students"),
     Declared("notice:view", "查看通知", "see notices"),
     Declared("notice:deliver", "发送通知", "deliver notices"),
     Declared("user:manage", "管理用户", "manage users"),

@@ -651,10 +651,26 @@ class StorageContract:
         with crm.unit_of_work() as uow:
             [present] = uow.notices.lease(until, until + timedelta(minutes=1), 1)
         with crm.unit_of_work() as uow:
-            assert not uow.notices.settle(changed(late, status=NoticeStatus.DEAD))
-            assert uow.notices.settle(changed(present, status=NoticeStatus.SENT))
-            assert not uow.notices.settle(changed(present, status=NoticeStatus.DEAD))
+            assert not uow.notices.settle([changed(late, status=NoticeStatus.DEAD)])
+            uow.notices.give_back([late], NOW)
+            assert uow.notices.settle([changed(present, status=NoticeStatus.SENT)]) == {present.id}
+            assert not uow.notices.settle([changed(present, status=NoticeStatus.DEAD)])
             assert not uow.notices.resend(present.id or 0, NOW)
+
+    def test_what_was_not_tried_is_given_back(self, crm: Crm) -> None:
+        """Due at the moment given, and without the attempt that the lease counted."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number, f"k{i}") for i in range(3)])
+        later = NOW + timedelta(minutes=5)
+        with crm.unit_of_work() as uow:
+            sent, *rest = uow.notices.lease(NOW, later, 3)
+            uow.notices.give_back(rest, NOW)
+        with crm.unit_of_work() as uow:
+            again = uow.notices.lease(NOW, later, 3)
+        assert {(n.id, n.attempts) for n in again} == {(n.id, 1) for n in rest}
+        with crm.unit_of_work() as uow:
+            assert uow.notices.settle([changed(sent, status=NoticeStatus.SENT)]) == {sent.id}
 
 
 def _notice(recipient: int, key: str = "k") -> Notice:

@@ -6,7 +6,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from crm_domain.errors import DatabaseBusy, FieldError, ImportBusy, Invalid, NotFound
-from crm_domain.model import AssignmentMethod, Customer, Event, ImportRun, ImportStatus, Notice
+from crm_domain.model import (
+    AssignmentMethod,
+    Customer,
+    Event,
+    ImportRun,
+    ImportStatus,
+    Notice,
+    User,
+)
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, NewAssignment, UnitOfWork
 from crm_domain.rules.access import Principal
@@ -198,6 +206,7 @@ def _take_all(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> Impor
             warnings=warned(run.warnings, good), finished_at=now,
         )  # fmt: skip
         uow.imports.save(run)
+        uow.notices.add(_finished(crm, uow, run))
         audit(uow, by, now, "import", "ImportRun", import_id, None,
               {"file": run.file_name, "accepted": run.accepted})  # fmt: skip
         return run
@@ -238,7 +247,7 @@ def _finish(crm: Crm, import_id: int, by: Principal) -> ImportRun:
         now = crm.now()
         run = changed(run, status=ImportStatus.DONE, finished_at=now)
         uow.imports.save(run)
-        uow.notices.add(_digests(crm, uow, run))
+        uow.notices.add(_digests(crm, uow, run) + _finished(crm, uow, run))
         audit(uow, by, now, "import", "ImportRun", import_id, None,
               {"file": run.file_name, "accepted": run.accepted})  # fmt: skip
         return run
@@ -256,3 +265,17 @@ def _digests(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
         elif run.mode == "rotation":
             found += tell_managers(crm, uow, n, about=about, key=f"nobody:{about}", now=now)
     return found
+
+
+def _finished(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
+    """Tell whoever started an import what became of it."""
+    user = None if run.by_id is None else uow.records.get(User, run.by_id)
+    if user is None or user.employee_id is None:
+        return []
+    left = run.data_rows - run.accepted
+    about = f"import:{run.id}"
+    return notices(
+        crm, Event.IMPORT_FINISHED, user.employee_id, f"导入完成：{run.accepted} 行",
+        f"《{run.file_name}》已导入 {run.accepted} 行" + (f"，{left} 行未导入。" if left else "。"),
+        about=about, key=f"finished:{about}", now=run.finished_at or crm.now(),
+    )  # fmt: skip

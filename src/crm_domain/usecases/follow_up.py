@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import datetime, timedelta, tzinfo
+from datetime import time as clock
 from typing import Any
 
 import attrs
 
 from crm_domain.errors import FieldError, Invalid, NotFound, NotOwner
-from crm_domain.model import CustomerStatus, Employee, FollowUp
+from crm_domain.model import CustomerStatus, Employee, Event, FollowUp
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
-from crm_domain.usecases._common import may_read, moment, policy
+from crm_domain.usecases._common import may_read, moment, notices, policy
 
 MAY_TYPE = ("at", "channel", "intention", "note", "next_contact_at")
 
@@ -84,6 +85,31 @@ def _read(values: Mapping[str, Any], zone: tzinfo) -> tuple[dict[str, Any], list
             FieldError("note", "missing", None, "请填写跟进内容", "the note is missing")
         )
     return {n: v for n, v in found.items() if v is not None}, problems
+
+
+def remind_contacts(crm: Crm, *, by: Principal) -> int:
+    """Tell owners whom they meant to contact by today, once a day each, and count the notices.
+
+    Raises:
+        NotPermitted: Without ``pool:sweep``.
+    """
+    by.need("pool:sweep")
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        today = crm.day(now)
+        end = datetime.combine(today + timedelta(days=1), clock(), crm.settings.zone)
+        written = uow.notices.add_new([
+            notice
+            for owner, (n, names) in uow.customers.to_contact(end, today).items()
+            for notice in notices(
+                crm, Event.CONTACT_DUE, owner, f"今天有 {n} 位客户待联系",
+                "、".join(names) + ("等" if n > len(names) else "") + "约定的联系时间已到。",
+                about=f"employee:{owner}", key=f"contact_due:{owner}:{today}", now=now,
+            )
+        ])  # fmt: skip
+    if written:
+        crm.jobs.wake("deliver_due")
+    return written
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import attrs
@@ -17,6 +20,8 @@ from crm_domain.rules.access import Principal
 log = logging.getLogger(__name__)
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=6)
+ENOUGH = 10
+"""So many failures in a row, and a channel is left alone."""
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +39,9 @@ def deliver_due(crm: Crm, *, limit: int = 500, by: Principal) -> Delivery:
     """Send the notices whose time has come, until none is left.
 
     Attempts are counted before the call, under a lease: a worker that dies costs an attempt and a
-    wait, not the message. One channel that fails does not hold up another.
+    wait, not the message. Outcomes are written about once a second, so it may also cost a message
+    that is sent twice. A channel that fails ten times in a row is left alone for a while; it does
+    not hold up another.
 
     Args:
         crm: The CRM.
@@ -52,30 +59,69 @@ def deliver_due(crm: Crm, *, limit: int = 500, by: Principal) -> Delivery:
     if type(limit) is not int or not 1 <= limit <= 10_000:
         raise Invalid([FieldError("limit", "out_of_range", limit, "每批须为 1 到 10000 条",
                                   "1 to 10000 notices are taken at a time")])  # fmt: skip
-    counts = {NoticeStatus.SENT: 0, NoticeStatus.FAILED: 0, NoticeStatus.DEAD: 0}
-    while True:
+    counts: Counter[NoticeStatus] = Counter()
+    failures: Counter[str] = Counter()
+    more = True
+    while more:
         with crm.unit_of_work() as uow:
             now = crm.now()
-            lease = now + timedelta(seconds=crm.settings.lease_seconds)
-            batch = uow.notices.lease(now, lease, limit)
-            people = {
-                n: uow.records.get(Employee, n) for n in {b.recipient_id for b in batch}
-            }  # fmt: skip
-        for notice in batch:
-            if crm.now() >= lease:
-                # The channels were slow; another worker may have the rest by now.
-                break
-            after = _send(crm, notice, people[notice.recipient_id])
+            until = now + timedelta(seconds=crm.settings.lease_seconds)
+            batch = uow.notices.lease(now, until, limit)
+            numbers = list({n.recipient_id for n in batch})
+            people = {e.id: e for e in uow.records.among(Employee, numbers)}
+        late: list[Notice] = []
+        resting: list[Notice] = []
+        for done in _deliver(crm, batch, people, until, failures, late, resting):
             with crm.unit_of_work() as uow:
-                if uow.notices.settle(after):
-                    counts[after.status] += 1
-        else:
-            if len(batch) < limit:
-                break
+                settled = uow.notices.settle(done)
+            counts.update(n.status for n in done if n.id in settled)
+        if late or resting:
+            with crm.unit_of_work() as uow:
+                now = crm.now()
+                uow.notices.give_back(late, now)
+                uow.notices.give_back(resting, now + FIRST_WAIT)
+        # A lease too short for even one would go on for ever.
+        more = len(late) < len(batch) and (len(batch) == limit or bool(late))
     return Delivery(
         sent=counts[NoticeStatus.SENT], failed=counts[NoticeStatus.FAILED],
         dead=counts[NoticeStatus.DEAD],
     )  # fmt: skip
+
+
+def _deliver(
+    crm: Crm, batch: Sequence[Notice], people: Mapping[int | None, Employee], until: datetime,
+    failures: Counter[str], late: list[Notice], resting: list[Notice],
+) -> Iterator[list[Notice]]:  # fmt: skip
+    """Send leased notices, giving what became of them about once a second.
+
+    Args:
+        crm: The CRM.
+        batch: The notices.
+        people: Their recipients by number.
+        until: When the lease ends; others may have what is left then.
+        failures: How often each channel has failed in a row.
+        late: Gets those that could not be tried before the lease ended.
+        resting: Gets those of channels that do not work.
+    """
+    done: list[Notice] = []
+    written = time.monotonic()
+    for notice in batch:
+        if crm.now() >= until:
+            late.append(notice)
+            continue
+        if failures[notice.channel] >= ENOUGH:
+            resting.append(notice)
+            continue
+        after = _send(crm, notice, people.get(notice.recipient_id))
+        # Whom a channel cannot reach says nothing about the channel.
+        failed = after.status is NoticeStatus.FAILED
+        failures[notice.channel] = failures[notice.channel] + 1 if failed else 0
+        done.append(after)
+        if time.monotonic() - written >= 1:
+            yield done
+            done, written = [], time.monotonic()
+    if done:
+        yield done
 
 
 def _send(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
