@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
+from crm_adapters.cron import CronExpressions
 from crm_adapters.jobs import OutboxOnly
 from crm_adapters.passwords import Argon2Hasher
 from crm_adapters.plugins import Plugins
@@ -60,6 +61,7 @@ def open_crm(
             writer=SheetWriterAdapter(),
             passwords=Argon2Hasher(),
             strategies=strategies,
+            cron=CronExpressions(),
             plugins=plugins.loaded,
         )
         if migrate:

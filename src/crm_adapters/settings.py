@@ -18,6 +18,7 @@ DATABASE_URL = "CRM_DATABASE_URL"
 DEFAULT_DATABASE_URL = "sqlite:///crm.db"
 
 _CENTURY = 36_500
+_REDIS = ("redis://", "rediss://", "unix://")
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     "max_owned": (0, 10**9),
     "max_claims_per_day": (0, 10**9),
@@ -80,6 +81,9 @@ def check(settings: Settings) -> None:
         BadSetting: For the first that is not usable; the value is shown unless it is secret.
     """
     _check_zone(settings.time_zone)
+    _check_crons(settings)
+    if settings.redis_url and not settings.redis_url.startswith(_REDIS):
+        raise _bad("redis_url", f"it begins with none of: {', '.join(_REDIS)}")
     if settings.language not in ("", "zh", "en"):
         raise _bad("language", f"{settings.language!r} is neither zh nor en",
                    f"{settings.language!r} 既不是 zh 也不是 en")  # fmt: skip
@@ -190,6 +194,19 @@ def _check_zone(name: str) -> None:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as e:
         raise _bad("time_zone", f"there is no time zone {name!r}", f"没有时区 {name!r}") from e
+
+
+def _check_crons(settings: Settings) -> None:
+    # Not at the top: nothing else here needs it.
+    from crm_adapters.cron import check_cron
+
+    for field in attrs.fields(Settings):
+        expression = getattr(settings, field.name)
+        if field.name.startswith("cron_") and expression:
+            try:
+                check_cron(expression)
+            except ValueError as e:
+                raise _bad(field.name, f"{expression!r} is no cron expression: {e}") from e
 
 
 def _check_email(settings: Settings) -> None:

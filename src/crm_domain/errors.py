@@ -235,6 +235,20 @@ class ImportBusy(CrmError):
     code = "import_busy"
 
 
+class JobRunning(CrmError):
+    """The job {name} is being run by another process."""
+
+    zh = "任务 {name} 正由另一个进程执行。"
+    code = "job_running"
+
+
+class Inconsistent(CrmError):
+    """The database is not consistent: {codes}. `crm db check` tells more."""
+
+    zh = "数据库不一致：{codes}。详见 crm db check。"
+    code = "inconsistent"
+
+
 class DeliveryFailed(CrmError):
     """The message could not be delivered: {reason}"""
 

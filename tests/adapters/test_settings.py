@@ -14,6 +14,7 @@ from crm_adapters.settings import (
 )
 from crm_domain import Settings
 from crm_domain.errors import BadSetting
+from crm_domain.usecases.schedule import JOBS
 
 
 def test_nothing_set_gives_the_defaults():
@@ -50,6 +51,8 @@ def test_every_setting_can_be_set_by_its_name():
         "CRM_LANGUAGE": "en",
         "CRM_SMTP_URL": "smtp://h",
         "CRM_SMTP_FROM": "a@b",
+        "CRM_REDIS_URL": "redis://h",
+        **{f"CRM_CRON_{job.upper()}": "0 1 * * *" for job in JOBS},
     }
     environ = {
         f"CRM_{f.name.upper()}": special.get(

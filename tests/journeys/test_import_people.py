@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 import openpyxl
 import pytest
 
-from crm_adapters.check import check_database
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import CrmError, Invalid, NotPermitted, NotRevertible
 from crm_domain.model import (
@@ -99,7 +98,7 @@ def test_students_come_as_customers_who_enrolled(world: World) -> None:
     assert (student.customer_id, student.guardian_name) == (found.id, "陈父")
     assert (student.guardian_phone, student.company) == (two, "字节跳动")
     assert told(world.crm, Event.ASSIGNED) == []
-    assert all(not c.count for c in check_database(world.crm))
+    assert all(not c.count for c in world.crm.storage.check())
 
 
 def test_whom_somebody_has_as_a_customer_is_no_new_student(world: World) -> None:
@@ -184,7 +183,7 @@ def test_two_at_once_bring_nobody_twice(world: World) -> None:
         reports = list(threads.map(act, range(2)))
     assert all(isinstance(r, imports.ImportReport) for r in reports), reports
     assert sorted(r.accepted for r in reports if isinstance(r, imports.ImportReport)) == [0, 20]
-    assert all(not c.count for c in check_database(world.crm))
+    assert all(not c.count for c in world.crm.storage.check())
 
 
 @pytest.mark.parametrize("record", ["Customer", "Employee", "Student"])

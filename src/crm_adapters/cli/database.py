@@ -37,10 +37,8 @@ def upgrade(*, json: Annotated[bool, as_json()] = False) -> None:
 @in_chinese("检查数据库的版本与一致性，只读；发现问题时退出码为 1。")
 def check(*, json: Annotated[bool, as_json()] = False) -> int:
     """Check the revision and the invariants, changing nothing; exits with 1 when one is broken."""
-    from crm_adapters.check import check_database
-
     with opened() as crm, progress("检查中", "checking"):
-        found = check_database(crm)
+        found = crm.storage.check()
     broken = [f for f in found if f.count]
     if json:
         write_json({"ok": not broken, "checks": found})

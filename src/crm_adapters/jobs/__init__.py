@@ -11,3 +11,6 @@ class OutboxOnly:
 
     def wake(self, job: str, **arguments: int | str) -> None:
         """Do nothing; the database knows what is to be done."""
+
+    def close(self) -> None:
+        """Do nothing; there is nothing to let go of."""

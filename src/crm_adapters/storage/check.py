@@ -6,27 +6,14 @@ nothing; a restored, hand-edited or damaged database may have lost some.
 
 from __future__ import annotations
 
-import attrs
 import sqlalchemy as sa
 
 from crm_adapters.storage.engine import translated
 from crm_adapters.storage.tables import metadata
 from crm_adapters.storage.triggers import HISTORY
+from crm_domain.ports import Checked
 
 EXAMPLES = 10
-
-
-@attrs.frozen(kw_only=True)
-class Checked:
-    """One invariant, and how often it is broken."""
-
-    code: str
-    zh: str
-    en: str
-    count: int = 0
-    examples: tuple[str, ...] = ()
-    """Some of what is broken: numbers of records, or names."""
-
 
 _QUERIES = (
     ("two_open", "同一客户有多个进行中的分配", "customers with more than one open assignment",

@@ -16,11 +16,12 @@ from crm_adapters.storage.imports import SqlImports
 from crm_adapters.storage.outbox import SqlNotices
 from crm_adapters.storage.records import SqlRecords
 from crm_adapters.storage.rows import mapper
+from crm_adapters.storage.schedule import SqlSchedule
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.turns import Memory, SqlTurns
 from crm_domain.errors import WrongRevision
 from crm_domain.model import AuditEntry
-from crm_domain.ports import PoolRules
+from crm_domain.ports import Checked, PoolRules
 
 HEAD = "0001"
 """The revision of the tables that this program works on."""
@@ -48,6 +49,7 @@ class SqlUnitOfWork:
         self.turns = SqlTurns(session, self._memory)
         self.notices = SqlNotices(session)
         self.imports = SqlImports(session)
+        self.schedule = SqlSchedule(session)
         self.directory = SqlDirectory(session)
         return self
 
@@ -106,6 +108,12 @@ class SqlStorage:
         with translated(), self.engine.connect() as connection:
             found: datetime = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
         return found.astimezone(UTC)
+
+    def check(self) -> tuple[Checked, ...]:
+        """Check the invariants, changing nothing; one that counts nothing has passed."""
+        from crm_adapters.storage.check import check_invariants
+
+        return check_invariants(self.reader)
 
     def revision(self) -> str | None:
         """Tell the revision of the tables; None for an empty database."""

@@ -35,6 +35,7 @@ from crm_domain.model.sales import (
     Source,
     WorkStatus,
 )
+from crm_domain.model.schedule import ScheduledJob
 from crm_domain.model.teaching import (
     Attendance,
     Enrolment,
@@ -51,6 +52,6 @@ __all__ = [ "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus", "At
     "FollowUpChannel", "Gender", "Holiday", "ImportProblem", "ImportRun", "ImportStatus",
     "Intention", "Lesson", "Menu", "Notice", "NoticeStatus", "Payment", "PaymentKind",
     "PaymentMethod", "PaymentStatus", "Permission", "PermissionGroup", "PoolRule", "Role",
-    "RotationEntry", "School", "Scope", "Score", "Source", "Spec", "Student", "StudyRecord",
-    "User", "WorkStatus", "about", "specs",
+    "RotationEntry", "ScheduledJob", "School", "Scope", "Score", "Source", "Spec", "Student",
+    "StudyRecord", "User", "WorkStatus", "about", "specs",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ import attrs
 
 from crm_domain.errors import Language
 from crm_domain.model import Employee, Notice
+from crm_domain.ports.schedule import Cron
 from crm_domain.ports.sheets import SheetReader, SheetWriter
 from crm_domain.ports.storage import Storage, UnitOfWork
 from crm_domain.rules.rotation import Strategy
@@ -52,6 +53,10 @@ class JobQueue(Protocol):
 
     def wake(self, job: str, **arguments: int | str) -> None:
         """Say that there is something to do; losing this loses no work."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; may be called more than once."""
         ...
 
 
@@ -119,6 +124,28 @@ class Settings:
         metadata={"help": "smtp://user:password@host:587 for e-mail", "secret": True},
     )
     smtp_from: str = attrs.field(default="", metadata={"help": "the sender's address of e-mails"})
+    redis_url: str = attrs.field(
+        default="",
+        repr=False,
+        metadata={
+            "help": "redis://:password@host:6379/0 wakes the workers; empty: they look themselves",
+            "secret": True,
+        },
+    )
+    cron_deliver: str = attrs.field(
+        default="* * * * *",
+        metadata={"help": "when notices are delivered that no worker was woken for"},
+    )
+    cron_sweep: str = attrs.field(default="5 0 * * *", metadata={"help": "when the pool is swept"})
+    cron_warn: str = attrs.field(
+        default="0 9 * * *", metadata={"help": "when owners are warned of customers falling due"}
+    )
+    cron_remind: str = attrs.field(
+        default="30 8 * * *", metadata={"help": "when consultants are reminded of next contacts"}
+    )
+    cron_check: str = attrs.field(
+        default="30 3 * * *", metadata={"help": "when the database is checked"}
+    )
     plugins: str = attrs.field(
         default="*", metadata={"help": "names of plugins that may load, with commas; * is all"}
     )
@@ -160,6 +187,7 @@ class Crm:
     writer: SheetWriter
     passwords: PasswordHasher
     strategies: Mapping[str, Strategy]
+    cron: Cron
     plugins: Sequence[Loaded] = ()
 
     def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
@@ -184,9 +212,10 @@ class Crm:
         return "en" if self.settings.language == "en" else "zh"
 
     def close(self) -> None:
-        """Let go of the database and of the channels' connections."""
+        """Let go of the database, of the job queue and of the channels' connections."""
         with ExitStack() as closing:
             closing.callback(self.storage.close)
+            closing.callback(self.jobs.close)
             for notifier in self.notifiers.values():
                 closing.callback(notifier.close)
 

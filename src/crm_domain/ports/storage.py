@@ -7,6 +7,8 @@ from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+import attrs
+
 from crm_domain.model import (
     AuditEntry,
     Employee,
@@ -16,6 +18,7 @@ from crm_domain.ports.customers import Customers
 from crm_domain.ports.outbox import Imports, Notices
 from crm_domain.ports.query import Page, Query
 from crm_domain.ports.reach import Reach
+from crm_domain.ports.schedule import Schedule
 from crm_domain.ports.turns import PoolRules, Turns
 
 T = TypeVar("T")
@@ -115,6 +118,8 @@ class UnitOfWork(Protocol):
     @property
     def imports(self) -> Imports: ...  # noqa: D102
     @property
+    def schedule(self) -> Schedule: ...  # noqa: D102
+    @property
     def directory(self) -> Directory: ...  # noqa: D102
 
     def pool_rules(self) -> PoolRules:
@@ -136,6 +141,18 @@ class UnitOfWork(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@attrs.frozen(kw_only=True)
+class Checked:
+    """One invariant, and how often it is broken."""
+
+    code: str
+    zh: str
+    en: str
+    count: int = 0
+    examples: tuple[str, ...] = ()
+    """Some of what is broken: numbers of records, or names."""
 
 
 class Storage(Protocol):
@@ -162,6 +179,10 @@ class Storage(Protocol):
 
     def clock(self) -> datetime:
         """Tell the database's own time."""
+        ...
+
+    def check(self) -> tuple[Checked, ...]:
+        """Check the invariants, changing nothing; one that counts nothing has passed."""
         ...
 
     def revision(self) -> str | None:

@@ -42,6 +42,7 @@ PERMISSIONS: tuple[Declared, ...] = (
     Declared("student:edit", "维护学员", "edit students"),
     Declared("notice:view", "查看通知", "see notices"),
     Declared("notice:deliver", "发送通知", "deliver notices"),
+    Declared("job:run", "执行定时任务", "run the jobs of the schedule"),
     Declared("user:manage", "管理用户", "manage users"),
     Declared("role:manage", "管理角色", "manage roles"),
     Declared("audit:view", "查看日志", "see the audit log"),

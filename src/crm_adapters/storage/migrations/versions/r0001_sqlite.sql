@@ -67,6 +67,20 @@ CREATE TABLE rotation_plan (
 	CONSTRAINT pk_rotation_plan PRIMARY KEY (version)
 )
  STRICT;;
+CREATE TABLE scheduled_job (
+	id INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	slot INTEGER NOT NULL,
+	leased_until INTEGER,
+	fence INTEGER NOT NULL,
+	started_at INTEGER NOT NULL,
+	finished_at INTEGER,
+	result TEXT,
+	error TEXT,
+	CONSTRAINT pk_scheduled_job PRIMARY KEY (id),
+	CONSTRAINT uq_scheduled_job_name UNIQUE (name)
+)
+ STRICT;;
 CREATE TABLE school (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	title TEXT NOT NULL,

@@ -1,0 +1,90 @@
+"""The jobs of the schedule: one row for each, one conditional statement for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from crm_adapters.storage import types
+from crm_adapters.storage.rows import mapper
+from crm_adapters.storage.session import Session
+from crm_domain.model import ScheduledJob
+
+SET_BACK = 600
+"""Seconds that a clock may be set back without two schedulers running the same slot."""
+
+
+def _words(on_sqlite: bool) -> dict[str, str]:
+    """Give the database's own time and what is reckoned from it, in its words."""
+    if on_sqlite:
+        now = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000"
+        later = f"{now} + CAST(%s * 1000000 AS INTEGER)"
+    else:
+        now, later = "clock_timestamp()", "clock_timestamp() + make_interval(secs => %s)"
+    return {"now": now, "lease": later % ":seconds", "future": later % SET_BACK}
+
+
+def _begin(on_sqlite: bool) -> Any:
+    """Begin a job: whoever races for it meets on its row, where the conditions decide."""
+    text = """
+        INSERT INTO scheduled_job AS job (name, slot, leased_until, fence, started_at)
+        VALUES (:name, coalesce(:slot, {now}), {lease}, 1, {now})
+        ON CONFLICT (name) DO UPDATE
+        SET slot = excluded.slot, leased_until = {lease}, fence = job.fence + 1,
+            started_at = {now}, finished_at = NULL, result = NULL, error = NULL
+        WHERE (job.leased_until IS NULL OR job.leased_until <= {now}
+               OR job.started_at > {future})
+        AND (job.slot < excluded.slot OR job.slot > {future}
+             OR (job.slot = excluded.slot AND job.finished_at IS NULL))
+        RETURNING fence"""
+    return sa.text(text.format(**_words(on_sqlite))).bindparams(
+        sa.bindparam("slot", type_=types.Moment())
+    )
+
+
+def _finish(on_sqlite: bool) -> Any:
+    text = """
+        UPDATE scheduled_job SET leased_until = NULL, finished_at = {now},
+            result = :result, error = :error
+        WHERE name = :name AND fence = :fence AND finished_at IS NULL"""
+    return sa.text(text.format(**_words(on_sqlite))).bindparams(
+        sa.bindparam("result", type_=types.Json(dict[str, Any]))
+    )
+
+
+def _fail(on_sqlite: bool) -> Any:
+    return sa.text(
+        "UPDATE scheduled_job SET error = :error"
+        " WHERE name = :name AND fence = :fence AND finished_at IS NULL"
+    )
+
+
+class SqlSchedule:
+    """Implements the port ``Schedule``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._m = mapper(ScheduledJob)
+
+    def begin(self, name: str, slot: datetime | None, seconds: float) -> int | None:
+        """Begin a job for a slot, unless somebody runs it or the slot has been run."""
+        rows = self._session.rows(_begin, name=name, slot=slot, seconds=seconds)
+        return int(rows[0][0]) if rows else None
+
+    def finish(
+        self, name: str, fence: int, *, result: Mapping[str, int] | None = None,
+        error: str | None = None, again: bool = False,
+    ) -> bool:  # fmt: skip
+        """Write how a run ended; False when another took the job over meanwhile."""
+        which = {"name": name, "fence": fence, "error": error and error[:500]}
+        if again:
+            return bool(self._session.changes(_fail, **which))
+        return bool(self._session.changes(_finish, result=result, **which))
+
+    def all(self) -> tuple[ScheduledJob, ...]:
+        """Read the jobs that ever ran, by name."""
+        chosen = self._m.select().order_by(self._m.column("name"))
+        return self._m.records(self._session, self._session.run(chosen))
