@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from crm_adapters.cron import CronExpressions
-from crm_adapters.jobs import OutboxOnly
+from crm_adapters.jobs import open_queue
 from crm_adapters.passwords import Argon2Hasher
 from crm_adapters.plugins import Plugins
 from crm_adapters.settings import check, check_names, database_url, read_settings
@@ -48,6 +48,8 @@ def open_crm(
             opened.callback(notifier.close)
         strategies = plugins.strategies()
         check_names(settings, notifiers, strategies)
+        jobs = open_queue(settings.redis_url)
+        opened.callback(jobs.close)
         storage = (plugins.storage(url) or open_storage)(url)
         opened.callback(storage.close)
         storage.prepare(migrate)
@@ -56,7 +58,7 @@ def open_crm(
             clock=clock or _now,
             settings=settings,
             notifiers=notifiers,
-            jobs=OutboxOnly(),
+            jobs=jobs,
             reader=SafeSheetReader(),
             writer=SheetWriterAdapter(),
             passwords=Argon2Hasher(),

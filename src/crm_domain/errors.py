@@ -284,6 +284,13 @@ class DatabaseBusy(CrmError):
     code = "database_busy"
 
 
+class ExtraMissing(CrmError):
+    """This needs libraries that are not installed: pip install 'school-crm[{extra}]'"""
+
+    zh = "缺少所需的库，请安装：pip install 'school-crm[{extra}]'"
+    code = "extra_missing"
+
+
 class BadSetting(CrmError):
     """The setting {name} is not usable: {reason}"""
 

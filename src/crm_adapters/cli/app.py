@@ -33,6 +33,7 @@ def build_app(*, plugins: bool = True) -> App:
         database,
         dealing,
         export,
+        jobs,
         notices,
         pool,
         rotation,
@@ -69,6 +70,9 @@ def build_app(*, plugins: bool = True) -> App:
     _group(app, "notices", "通知", "Notices",
            {"list": notices.list_all, "deliver": notices.deliver,
             "resend": notices.resend})  # fmt: skip
+    _register(app, {"worker": jobs.worker, "scheduler": jobs.scheduler})
+    _group(app, "jobs", "定时任务", "The jobs of the schedule",
+           {"list": jobs.list_all, "run": jobs.run})  # fmt: skip
     _group(app, "db", "数据库", "The database",
            {"upgrade": database.upgrade, "check": database.check,
             "backup": database.backup})  # fmt: skip

@@ -1,0 +1,104 @@
+"""What workers do when they are woken: one use case each, with nothing but numbers for arguments.
+
+All of it may be done twice or too often: the database decides what is left to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from crm_adapters.jobs.broker import QUEUE
+from crm_adapters.logs import job_named
+from crm_domain.ports import Crm
+from crm_domain.rules.access import SYSTEM
+from crm_domain.usecases import imports, notices, schedule
+
+if TYPE_CHECKING:
+    from dramatiq import Broker
+
+    from crm_adapters.metrics import Metrics
+
+log = logging.getLogger(__name__)
+Work = Callable[..., bool]
+"""Does something and tells whether there was anything to do."""
+
+DELIVER = "deliver_due"
+SECONDS: Mapping[str, int] = {
+    DELIVER: 600,
+    "run_import": 3600,
+    **{job.name: job.seconds for job in schedule.JOBS.values()},
+}
+"""The jobs that can be woken, with the seconds after which each is stopped."""
+MARGIN = 0.9
+"""A job is stopped before its lease ends and another process takes it over."""
+
+
+def works(crm: Crm, metrics: Metrics) -> Mapping[str, Work]:
+    """Give what is done for each job, logged and counted."""
+
+    def deliver_due() -> bool:
+        done = notices.deliver_due(crm, by=SYSTEM)
+        return bool(done.sent or done.failed or done.dead)
+
+    def run_import(import_id: int) -> bool:
+        imports.run_import(crm, import_id, by=SYSTEM)
+        return True
+
+    def run_due(name: str) -> bool:
+        run = schedule.run_due(crm, name, by=SYSTEM)
+        if run is not None and run.taken_over:
+            metrics.taken_over(name)
+        if run is not None and run.error:
+            raise JobFailed(run.error)
+        return run is not None
+
+    plain: dict[str, Work] = {DELIVER: deliver_due, "run_import": run_import}
+    plain |= {name: partial(run_due, name) for name in schedule.JOBS}
+    return {name: partial(_observed, name, work, metrics) for name, work in plain.items()}
+
+
+def declare_actors(broker: Broker, works: Mapping[str, Work]) -> None:
+    """Make an actor of each piece of work."""
+    from dramatiq import actor
+
+    for name, work in works.items():
+        declared = actor(
+            actor_name=name, queue_name=QUEUE, broker=broker,
+            time_limit=SECONDS[name] * 1000 * MARGIN,
+        )  # fmt: skip
+        declared(partial(_silently, work))
+
+
+class JobFailed(Exception):
+    """A job ended with an error, which stands in its row."""
+
+
+def _silently(work: Work, **arguments: Any) -> None:
+    # Nobody waits for the answer, and what failed was logged and is in the database.
+    try:
+        work(**arguments)
+    except Exception as e:
+        log.debug("left to the next look: %s", type(e).__name__)
+
+
+def _observed(name: str, work: Work, metrics: Metrics, **arguments: Any) -> bool:
+    begun = time.monotonic()
+    with job_named(name):
+        try:
+            worked = work(**arguments)
+        except JobFailed as e:
+            log.error("failed: %s", e)
+            metrics.ran(name, "failed", time.monotonic() - begun)
+            raise
+        except BaseException:
+            log.error("failed", exc_info=True)
+            metrics.ran(name, "failed", time.monotonic() - begun)
+            raise
+        if worked:
+            log.info("done in %.3f s", time.monotonic() - begun)
+            metrics.ran(name, "done", time.monotonic() - begun)
+        return worked

@@ -1,0 +1,95 @@
+"""The broker that wakes workers: in this process, or Redis. It keeps nothing that would be missed.
+
+Of Dramatiq's middleware only the time limit is used. What failed is still in the database, so
+messages are not retried; and a retried message would carry the text of its error to Redis, which
+may name people.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crm_domain.errors import BadSetting, ExtraMissing
+
+if TYPE_CHECKING:
+    from dramatiq import Broker, Worker
+
+QUEUE = "crm"
+HEARTBEAT = 10_000
+"""Milliseconds without a sign of life after which a worker's messages go to another."""
+EVERY_TIME = 1_000_000
+"""How often of a million commands dead workers are looked for; the default is once in a thousand,
+so that messages of a killed worker may lie for half an hour."""
+SECONDS = 5.0
+"""How long Redis may take to answer or to be reached."""
+
+
+def make_broker(redis_url: str | None) -> Broker:
+    """Make a broker with one queue.
+
+    Args:
+        redis_url: Where Redis is; None is a broker in this process.
+
+    Raises:
+        BadSetting: The address is not usable, or its library is not installed.
+        ExtraMissing: Dramatiq is not installed.
+    """
+    try:
+        from dramatiq.brokers.stub import StubBroker
+        from dramatiq.middleware import TimeLimit
+    except ImportError as e:
+        raise ExtraMissing(extra="jobs") from e
+    broker: Broker
+    if redis_url is None:
+        broker = StubBroker(middleware=[TimeLimit()])
+    else:
+        broker = _redis_broker(redis_url, [TimeLimit()])
+    broker.declare_queue(QUEUE)
+    return broker
+
+
+def _redis_broker(url: str, middleware: list[Any]) -> Broker:
+    try:
+        import redis
+        from dramatiq.brokers.redis import RedisBroker
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError as e:
+        reason = "Redis needs its library: pip install 'school-crm[redis]'"
+        raise BadSetting(name="CRM_REDIS_URL", reason=reason) from e
+    try:
+        # The broker would ignore timeouts that are given beside an address.
+        client = redis.Redis.from_url(
+            url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, health_check_interval=30,
+            retry=Retry(NoBackoff(), 0),
+        )  # fmt: skip
+    except ValueError as e:
+        raise BadSetting(name="CRM_REDIS_URL", reason="not a Redis address") from e
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        client=client, namespace="crm", middleware=middleware, heartbeat_timeout=HEARTBEAT,
+        maintenance_chance=EVERY_TIME, dead_message_ttl=86_400_000,
+    )  # fmt: skip
+
+
+def close_broker(broker: Broker) -> None:
+    """Let go of a broker's connections, which Dramatiq leaves open."""
+    broker.close()
+    client = vars(broker).get("client")
+    if client is not None:
+        client.close()
+
+
+def start_worker(broker: Broker, threads: int) -> Worker:
+    """Start the threads that work off a broker's messages.
+
+    Args:
+        broker: Its actors are declared.
+        threads: How many messages are worked off at a time.
+    """
+    from dramatiq import Worker
+
+    worker = Worker(broker, worker_threads=threads)
+    # Only Dramatiq's own command line says so; without it no time limit would be kept.
+    broker.emit_after("process_boot")
+    worker.start()
+    return worker
