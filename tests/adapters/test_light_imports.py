@@ -6,7 +6,7 @@ import subprocess
 import sys
 from textwrap import dedent
 
-HEAVY = {"starlette", "dramatiq", "redis", "openpyxl", "highcharts_core"}
+HEAVY = {"starlette", "dramatiq", "redis", "prometheus_client", "openpyxl", "highcharts_core"}
 
 
 def loaded_by(program: str) -> set[str]:
@@ -40,10 +40,11 @@ def test_registering_a_customer_loads_nothing_heavy() -> None:
         from crm_adapters import open_crm
         from crm_domain import SYSTEM
         from crm_domain.usecases import access, assignment, follow_up, imports, intake
-        from crm_domain.usecases import notices, pool, records
+        from crm_domain.usecases import notices, pool, records, schedule
         with open_crm("sqlite://", migrate=True) as crm:
             intake.register_customer(crm, {"name": "王芳", "phone": "13800138000"}, by=SYSTEM)
             notices.deliver_due(crm, by=SYSTEM)
+            schedule.tick(crm, by=SYSTEM)
         """
     )
     assert "phonenumbers" in loaded

@@ -87,8 +87,11 @@ def start_worker(broker: Broker, threads: int) -> Worker:
         threads: How many messages are worked off at a time.
     """
     from dramatiq import Worker
+    from dramatiq.brokers.stub import StubBroker
 
-    worker = Worker(broker, worker_threads=threads)
+    # How long idle threads sleep: in one process that costs nothing, on Redis it is a question.
+    idle = 100 if isinstance(broker, StubBroker) else 1000
+    worker = Worker(broker, worker_threads=threads, worker_timeout=idle)
     # Only Dramatiq's own command line says so; without it no time limit would be kept.
     broker.emit_after("process_boot")
     worker.start()

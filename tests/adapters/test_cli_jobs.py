@@ -1,0 +1,67 @@
+"""``crm jobs``, and what the commands of the workers refuse."""
+
+
+def test_jobs_are_listed_with_last_and_next_run(here):
+    """Nothing has run yet; then one job has, by hand."""
+    before = {j["name"]: j for j in here.json("jobs", "list")["jobs"]}
+    assert list(before) == ["deliver", "sweep", "warn", "remind", "check"]
+    assert before["sweep"]["cron"] == "5 0 * * *" and before["sweep"]["last"] is None
+    assert before["sweep"]["next_at"].endswith("T00:05:00+08:00")
+    done = here.json("jobs", "run", "sweep")
+    assert (done["result"], done["error"]) == ({"released": 0}, None)
+    after = {j["name"]: j for j in here.json("jobs", "list")["jobs"]}
+    assert after["sweep"]["last"]["result"] == {"released": 0}
+
+
+def test_people_read_the_same_in_their_language(here):
+    """The table and the sentence."""
+    here.speak("zh")
+    assert "每日回收" in here("jobs", "list")[0]
+    assert "已完成：released 0" in here("jobs", "run", "sweep")[0]
+    here.speak("en")
+    assert "sweep the pool" in here("jobs", "list")[0]
+    assert "released 0" in here("jobs", "list")[0]
+
+
+def test_a_job_that_is_off_is_shown_so(here):
+    """An empty expression switches it off."""
+    here.monkeypatch.setenv("CRM_CRON_WARN", "")
+    here.speak("en")
+    [row] = [line for line in here("jobs", "list")[0].splitlines() if line.startswith(" warn")]
+    assert " off " in row
+
+
+def test_a_job_that_nobody_knows_is_refused(here):
+    """As any number that is not there."""
+    assert here.json("jobs", "run", "nightly", status=2)["error"] == "not_found"
+
+
+def test_a_job_that_fails_exits_with_1(here):
+    """So that whoever called it from a script sees it."""
+    import sqlite3
+
+    with sqlite3.connect(here.folder / "crm.db") as connection:
+        connection.execute("DROP INDEX uq_customer_phone")
+    connection.close()
+    done = here.json("jobs", "run", "check", status=1)
+    assert done["error"].startswith("inconsistent: ") and "guards 1" in done["error"]
+    assert "guards 1" in here("jobs", "list")[0]
+
+
+def test_only_administrators_run_jobs(school):
+    """A consultant is refused."""
+    assert school.json("jobs", "run", "sweep", "--as", "li", status=3)["error"] == "not_permitted"
+
+
+def test_an_expression_that_is_none_stops_every_command(here):
+    """Before anything starts, by the name of its setting."""
+    here.monkeypatch.setenv("CRM_CRON_SWEEP", "at midnight")
+    here.speak("en")
+    assert "CRM_CRON_SWEEP" in here("scheduler", status=2)[1]
+
+
+def test_workers_need_a_usable_redis_address(here):
+    """A mistyped one is refused, not retried for ever."""
+    here.monkeypatch.setenv("CRM_REDIS_URL", "localhost:6379")
+    here.speak("en")
+    assert "CRM_REDIS_URL" in here("worker", status=2)[1]

@@ -1,0 +1,265 @@
+"""Real worker processes, in this process and on Redis: killed, starved, emptied, told to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+
+from commands import CRM
+from crm_adapters import open_crm
+from crm_adapters.jobs import OutboxOnly
+from crm_adapters.jobs.actors import declare_actors, works
+from crm_adapters.jobs.broker import close_broker, make_broker, start_worker
+from crm_adapters.jobs.watch import Watch
+from crm_adapters.metrics import Metrics
+from crm_domain import SYSTEM, Query, Settings
+from crm_domain.testing.clock import FixedClock
+from crm_domain.usecases import notices, schedule
+from make import World
+
+KILLS = int(os.environ.get("CRM_TEST_KILLS", "5"))
+NOTICES = int(os.environ.get("CRM_TEST_NOTICES", "200"))
+QUIET = {f"CRM_CRON_{job.upper()}": "" for job in schedule.JOBS}
+
+
+def within(seconds, answer):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := answer():
+            return found
+        time.sleep(0.1)
+    return answer()
+
+
+@contextmanager
+def running(tmp_path, url, *arguments, **more):
+    """Run ``crm`` with its log in a file; at the end it is killed if it still runs."""
+    environ = {n: v for n, v in os.environ.items() if not n.startswith("CRM_")}
+    environ |= {"CRM_DATABASE_URL": url, "CRM_LEASE_SECONDS": "2", **QUIET, **more}
+    with (tmp_path / f"log{time.monotonic_ns()}").open("w+") as log:
+        process = subprocess.Popen(
+            [CRM, *arguments, "--json"], env=environ, stdout=subprocess.DEVNULL, stderr=log
+        )
+        process.lines = lambda: _lines(log.name)
+        try:
+            assert within(30, lambda: [m for m in process.lines() if m["message"] == "ready"])
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _lines(path):
+    """Read the log; the channel "console" writes beside it, which is its purpose."""
+    whole = Path(path).read_text("utf-8").rpartition("\n")[0]
+    return [json.loads(line) for line in whole.splitlines() if not line.startswith("notice | ")]
+
+
+def children(process):
+    """Give the worker processes of a supervisor."""
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in listed.read_text().split()]
+
+
+def world_of(url):
+    """Open a school whose customers wake nobody."""
+    crm = open_crm(url, settings=Settings())
+    return World(crm, FixedClock(crm.now()))
+
+
+def statuses(world):
+    page = notices.list_notices(world.crm, Query(limit=10_000), by=SYSTEM)
+    return [n.status.value for n in page]
+
+
+def all_sent(world, count):
+    return lambda: statuses(world) == ["sent"] * count
+
+
+def stopped(process):
+    """Ask a process to end, and tell its exit code and how long it took."""
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    status = process.wait(25)
+    return status, time.monotonic() - begun
+
+
+@pytest.fixture
+def school(fresh_url, engine_name):
+    url = fresh_url(engine_name)
+    world = world_of(url)
+    yield url, world
+    world.crm.close()
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+def test_no_notice_is_lost_when_workers_are_killed_and_redis_is_emptied(
+    tmp_path, school, redis_server
+):
+    """All are sent in the end; whoever was killed in between repeats a bounded number."""
+    url, world = school
+    chance = random.Random(3)
+    with running(tmp_path, url, "worker", "--processes", "2",
+                 CRM_REDIS_URL=redis_server.url) as process:  # fmt: skip
+        crm = open_crm(url, settings=Settings(redis_url=redis_server.url))
+        world.crm.close()
+        world.crm = crm
+        for part in range(KILLS):
+            for _ in range(NOTICES // KILLS):
+                world.customer(world.a)
+            time.sleep(chance.random())
+            if alive := children(process):
+                os.kill(chance.choice(alive), signal.SIGKILL)
+            if part == 1:
+                redis_server.flush()
+            if part == 2:
+                redis_server.kill()
+            if part == 3:
+                redis_server.start()
+        count = NOTICES // KILLS * KILLS
+        assert within(60, all_sent(world, count)), statuses(world).count("pending")
+        page = notices.list_notices(crm, Query(limit=10_000), by=SYSTEM)
+        tried_again = sum(n.attempts - 1 for n in page)
+        print(f"{count} notices, {KILLS} kills: {tried_again} tried again")
+        assert tried_again <= KILLS * 500
+        assert stopped(process)[0] == 0
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_a_killed_worker_is_replaced_and_all_end_when_told_to(tmp_path, school, redis_server):
+    """The supervisor sees it within a second; SIGTERM ends all of them, with 0."""
+    url, _ = school
+    with running(tmp_path, url, "worker", "--processes", "2",
+                 CRM_REDIS_URL=redis_server.url) as process:  # fmt: skip
+        assert within(20, lambda: len(_ready(process)) == 2)
+        before = children(process)
+        os.kill(before[0], signal.SIGKILL)
+        assert within(2, lambda: len(set(children(process)) - set(before)) == 1)
+        assert within(20, lambda: len(_ready(process)) == 3)
+        workers = children(process)
+        status, seconds = stopped(process)
+        assert (status, seconds < 20) == (0, True)
+        assert not any(_alive(pid) for pid in workers)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_workers_end_when_their_supervisor_was_killed(tmp_path, school, redis_server):
+    """Nobody is left behind that a new supervisor would know nothing of."""
+    url, _ = school
+    with running(tmp_path, url, "worker", "--processes", "1",
+                 CRM_REDIS_URL=redis_server.url) as process:  # fmt: skip
+        workers = children(process)
+        process.kill()
+        assert within(20, lambda: not any(_alive(pid) for pid in workers))
+
+
+def _ready(process):
+    return [m for m in process.lines() if m["message"] == "ready"]
+
+
+def _alive(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_without_redis_one_process_does_all_and_loses_nothing_when_killed(tmp_path, school):
+    """Killed with notices on their way and started again, it sends the rest."""
+    url, world = school
+    for round_ in range(2):
+        with running(tmp_path, url, "worker") as process:
+            for _ in range(20):
+                world.customer(world.a)
+            if round_:
+                assert within(20, all_sent(world, 40))
+                status, seconds = stopped(process)
+                assert (status, seconds < 20) == (0, True)
+
+
+def test_several_schedulers_run_each_slot_once(tmp_path, school):
+    """Three start at the same moment, and each job of the night has one run."""
+    url, world = school
+    due = {f"CRM_CRON_{job.upper()}": "5 0 * * *" for job in schedule.JOBS}
+    with (
+        running(tmp_path, url, "scheduler", **due) as one,
+        running(tmp_path, url, "scheduler", **due) as two,
+    ):
+        crm = attrs.evolve(world.crm, clock=world.crm.storage.clock)
+        assert within(20, lambda: all(
+            j.last and j.last.finished_at for j in schedule.list_jobs(crm, by=SYSTEM)
+        ))  # fmt: skip
+        time.sleep(2.5)
+        assert {j.last.fence for j in schedule.list_jobs(crm, by=SYSTEM)} == {1}
+        assert [stopped(p)[0] for p in (one, two)] == [0, 0]
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_only_who_looks_finds_what_nobody_was_woken_for(fresh_url, redis_server, looks):
+    """With the negative control: without the look, a lost wake would lose the notice."""
+    with open_crm(fresh_url("sqlite"), settings=Settings()) as crm:
+        world = World(crm, FixedClock(crm.now()))
+        assert isinstance(crm.jobs, OutboxOnly)
+        broker = make_broker(redis_server.url)
+        work = works(crm, Metrics())
+        declare_actors(broker, work)
+        worker = start_worker(broker, 2)
+        watch = Watch(work["deliver_due"], 0.2) if looks else None
+        world.customer(world.a)
+        assert bool(within(2, all_sent(world, 1))) is looks
+        if watch:
+            watch.stop()
+        worker.stop(timeout=5000)
+        close_broker(broker)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_logs_and_metrics_tell_of_jobs_and_of_nobody(tmp_path, school, redis_server):
+    """Each line is JSON with the job and its run; no line holds what is known of a person."""
+    url, world = school
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with running(tmp_path, url, "worker", "--processes", "2", "--metrics-port", str(port),
+                 CRM_REDIS_URL=redis_server.url) as process:  # fmt: skip
+        world.customer(world.a, name="金丝雀", phone="13912345678")
+        assert within(20, all_sent(world, 1))
+        assert within(
+            10,
+            lambda: (
+                'crm_job_runs_total{job="deliver_due",outcome="done"} 1.0'
+                in urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+            ),
+        )
+        lines = process.lines()
+        [done] = [m for m in lines if m["message"].startswith("done")]
+        assert done["job"] == "deliver_due" and len(done["run"]) == 12
+        assert not any(word in json.dumps(lines, ensure_ascii=False)
+                       for word in ("金丝雀", "13912345678", "李雷"))  # fmt: skip
+
+
+def test_a_traceback_in_the_log_names_places_and_no_values(capfd):
+    """What an error says may be what somebody typed."""
+    program = (
+        "import logging\nfrom crm_adapters.logs import log_to_stderr\n"
+        "log_to_stderr(as_json=True)\n"
+        "try:\n    int('x13912345678')\n"
+        "except ValueError:\n    logging.getLogger('crm_domain').exception('failed')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    [line] = capfd.readouterr().err.splitlines()
+    assert "139" not in line and "ValueError < " in json.loads(line)["error"]
