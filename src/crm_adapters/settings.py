@@ -83,7 +83,8 @@ def check(settings: Settings) -> None:
     _check_zone(settings.time_zone)
     _check_crons(settings)
     if settings.redis_url and not settings.redis_url.startswith(_REDIS):
-        raise _bad("redis_url", f"it begins with none of: {', '.join(_REDIS)}")
+        raise _bad("redis_url", f"it begins with none of: {', '.join(_REDIS)}",
+                   f"须以此开头：{'、'.join(_REDIS)}")  # fmt: skip
     if settings.language not in ("", "zh", "en"):
         raise _bad("language", f"{settings.language!r} is neither zh nor en",
                    f"{settings.language!r} 既不是 zh 也不是 en")  # fmt: skip
@@ -206,7 +207,8 @@ def _check_crons(settings: Settings) -> None:
             try:
                 check_cron(expression)
             except ValueError as e:
-                raise _bad(field.name, f"{expression!r} is no cron expression: {e}") from e
+                raise _bad(field.name, f"{expression!r} is no cron expression: {e}",
+                           f"{expression!r} 不是 cron 表达式（五段）") from e  # fmt: skip
 
 
 def _check_email(settings: Settings) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from textwrap import dedent
 
+import pytest
+
 HEAVY = {"starlette", "dramatiq", "redis", "prometheus_client", "openpyxl", "highcharts_core"}
 
 
@@ -56,3 +58,26 @@ def test_importing_the_packages_loads_no_database() -> None:
     loaded = loaded_by("import crm_domain, crm_domain.usecases.pool, crm_adapters")
     assert "sqlalchemy" not in loaded
     assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize("missing", ["redis", "dramatiq"])
+def test_redis_without_its_libraries_is_refused_by_its_setting(missing: str) -> None:
+    """Whoever set the address is told what to install, before anything starts."""
+    asked = dedent(
+        f"""
+        import sys
+        sys.modules["{missing}"] = None
+        from crm_adapters import open_crm
+        from crm_domain import Settings
+        from crm_domain.errors import BadSetting
+        try:
+            open_crm("sqlite://", migrate=True, settings=Settings(redis_url="redis://h"))
+        except BadSetting as refused:
+            assert "school-crm[redis]" in str(refused) and "CRM_REDIS_URL" in str(refused)
+            print("refused")
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "refused\n", done.stderr

@@ -36,15 +36,14 @@ def open_queue(redis_url: str) -> JobQueue:
     if not redis_url:
         return OutboxOnly()
     from crm_adapters.jobs.actors import SECONDS
-    from crm_adapters.jobs.broker import make_broker
+    from crm_adapters.jobs.broker import make_broker, without_redis
     from crm_adapters.jobs.queue import DramatiqQueue
-    from crm_domain.errors import BadSetting, ExtraMissing
+    from crm_domain.errors import ExtraMissing
 
     try:
         return DramatiqQueue(make_broker(redis_url), SECONDS)
     except ExtraMissing as e:
-        reason = "it needs its libraries: pip install 'school-crm[redis]'"
-        raise BadSetting(name="CRM_REDIS_URL", reason=reason) from e
+        raise without_redis() from e
 
 
 class OutboxOnly:

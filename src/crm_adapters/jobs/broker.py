@@ -55,8 +55,7 @@ def _redis_broker(url: str, middleware: list[Any]) -> Broker:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ImportError as e:
-        reason = "Redis needs its library: pip install 'school-crm[redis]'"
-        raise BadSetting(name="CRM_REDIS_URL", reason=reason) from e
+        raise without_redis() from e
     try:
         # The broker would ignore timeouts that are given beside an address.
         client = redis.Redis.from_url(
@@ -64,11 +63,19 @@ def _redis_broker(url: str, middleware: list[Any]) -> Broker:
             retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
     except ValueError as e:
-        raise BadSetting(name="CRM_REDIS_URL", reason="not a Redis address") from e
+        raise BadSetting(name="CRM_REDIS_URL", reason="not a Redis address",
+                         reason_zh="不是 Redis 地址") from e  # fmt: skip
     return RedisBroker(  # type: ignore[no-untyped-call]
         client=client, namespace="crm", middleware=middleware, heartbeat_timeout=HEARTBEAT,
         maintenance_chance=EVERY_TIME, dead_message_ttl=86_400_000,
     )  # fmt: skip
+
+
+def without_redis() -> BadSetting:
+    """Say that Redis was set and cannot be used."""
+    install = "pip install 'school-crm[redis]'"
+    return BadSetting(name="CRM_REDIS_URL", reason=f"it needs its libraries: {install}",
+                      reason_zh=f"缺少所需的库：{install}")  # fmt: skip
 
 
 def close_broker(broker: Broker) -> None:
