@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
-
 import attrs
 
 from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, NotFound
@@ -80,8 +78,7 @@ def _warn(crm: Crm) -> Result:
 
 
 def _remind(crm: Crm) -> Result:
-    remind: Any = getattr(follow_up, "remind_contacts", None)
-    return {"notices": int(remind(crm, by=SYSTEM)) if remind else 0}
+    return {"notices": follow_up.remind_contacts(crm, by=SYSTEM)}
 
 
 def _check(crm: Crm) -> Result:
