@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+
 import attrs
 
 from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, NotFound
