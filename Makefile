@@ -30,6 +30,10 @@ check: $(STAMP)  ## format, lint, types, borders, documents
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/docs
 
+torture: $(STAMP)  ## the chaos tests of workers and schedule at full length; takes long
+	CRM_TEST_NIGHTS=1000 CRM_TEST_KILLS=50 CRM_TEST_NOTICES=10000 \
+		$(BIN)/python -m pytest -n 2 --dist loadgroup tests/jobs
+
 format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff format src tests bench
 	$(BIN)/ruff check --fix src tests bench
@@ -44,4 +48,4 @@ lock:  ## pin all dependencies again (needs uv)
 clean:  ## remove what was built
 	rm -rf $(VENV) dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test check format bench lock clean
+.PHONY: help install demo test check torture format bench lock clean

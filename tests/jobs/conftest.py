@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import tempfile
@@ -62,6 +61,3 @@ def redis_server() -> Iterator[Server]:
         server = Server(Path(folder))
         yield server
         server.kill()
-
-
-LONG = bool(os.environ.get("CRM_TEST_LONG"))
