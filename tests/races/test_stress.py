@@ -221,6 +221,9 @@ def test_what_clients_saw_is_linearizable_though_workers_are_killed(
     assert done["follow_up", True] >= 10
 
 
+WANTED = ("two open assignments", "periods that overlap")
+
+
 @pytest.mark.parametrize(
     "engine", [pytest.param(e, marks=pytest.mark.xdist_group(f"races-{e}")) for e in ENGINES]
 )
@@ -228,11 +231,17 @@ def test_control_without_guards_two_win_and_histories_are_unexplained(
     engine: str, races_url: Make, launcher: Launcher, memory: Path
 ) -> None:
     """With check-then-act and no constraints the same test finds what it looks for."""
-    run = Stress(races_url(engine), launcher, memory)
-    drop_guards(run.url)
-    run.go(4, kill_every=2, unguarded=True)
-    broken = violations(run.url)
-    print(broken, set(run.errors), Counter((o["kind"], o.get("ok")) for o in run.ops.values()))
-    assert any(v.startswith("two open assignments") for v in broken)
-    assert any(v.startswith("periods that overlap") for v in broken)
-    assert run.unexplained() != []
+    broken: list[str] = []
+    # A busy machine does little in four seconds; whoever looks again finds it.
+    for attempt in range(4):
+        folder = memory / f"control{attempt}"
+        folder.mkdir()
+        run = Stress(races_url(engine), launcher, folder)
+        drop_guards(run.url)
+        run.go(4, kill_every=2, unguarded=True)
+        broken = violations(run.url)
+        print(broken, set(run.errors), Counter((o["kind"], o.get("ok")) for o in run.ops.values()))
+        found = [name for name in WANTED if any(v.startswith(name) for v in broken)]
+        if found == [*WANTED] and run.unexplained() != []:
+            return
+    pytest.fail(f"nothing but {broken} was found")
