@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import attrs
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import LINKS, TABLES, customer, ownership
@@ -48,8 +50,9 @@ class Mapper(Generic[T]):
 
     def records(self, session: Session, rows: Iterable[sa.Row[Any]]) -> tuple[T, ...]:
         """Make records of rows; the links are read with one statement for each kind."""
-        names = self.names
-        found = [self.cls(**dict(zip(names, row, strict=True))) for row in rows]
+        cls: Any = self.cls
+        make = _maker(cls, self.names)
+        found = [make(*row) for row in rows]
         for field in self.links:
             found = self._linked(session, field, found)
         return tuple(found)
@@ -59,12 +62,8 @@ class Mapper(Generic[T]):
         by_id: dict[int, list[int]] = {}
         ids = [getattr(r, "id") for r in records]  # noqa: B009 - T is any record
         for part in chunks(ids, 5000):
-            chosen = (
-                sa.select(table)
-                .where(session.among(table.c.left_id, part))
-                .order_by(table.c.right_id)
-            )
-            for left, right in session.run(chosen):
+            given = json.dumps(part) if session.on_sqlite else part
+            for left, right in session.rows(_links_of(table), ids=given):
                 by_id.setdefault(left, []).append(right)
         if not by_id:
             return records
@@ -88,6 +87,31 @@ class Mapper(Generic[T]):
 def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
     """Cut a sequence into parts of at most ``size``."""
     return (items[i : i + size] for i in range(0, len(items), size))
+
+
+@cache
+def _links_of(table: sa.Table) -> Callable[[bool], Any]:
+    """Give the function that builds the statement for the links of some records."""
+    c = table.c
+
+    def build(on_sqlite: bool) -> Any:
+        if on_sqlite:
+            listed = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+            among: Any = c.left_id.in_(sa.select(listed.c.value))
+        else:
+            among = c.left_id == sa.any_(sa.bindparam("ids", type_=ARRAY(c.left_id.type)))
+        return sa.select(table).where(among).order_by(c.right_id)
+
+    return build
+
+
+@cache
+def _maker(cls: type[Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """Write the function that makes a record of a row, by the order of its values."""
+    given = ", ".join(names)
+    told = ", ".join(f"{n}={n}" for n in names)
+    made: Callable[..., Any] = eval(f"lambda {given}: cls({told})", {"cls": cls})  # noqa: S307 - our own names
+    return made
 
 
 @cache

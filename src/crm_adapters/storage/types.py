@@ -150,9 +150,9 @@ class Coded(_Kept):
         """Keep a code."""
         return None if value is None else self.kind(value).value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """Give the member back."""
-        return None if value is None else self.kind(value)
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
+        """Give the members back by a mere look-up: a page reads hundreds."""
+        return {None: None, **{member.value: member for member in self.kind}}.__getitem__
 
 
 @cache
