@@ -2,53 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from crm_adapters.storage import customers
+from crm_adapters.storage import finding, pages
 from crm_adapters.storage.unit_of_work import SqlStorage
 from crm_domain import SYSTEM, Query
+from crm_domain.rules.access import Principal
 from crm_domain.usecases import intake, pool
 from make import World
 
-LISTS: dict[str, Any] = {
-    "newest first": lambda w, after: intake.list_customers(
-        w.crm, Query(limit=1, after=after), by=SYSTEM),
-    "by number": lambda w, after: intake.list_customers(
-        w.crm, Query(limit=1, sort="id", after=after), by=SYSTEM),
-    "by name": lambda w, after: intake.list_customers(
-        w.crm, Query(limit=1, sort="name", after=after), by=SYSTEM),
-    "the pool": lambda w, after: pool.public_customers(
-        w.crm, Query(limit=1, after=after), by=SYSTEM),
-    "the pool by name": lambda w, after: pool.public_customers(
-        w.crm, Query(limit=1, sort="name", after=after), by=SYSTEM),
+Read = Callable[[World, Query], Any]
+LISTED: Read = lambda w, query: intake.list_customers(w.crm, query, by=SYSTEM)  # noqa: E731
+POOLED: Read = lambda w, query: pool.public_customers(w.crm, query, by=SYSTEM)  # noqa: E731
+LISTS: dict[str, tuple[Read, Query]] = {
+    "newest first": (LISTED, Query()),
+    "by number": (LISTED, Query(sort="id")),
+    "by name": (LISTED, Query(sort="name")),
+    "filtered": (LISTED, Query(where={"status": "not_enrolled", "source": [None, "baidu"]})),
+    "of one owner": (LISTED, Query(where={"owner_id": 1})),
+    "the own": (lambda w, query: intake.list_customers(w.crm, query, by=w.a), Query()),
+    "the department's": (
+        lambda w, query: intake.list_customers(w.crm, query, by=w.manager), Query()),
+    "the pool": (POOLED, Query()),
+    "the pool by name": (POOLED, Query(sort="name")),
+    "the pool by day": (POOLED, Query(sort="due_on")),
+    "a search for many": (LISTED, Query(search="王")),
+    "a search in the pool": (POOLED, Query(search="王")),
 }  # fmt: skip
+
+
+def read_by(world: World, read: Callable[[], Any]) -> list[tuple[str, Any]]:
+    """Read, and give the statements that chose customers, with their parameters."""
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    seen: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if "customer.archived_at IS NULL" in statement:
+            seen.append((statement, parameters))
+
+    sa.event.listen(storage.reader, "before_cursor_execute", note)
+    try:
+        read()
+    finally:
+        sa.event.remove(storage.reader, "before_cursor_execute", note)
+    return seen
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_a_page_is_found_without_sorting(
     world: World, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the first nor a later one, where the planner may choose."""
+    """Neither the first nor a later one, where many fit and the planner may choose."""
     # given
-    monkeypatch.setattr(customers, "FEW", 1)
-    for _ in range(3):
-        world.customer()
+    monkeypatch.setattr(finding, "FEW", 0)
+    monkeypatch.setattr(pages, "FEW", 0)
+    for owner in (None, world.a, None, world.a):
+        world.customer(owner)
+    read, query = LISTS[name]
     storage = world.crm.storage
     assert isinstance(storage, SqlStorage)
-    seen: list[tuple[str, Any]] = []
+    if query.where.get("owner_id"):
+        query = Query(where={"owner_id": world.a.employee_id})
 
-    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if "FROM customer JOIN ownership" in statement:
-            seen.append((statement, parameters))
+    def both() -> None:
+        first = read(world, Query(where=query.where, search=query.search, sort=query.sort, limit=1))
+        assert first.next is not None
+        read(world, Query(where=query.where, search=query.search, sort=query.sort, limit=1,
+                          after=first.next))  # fmt: skip
 
-    sa.event.listen(storage.reader, "before_cursor_execute", note)
     # when
-    first = LISTS[name](world, None)
-    LISTS[name](world, first.next)
-    sa.event.remove(storage.reader, "before_cursor_execute", note)
+    seen = read_by(world, both)
     # then
     assert len(seen) == 2
     for statement, parameters in seen:
@@ -58,27 +86,100 @@ def test_a_page_is_found_without_sorting(
 def test_a_pool_of_few_is_looked_up(world: World) -> None:
     """Walking all customers to find the few that are public would take long."""
     world.customer()
-    storage = world.crm.storage
-    assert isinstance(storage, SqlStorage)
-    seen: list[tuple[str, Any]] = []
-
-    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if "FROM customer JOIN ownership" in statement:
-            seen.append((statement, parameters))
-
-    sa.event.listen(storage.reader, "before_cursor_execute", note)
-    pool.public_customers(world.crm, by=SYSTEM)
-    sa.event.remove(storage.reader, "before_cursor_execute", note)
-    [(statement, _)] = seen
+    [(statement, _)] = read_by(world, lambda: POOLED(world, Query()))
     assert "+customer.id" not in statement
 
 
-def plan(engine: sa.Engine, statement: str, parameters: Any) -> str:
+def test_a_rare_word_is_looked_up_in_the_index(world: World) -> None:
+    """Walking a million rows for a rare name would take a second."""
+    world.customer(name="龘靐")
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    [(statement, parameters)] = read_by(world, lambda: LISTED(world, Query(search="龘靐")))
+    found = plan(storage.reader, statement, parameters, sorting=True)
+    assert "ix_customer_search" in found or "customer_search VIRTUAL TABLE INDEX" in found
+
+
+def test_hits_are_gathered_before_they_are_sorted_by_name(world: World) -> None:
+    """Walking by name would take long: whoever is called Wang comes last."""
+    world.customer()
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    query = Query(search="王", sort="name")
+    [(statement, parameters)] = read_by(world, lambda: LISTED(world, query))
+    assert "ix_customer_pinyin" not in plan(storage.reader, statement, parameters)
+
+
+NAMES = ("王芳", "王强", "李雷", "René", "Ö_ne", "周王", "Wang", "安")
+QUERIES = (
+    Query(), Query(sort="name"), Query(sort="-due_on"), Query(sort="received_at"),
+    Query(search="王"), Query(search="王", sort="name"), Query(search="wang"),
+    Query(search="rene"), Query(search="ené"), Query(search="1390"), Query(search="王 1390"),
+    Query(search="13900000002"), Query(search="%"), Query(search="龘"),
+    Query(where={"source": ["baidu", None]}), Query(where={"owner_id": 1}, search="王"),
+    Query(where={"owner_id": [1, 2, None]}), Query(where={"last_consultant_id": 1}),
+)  # fmt: skip
+
+
+def viewers(world: World) -> dict[str, Callable[[Query], Any]]:
+    """Give all who read lists, each with other rights."""
+    finance = world.person("钱进", "finance")
+
+    def listed(by: Principal) -> Callable[[Query], Any]:
+        return lambda query: intake.list_customers(world.crm, query, by=by)
+
+    return {
+        "all": listed(SYSTEM), "own": listed(world.a), "department": listed(world.manager),
+        "finance": listed(finance),
+        "pool": lambda query: pool.public_customers(world.crm, query, by=world.b),
+    }  # fmt: skip
+
+
+def test_the_way_to_a_page_changes_no_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether few or many are expected, everybody reads the same, page by page."""
+    # given
+    for i, name in enumerate(NAMES * 2):
+        owner = (None, world.a, world.b)[i % 3]
+        lost = world.customer(owner, name=name, phone=f"139{i:08d}", source=("baidu", "seo")[i % 2])
+        if i % 5 == 1 and owner is not None:
+            pool.release_customer(world.crm, lost.id or 0, by=owner)
+
+    def answers(few: int) -> dict[str, list[Any]]:
+        monkeypatch.setattr(finding, "FEW", few)
+        monkeypatch.setattr(pages, "FEW", few)
+        found: dict[str, list[Any]] = {}
+        for viewer, read in viewers(world).items():
+            for query in QUERIES:
+                if query.where.get("owner_id") == 1:
+                    query = Query(where={"owner_id": world.a.employee_id}, search=query.search)
+                found[f"{viewer} {query}"] = _pages(read, query)
+        return found
+
+    # when
+    many, few = answers(0), answers(5000)
+    # then
+    assert {q for q in many if many[q] != few[q]} == set()
+    assert sum(map(bool, few.values())) > len(few) / 2
+
+
+def _pages(read: Callable[[Query], Any], query: Query) -> list[Any]:
+    found, mark = [], None
+    while True:
+        page = read(Query(search=query.search, where=query.where, sort=query.sort, limit=3,
+                          after=mark))  # fmt: skip
+        found += list(page)
+        mark = page.next
+        if mark is None:
+            return found
+
+
+def plan(engine: sa.Engine, statement: str, parameters: Any, *, sorting: bool = False) -> str:
     """Explain a statement where sorting is the last resort, however small the tables are."""
     sqlite = engine.dialect.name == "sqlite"
     with engine.connect() as connection:
         if not sqlite:
-            for way in ("sort", "seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+            ways = ["seqscan", "hashjoin", "mergejoin"]
+            for way in ways if sorting else [*ways, "sort", "bitmapscan"]:
                 connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
         explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
         rows = connection.exec_driver_sql(explain + statement, parameters)

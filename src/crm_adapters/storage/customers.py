@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
-import attrs
 import sqlalchemy as sa
 
-from crm_adapters.storage.directory import within
-from crm_adapters.storage.listing import asked, bad_mark, matches, paged, wanted_statuses
-from crm_adapters.storage.ownership import HOT, POOLED, SqlOwnership
-from crm_adapters.storage.rows import Mapper, chunks, mapper
+from crm_adapters.storage.finding import Search
+from crm_adapters.storage.listing import bad_mark, wanted_statuses
+from crm_adapters.storage.ownership import SqlOwnership
+from crm_adapters.storage.pages import customers_page
+from crm_adapters.storage.rows import chunks, mapper
 from crm_adapters.storage.search import grams, pinyin_key
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import assignment, customer, follow_up, ownership
@@ -24,46 +23,16 @@ from crm_domain.model import (
     Customer,
     CustomerStatus,
     FollowUp,
-    Scope,
 )
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
 from crm_domain.ports import MyCustomer, Page, Query, Reach
 
-FEW = 2000
-"""So many chosen customers are quicker looked up and sorted than found by walking."""
 WIDE = (*mapper(Customer).write, "pinyin", "search")
 
 
 def _row(one: Customer) -> tuple[Any, ...]:
     return (*mapper(Customer).values(one), pinyin_key(one.name), grams(one))
-
-
-@lru_cache(maxsize=8)
-def _shown(today: date) -> Mapper[Customer]:
-    """Read customers as people see them: an overdue one is nobody's before any sweep has run."""
-    m, o = mapper(Customer), ownership.c
-    seen = {
-        name: sa.case((o.due_on <= today, sa.literal(value, o[name].type)), else_=o[name])
-        for name, value in POOLED.items()
-    }
-    read = tuple(seen.get(n, column) for n, column in zip(m.names, m.read, strict=True))
-    return attrs.evolve(m, read=read)
-
-
-def _walked(m: Mapper[Customer]) -> Mapper[Customer]:
-    """Read from the customers on, so that SQLite walks them in their order instead of sorting.
-
-    The plus hides the number from the planner, which cannot begin with the ownership then.
-    """
-    led = customer.join(ownership, ownership.c.customer_id == sa.literal_column("+customer.id"))
-    return attrs.evolve(m, source=led)
-
-
-def _indexed(query: Query) -> list[sa.ColumnElement[bool]]:
-    """Name the owner in the words of the index, beside the condition on what people see."""
-    wish = query.where.get("owner_id")
-    return [ownership.c.owner_id == wish] if isinstance(wish, int) else []
 
 
 class SqlCustomers(SqlOwnership):
@@ -102,36 +71,8 @@ class SqlCustomers(SqlOwnership):
     def page(self, query: Query, reach: Reach | None, today: date, *, pool: bool = False,
              pooled_too: bool = True, masks: bool = False) -> Page[Customer]:  # fmt: skip
         """Read one page."""
-        public = ownership.c.due_on <= today
-        limited = reach is not None and reach.scope is not Scope.ALL
-        # Whoever sees only what is private needs no look at each row's due date.
-        m = self._m if limited and not (pool or pooled_too) else _shown(today)
-        if self._session.on_sqlite and not limited and self._walks(query, public if pool else None):
-            m = _walked(m)
-        statement = m.select().where(customer.c.archived_at.is_(None), *_indexed(query))
-        if pool:
-            statement = statement.where(public)
-        elif reach is not None and reach.scope is not Scope.ALL:
-            o, people = ownership.c, within(reach)
-            won = sa.and_(o.status == CustomerStatus.ENROLLED, o.last_consultant_id.in_(people))
-            theirs = sa.or_(sa.and_(o.owner_id.in_(people), sa.not_(public)), won)
-            statement = statement.where(sa.or_(theirs, public) if pooled_too else theirs)
-        clear = sa.not_(public) if masks else None
-        return paged(self._session, m, statement, query, clear=clear,
-                     twin=ownership.c.customer_id)  # fmt: skip
-
-    def _walks(self, query: Query, chosen: sa.ColumnElement[bool] | None) -> bool:
-        """Whether a page is found soonest by walking the customers in their order.
-
-        Not where the ownership is asked for, whose indexes know better, nor where few are chosen:
-        then these are looked up and sorted.
-        """
-        if query.search or asked(query) & {*HOT}:
-            return False
-        if chosen is None:
-            return True
-        probe = sa.select(ownership.c.customer_id).where(chosen).limit(FEW + 1)
-        return len(self._session.run(probe).all()) > FEW
+        return customers_page(self._session, query, reach, today, pool=pool,
+                              pooled_too=pooled_too, masks=masks)  # fmt: skip
 
     def mine(self, employee_id: int, query: Query, today: date) -> Page[MyCustomer]:
         """Read "my customers" of a consultant: following, then ended, won last."""
@@ -153,7 +94,7 @@ class SqlCustomers(SqlOwnership):
         if query.search:
             won = sa.and_(status == AssignmentStatus.WON, o.status == CustomerStatus.ENROLLED)
             own = sa.or_(running, won)
-            statement = statement.where(matches(self._session, query.search, own))
+            statement = statement.where(*self._found(query.search, own))
         wishes = wanted_statuses(query)
         if wishes is not None:
             statement = statement.where(status.in_(wishes))
@@ -162,12 +103,23 @@ class SqlCustomers(SqlOwnership):
         if not (after.isascii() and after.isdecimal() and len(after) < 10):
             raise bad_mark()
         start = int(after)
-        rows = list(self._session.run(statement.offset(start).limit(query.limit + 1)))
-        more = len(rows) > query.limit
+        # Who is followed comes first and is easily found among all that one ever had.
+        ways = (statement,) if query.search else (statement.where(running), statement)
+        for chosen in ways:
+            rows = list(self._session.run(chosen.offset(start).limit(query.limit + 1)))
+            more = len(rows) > query.limit
+            if more:
+                break
         return Page(
             items=[_mine(r) for r in rows[: query.limit]],
             next=str(start + query.limit) if more else None,
         )
+
+    def _found(self, typed: str, clear: sa.ColumnElement[bool]) -> list[sa.ColumnElement[bool]]:
+        search = Search(self._session, typed, clear)
+        if search.few:
+            return [customer.c.id.in_(sa.select(search.hits.c.id)), *search.masked]
+        return search.by_row
 
     def add(self, customers: Sequence[Customer]) -> tuple[Customer | None, ...]:
         """Write new customers in order; None stands for each whose contact data is taken."""

@@ -12,10 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_adapters.storage.rows import Mapper
-from crm_adapters.storage.search import wanted
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import LINKS, customer
 from crm_domain.errors import FieldError, Invalid
@@ -27,8 +25,6 @@ from crm_domain.rules.access import HIDDEN
 T = TypeVar("T")
 WISHES = 1000
 """So many values of one field a filter may name."""
-PROBE = 1000
-"""Up to so many hits a search is answered from the index alone; beyond it, rows are walked."""
 
 
 def _refuse(name: str, code: str, zh: str, en: str) -> Invalid:
@@ -77,53 +73,6 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def matches(
-    session: Session, search: str, clear: sa.ColumnElement[bool] | None = None
-) -> sa.ColumnElement[bool]:
-    """Give the condition that a customer is found by a search.
-
-    Args:
-        session: The transaction.
-        search: What was typed.
-        clear: Which customers are shown with their contacts; None: all. Any other is found by its
-            name or a whole contact, so that nobody finds a hidden number out piece by piece.
-    """
-    words = wanted(search)
-    if not words:
-        return sa.false()
-    if clear is None:
-        return _hits(session, [w.readings(whole=False) for w in words])
-    by_name = _hits(session, [w.readings(whole=True) for w in words])
-    if not any(w.part for w in words):
-        return by_name
-    return sa.or_(by_name, sa.and_(clear, _hits(session, [w.readings(whole=False) for w in words])))
-
-
-def _hits(session: Session, words: list[list[list[str]]]) -> sa.ColumnElement[bool]:
-    """Give the condition that of each word one reading's grams are all there.
-
-    Few hits are named one by one: left to itself the planner would walk the whole table backwards
-    for a rare name.
-    """
-    if session.on_sqlite:
-        phrase = " AND ".join(
-            "(" + " OR ".join("(" + " AND ".join(f'"{g}"' for g in r) + ")" for r in word) + ")"
-            for word in words
-        )
-        hits = sa.text("SELECT rowid FROM customer_search WHERE customer_search MATCH :phrase")
-        probe = sa.text(f"{hits.text} LIMIT {PROBE + 1}").bindparams(phrase=phrase)
-        ids = list(session.run(probe).scalars())
-        many: Any = customer.c.id.in_(hits.bindparams(phrase=phrase).columns(rowid=sa.Integer))
-    else:
-        # Written out, because only the very expression of the index is found in it.
-        index = sa.literal_column("string_to_array(customer.search, ' ')", ARRAY(sa.Text))
-        many = sa.and_(*(
-            sa.or_(*(index.contains(sa.cast(r, ARRAY(sa.Text))) for r in word)) for word in words
-        ))  # fmt: skip
-        ids = list(session.run(sa.select(customer.c.id).where(many).limit(PROBE + 1)).scalars())
-    return customer.c.id.in_(ids) if len(ids) <= PROBE else many
-
-
 def wanted_statuses(query: Query) -> list[int] | None:
     """Read the filter of "my customers", which knows nothing but the status of an assignment."""
     for name in sorted(asked(query) - {"status", ""} | {*query.ranges}):
@@ -169,7 +118,8 @@ def _place(after: str, size: int) -> list[Any]:
 def paged(
     session: Session, m: Mapper[T], statement: sa.Select[Any], query: Query, *,
     order: str | None = None, clear: sa.ColumnElement[bool] | None = None,
-    twin: sa.ColumnElement[Any] | None = None,
+    number: sa.ColumnElement[Any] | None = None, twin: sa.ColumnElement[Any] | None = None,
+    gathered: bool = False,
 ) -> Page[T]:  # fmt: skip
     """Read one page of what a statement selects.
 
@@ -177,17 +127,18 @@ def paged(
         session: The transaction.
         m: The kind of record.
         statement: Selects the record's columns, with what limits it beyond the query.
-        query: What is asked.
+        query: What is asked; a search is in the statement already.
         order: The list's own order; by default the newest number first.
         clear: Which customers are shown with their contacts; None: all. Whoever asks by a hidden
             field is told of these only.
+        number: The number as the table has it that is read first.
         twin: A column of a joined table that equals the number.
+        gathered: Whether all that is chosen is gathered before it is sorted, if by more than the
+            number: then no index of the order may tempt the planner to walk it.
     """
     statement = statement.where(*_conditions(m, query))
-    if query.search:
-        if m.cls is not Customer:
-            raise _refuse("search", "no_search", "此列表不支持搜索", "this list has no search")
-        statement = statement.where(matches(session, query.search, clear))
+    if query.search and m.cls is not Customer:
+        raise _refuse("search", "no_search", "此列表不支持搜索", "this list has no search")
     if clear is not None and asked(query) & HIDDEN:
         statement = statement.where(clear)
     wish = query.sort or order or "-id"
@@ -196,7 +147,7 @@ def paged(
     if spec.kind in ("references", "json"):
         raise _refuse(name, "no_order", f"不能按“{spec.zh}”排序", f"cannot sort by {spec.en}")
     sorted_by = customer.c.pinyin if m.cls is Customer and name == "name" else m.column(name)
-    number = m.column("id")
+    number = m.column("id") if number is None else number
     keys = [number] if name == "id" else [sorted_by, number]
     if query.after is not None:
         place = _place(query.after, len(keys))
@@ -207,7 +158,9 @@ def paged(
     for key in keys:
         # No index serves NULLS LAST downwards, and a number is never NULL once it is kept.
         nullable = key is sorted_by and spec.optional and name != "id"
-        ordered = key.desc() if down else key.asc()
+        hidden = gathered and isinstance(key, sa.Column) and key is sorted_by and name != "id"
+        shown = sa.literal_column(f"(SELECT {key})", key.type) if hidden else key
+        ordered = shown.desc() if down else shown.asc()
         statement = statement.order_by(ordered.nulls_last() if nullable else ordered)
     extra = [] if name == "id" else [sorted_by.label("sorted_by")]
     rows = list(session.run(statement.add_columns(*extra).limit(query.limit + 1)))

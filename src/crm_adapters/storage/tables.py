@@ -161,7 +161,8 @@ ownership = sa.Table(
 )  # fmt: skip
 sa.Index("ix_ownership_due_on", ownership.c.due_on, ownership.c.customer_id)
 sa.Index("ix_ownership_owner_id", ownership.c.owner_id, ownership.c.due_on)
-sa.Index("ix_ownership_last_consultant_id", ownership.c.last_consultant_id)
+sa.Index("ix_ownership_last_consultant_id", ownership.c.last_consultant_id,
+         ownership.c.customer_id)  # fmt: skip
 sa.Index("ix_ownership_warn_on", ownership.c.warn_on)
 
 # -- assignments: one open at most, whose consultant is the owner -----------------------------

@@ -23,7 +23,7 @@ def sqlite() -> list[str]:
     found = [
         "CREATE VIRTUAL TABLE customer_search USING fts5"
         "(search, content='customer', content_rowid='id', detail=none,"
-        " tokenize=\"unicode61 tokenchars '#='\")",
+        " tokenize=\"unicode61 remove_diacritics 0 tokenchars '#='\")",
         "CREATE TRIGGER customer_search_insert AFTER INSERT ON customer BEGIN"
         " INSERT INTO customer_search(rowid, search) VALUES (NEW.id, NEW.search); END",
         "CREATE TRIGGER customer_search_delete AFTER DELETE ON customer BEGIN"

@@ -530,7 +530,7 @@ CREATE INDEX ix_import_run_sha256 ON import_run (sha256);;
 CREATE INDEX ix_notice_about ON notice (about);;
 CREATE INDEX ix_notice_waiting ON notice (next_attempt_at, id) WHERE status IN ('pending', 'failed');;
 CREATE INDEX ix_ownership_due_on ON ownership (due_on, customer_id);;
-CREATE INDEX ix_ownership_last_consultant_id ON ownership (last_consultant_id);;
+CREATE INDEX ix_ownership_last_consultant_id ON ownership (last_consultant_id, customer_id);;
 CREATE INDEX ix_ownership_owner_id ON ownership (owner_id, due_on);;
 CREATE INDEX ix_ownership_warn_on ON ownership (warn_on);;
 CREATE INDEX ix_payment_customer_id ON payment (customer_id);;

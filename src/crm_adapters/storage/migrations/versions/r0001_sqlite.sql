@@ -556,7 +556,7 @@ CREATE INDEX ix_import_run_sha256 ON import_run (sha256);;
 CREATE INDEX ix_notice_about ON notice (about);;
 CREATE INDEX ix_notice_waiting ON notice (next_attempt_at, id) WHERE status IN ('pending', 'failed');;
 CREATE INDEX ix_ownership_due_on ON ownership (due_on, customer_id);;
-CREATE INDEX ix_ownership_last_consultant_id ON ownership (last_consultant_id);;
+CREATE INDEX ix_ownership_last_consultant_id ON ownership (last_consultant_id, customer_id);;
 CREATE INDEX ix_ownership_owner_id ON ownership (owner_id, due_on);;
 CREATE INDEX ix_ownership_warn_on ON ownership (warn_on);;
 CREATE INDEX ix_payment_customer_id ON payment (customer_id);;
@@ -567,7 +567,7 @@ CREATE UNIQUE INDEX uq_customer_import_id_import_row ON customer (import_id, imp
 CREATE UNIQUE INDEX uq_customer_phone ON customer (phone) WHERE phone IS NOT NULL AND archived_at IS NULL;;
 CREATE UNIQUE INDEX uq_customer_qq ON customer (qq) WHERE qq IS NOT NULL AND archived_at IS NULL;;
 CREATE UNIQUE INDEX uq_customer_wechat ON customer (wechat) WHERE wechat IS NOT NULL AND archived_at IS NULL;;
-CREATE VIRTUAL TABLE customer_search USING fts5(search, content='customer', content_rowid='id', detail=none, tokenize="unicode61 tokenchars '#='");;
+CREATE VIRTUAL TABLE customer_search USING fts5(search, content='customer', content_rowid='id', detail=none, tokenize="unicode61 remove_diacritics 0 tokenchars '#='");;
 CREATE TRIGGER customer_search_insert AFTER INSERT ON customer BEGIN INSERT INTO customer_search(rowid, search) VALUES (NEW.id, NEW.search); END;;
 CREATE TRIGGER customer_search_delete AFTER DELETE ON customer BEGIN INSERT INTO customer_search(customer_search, rowid, search) VALUES ('delete', OLD.id, OLD.search); END;;
 CREATE TRIGGER customer_search_update AFTER UPDATE OF search ON customer WHEN OLD.search <> NEW.search BEGIN INSERT INTO customer_search(customer_search, rowid, search) VALUES ('delete', OLD.id, OLD.search); INSERT INTO customer_search(rowid, search) VALUES (NEW.id, NEW.search); END;;
