@@ -27,7 +27,10 @@ class Course:
     version: int = version(default=1)
 
 
-@record("cohort", "班级", "Cohort", unique=(("course_id", "school_id", "semester"),))
+@record(
+    "cohort", "班级", "Cohort", unique=(("course_id", "school_id", "semester"),),
+    titled=("{course_id} {school_id} 第{semester}期", "{course_id} {school_id} no. {semester}"),
+)  # fmt: skip
 class Cohort:
     """One intake of a course at a school."""
 

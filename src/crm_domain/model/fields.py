@@ -185,6 +185,9 @@ class About:
     """Combinations of fields that stand only once."""
     plain: bool = True
     """Whether the generic use cases may create, change and remove it."""
+    titled: tuple[str, str] = ("", "")
+    """What one of them is called where others refer to it, in Chinese and in English; names of
+    fields in braces stand for their values, a reference for the title of what it refers to."""
 
 
 @dataclass_transform(
@@ -196,8 +199,9 @@ class About:
     ),
 )  # fmt: skip
 def record(
-    table: str, zh: str, en: str, *, unique: tuple[tuple[str, ...], ...] = (), plain: bool = True
-) -> Callable[[type[T]], type[T]]:
+    table: str, zh: str, en: str, *, unique: tuple[tuple[str, ...], ...] = (), plain: bool = True,
+    titled: tuple[str, str] | None = None,
+) -> Callable[[type[T]], type[T]]:  # fmt: skip
     """Make a frozen, keyword-only, slotted record of a class.
 
     Args:
@@ -206,16 +210,26 @@ def record(
         en: The same in English.
         unique: Combinations of fields that stand only once.
         plain: False for records with rules of their own: these are written by their use cases only.
+        titled: What one of them is called where others refer to it, with fields in braces; by
+            default its title or name, else its number.
     """
 
     def decorate(cls: type[T]) -> type[T]:
         made = attrs.frozen(kw_only=True)(cls)
-        made.__about__ = About(table=table, zh=zh, en=en, unique=unique, plain=plain)  # type: ignore[attr-defined]
+        made.__about__ = About(  # type: ignore[attr-defined]
+            table=table, zh=zh, en=en, unique=unique, plain=plain, titled=titled or _titled(made)
+        )  # fmt: skip
         RECORDS[made.__name__] = made
         TERMS[zh] = en.lower()
         return made
 
     return decorate
+
+
+def _titled(cls: type[Any]) -> tuple[str, str]:
+    names = {a.name for a in attrs.fields(cls)}
+    found = next((n for n in ("title", "name", "username", "file_name") if n in names), "id")
+    return f"{{{found}}}", f"{{{found}}}"
 
 
 def about(cls: type[Any]) -> About:

@@ -109,7 +109,10 @@ class Enrolment:
     version: int = version(default=1)
 
 
-@record("lesson", "上课记录", "Lesson", unique=(("cohort_id", "day_number"),))
+@record(
+    "lesson", "上课记录", "Lesson", unique=(("cohort_id", "day_number"),),
+    titled=("{cohort_id} 第{day_number}天 {title}", "{cohort_id} day {day_number} {title}"),
+)  # fmt: skip
 class Lesson:
     """One day of a cohort."""
 
