@@ -1,5 +1,6 @@
 """My customers (spec section 6): what a consultant sees of the own ones, present and former."""
 
+from collections import Counter
 from datetime import date, timedelta
 from typing import Any
 
@@ -207,3 +208,109 @@ def test_only_consultants_have_a_book(world: World) -> None:
     assert list(assignment.my_customers(world.crm, by=SYSTEM)) == []
     with pytest.raises(NotPermitted):
         assignment.my_customers(world.crm, by=Principal(name="x", employee_id=1))
+
+
+# -- filters, tabs and counts -----------------------------------------------------------------
+
+
+def book(world: World) -> None:
+    """Fill the book of ``world.a``, and stand at noon of the fourth of November."""
+    won, released = world.customer(world.a, name="成单"), world.customer(world.a, name="放弃")
+    late = world.customer(world.a, name="明天约")
+    enrol(world, won)
+    contact(world, released.id, intention="within_1_week", next_contact_at=on(2))
+    pool.release_customer(world.crm, released.id or 0, by=world.a)
+    locked = world.customer(world.a, name="锁定")
+    assignment.lock_customer(world.crm, locked.id or 0, reason="x", by=world.manager)
+    contact(world, locked.id, next_contact_at=on(4, 23))
+    expired = world.customer(world.a, name="过期")
+    contact(world, expired.id, intention="within_1_week", next_contact_at=on(9))
+    plain = world.customer(world.a, name="无约")
+    world.clock.set(on(2, 12))
+    contact(world, plain.id, intention="no_plan")
+    contact(world, late.id, next_contact_at=on(5), intention="within_1_week")
+    today = world.customer(world.a, name="今天约")
+    contact(world, today.id, next_contact_at=on(3, 9), intention="within_1_week")
+    world.customer(world.b, name="别人")
+    world.clock.set(on(5, 12))
+
+
+def test_the_tabs_are_queries(world: World) -> None:
+    """Due by the end of today, lost within days, and followed; an expired one is in none."""
+    book(world)
+    tabs = assignment.my_tabs(world.crm)
+
+    def names(**query: Any) -> list[str]:
+        return [name for name, _ in rows(world, world.a, **query)]
+
+    assert names(ranges=tabs["due"].ranges) == ["今天约", "锁定", "明天约"]
+    assert names(ranges=tabs["expiring"].ranges) == ["今天约", "明天约", "无约"]
+    assert names(where=tabs["following"].where) == ["今天约", "锁定", "明天约", "无约"]
+    assert names(ranges={"next_contact_at": (on(4), on(4, 23))}) == ["锁定"]
+    assert names(ranges={"due_on": (date(2026, 11, 1), None)}) == ["今天约", "明天约", "无约"]
+    assert names(ranges={"ended_at": (on(1), None)}) == ["放弃", "成单"]
+    world.clock.set(on(4, 12))
+    assert names(ranges=assignment.my_tabs(world.crm)["expiring"].ranges) == ["过期"]
+    three = assignment.my_tabs(world.crm, days=3)["expiring"].ranges
+    assert names(ranges=three) == ["今天约", "明天约", "过期", "无约"]
+
+
+def test_a_filter_tells_nothing_that_the_row_hides(world: World) -> None:
+    """Of what one gave back or lost, neither intention nor appointment can be asked for."""
+    book(world)
+    near = {"intention": "within_1_week"}
+    assert rows(world, world.a, where=near) == [("今天约", 1), ("明天约", 1)]
+    hidden = rows(world, world.a, where={"intention": None}, search="放弃")
+    assert hidden == [("放弃", 5)]
+    assert rows(world, world.a, ranges={"next_contact_at": (on(8), None)}) == []
+
+
+QUERIES: list[dict[str, Any]] = [
+    {}, {"where": {"status": 1}}, {"where": {"status": [3, 5]}}, {"search": "约"},
+    {"where": {"intention": "within_1_week"}}, {"where": {"intention": ["no_plan", None]}},
+    {"where": {"status": 1, "intention": "within_1_week"}},
+    {"ranges": {"next_contact_at": (None, on(5, 23))}},
+    {"ranges": {"due_on": (None, date(2026, 11, 6))}, "where": {"status": 3}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_counts_are_those_of_the_list(world: World, query: dict[str, Any]) -> None:
+    """Of all rows, of each status and intention, and of each tab."""
+    book(world)
+    tally = assignment.tally_mine(
+        world.crm, Query(**query), ["status", "intention", "tab"], by=world.a
+    )
+
+    def page(**more: Any) -> Any:
+        return assignment.my_customers(world.crm, Query(**more), by=world.a)
+
+    def counted(name: str) -> dict[Any, int]:
+        where = {n: v for n, v in query.get("where", {}).items() if n != name}
+        return dict(Counter(getattr(r, name) for r in page(**query | {"where": where})))
+
+    assert (tally.total, tally.exact) == (len(page(**query)), True)
+    assert tally.by["status"] == counted("status")
+    assert tally.by["intention"] == counted("intention")
+    where = {n: v for n, v in query.get("where", {}).items() if n != "status"}
+    expected = {
+        name: len(page(search=query.get("search"), ranges=tab.ranges, where=where | tab.where))
+        for name, tab in assignment.my_tabs(world.crm).items()
+    }
+    assert tally.by["tab"] == expected
+
+
+def test_the_counts_are_refused_as_the_list_is(world: World) -> None:
+    """The same permission, the same fields."""
+    with pytest.raises(NotPermitted):
+        assignment.tally_mine(world.crm, by=Principal(name="x", employee_id=1))
+    for query in (Query(where={"name": "x"}), Query(ranges={"phone": (None, "1")}),
+                  Query(sort="status"), Query(where={"status": 9})):  # fmt: skip
+        with pytest.raises(Invalid):
+            assignment.tally_mine(world.crm, query, by=world.a)
+        with pytest.raises(Invalid):
+            assignment.my_customers(world.crm, query, by=world.a)
+    with pytest.raises(Invalid):
+        assignment.tally_mine(world.crm, None, ["phone"], by=world.a)
+    nothing = assignment.tally_mine(world.crm, None, ["status"], by=SYSTEM)
+    assert (nothing.total, nothing.by) == (0, {"status": {}})

@@ -8,10 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_adapters.storage.finding import Search
-from crm_adapters.storage.listing import bad_mark, wanted_statuses
+from crm_adapters.storage.mine import mine_page, mine_tally
 from crm_adapters.storage.ownership import SqlOwnership
-from crm_adapters.storage.pages import customers_page
+from crm_adapters.storage.pages import customers_page, customers_tally
 from crm_adapters.storage.rows import chunks, mapper
 from crm_adapters.storage.search import grams, pinyin_key
 from crm_adapters.storage.session import Session
@@ -19,14 +18,12 @@ from crm_adapters.storage.tables import assignment, customer, follow_up, ownersh
 from crm_domain.errors import Duplicate, EditConflict
 from crm_domain.model import (
     Assignment,
-    AssignmentStatus,
     Customer,
-    CustomerStatus,
     FollowUp,
 )
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
-from crm_domain.ports import MyCustomer, Page, Query, Reach
+from crm_domain.ports import MOST, MyCustomer, Page, Query, Reach, Tally
 
 WIDE = (*mapper(Customer).write, "pinyin", "search")
 
@@ -74,52 +71,21 @@ class SqlCustomers(SqlOwnership):
         return customers_page(self._session, query, reach, today, pool=pool,
                               pooled_too=pooled_too, masks=masks)  # fmt: skip
 
+    def tally(self, query: Query, reach: Reach | None, today: date, facets: Sequence[str], *,
+              pool: bool = False, pooled_too: bool = True, masks: bool = False,
+              most: int = MOST) -> Tally:  # fmt: skip
+        """Count what `page` would give."""
+        return customers_tally(self._session, query, reach, today, facets, pool=pool,
+                               pooled_too=pooled_too, masks=masks, most=most)  # fmt: skip
+
     def mine(self, employee_id: int, query: Query, today: date) -> Page[MyCustomer]:
         """Read "my customers" of a consultant: following, then ended, won last."""
-        o, a, c = ownership.c, assignment.c, customer.c
-        running = sa.and_(o.owner_id == employee_id, o.due_on > today)
-        overdue = sa.and_(a.status == AssignmentStatus.FOLLOWING, o.due_on <= today)
-        status = sa.case((overdue, o.due_status), else_=a.status.cast(sa.Integer))
-        group = sa.case((status == 1, 0), (status == 2, 2), else_=1)
-        statement = (
-            sa.select(c.id, c.name, c.phone, c.qq, c.wechat, o.intention, o.due_on, o.due_days,
-                      o.last_contacted_at, o.next_contact_at, o.status.label("customer_status"),
-                      a.started_at, a.ended_at, a.limit_days, status.label("shown"),
-                      running.label("running"))
-            .select_from(ownership.join(assignment, a.id == o.assignment_id)
-                         .join(customer, c.id == o.customer_id))
-            .where(o.last_consultant_id == employee_id, c.archived_at.is_(None))
-            .order_by(group, sa.case((running, o.next_contact_at)).asc().nulls_last(), c.id.desc())
-        )  # fmt: skip
-        if query.search:
-            won = sa.and_(status == AssignmentStatus.WON, o.status == CustomerStatus.ENROLLED)
-            own = sa.or_(running, won)
-            statement = statement.where(*self._found(query.search, own))
-        wishes = wanted_statuses(query)
-        if wishes is not None:
-            statement = statement.where(status.in_(wishes))
-        # One consultant's book is small enough to be counted through; the order is a mixed one.
-        after = query.after or "0"
-        if not (after.isascii() and after.isdecimal() and len(after) < 10):
-            raise bad_mark()
-        start = int(after)
-        # Who is followed comes first and is easily found among all that one ever had.
-        ways = (statement,) if query.search else (statement.where(running), statement)
-        for chosen in ways:
-            rows = list(self._session.run(chosen.offset(start).limit(query.limit + 1)))
-            more = len(rows) > query.limit
-            if more:
-                break
-        return Page(
-            items=[_mine(r) for r in rows[: query.limit]],
-            next=str(start + query.limit) if more else None,
-        )
+        return mine_page(self._session, employee_id, query, today)
 
-    def _found(self, typed: str, clear: sa.ColumnElement[bool]) -> list[sa.ColumnElement[bool]]:
-        search = Search(self._session, typed, clear)
-        if search.few:
-            return [customer.c.id.in_(sa.select(search.hits.c.id)), *search.masked]
-        return search.by_row
+    def tally_mine(self, employee_id: int, query: Query, today: date, facets: Sequence[str],
+                   tabs: Mapping[str, Query], *, most: int = MOST) -> Tally:  # fmt: skip
+        """Count "my customers" of a consultant."""
+        return mine_tally(self._session, employee_id, query, today, facets, tabs, most)
 
     def add(self, customers: Sequence[Customer]) -> tuple[Customer | None, ...]:
         """Write new customers in order; None stands for each whose contact data is taken."""
@@ -199,20 +165,3 @@ class SqlCustomers(SqlOwnership):
         m = mapper(FollowUp)
         chosen = m.select().where(follow_up.c.customer_id == customer_id)
         return m.records(self._session, self._session.run(chosen.order_by(follow_up.c.id)))
-
-
-def _mine(row: Any) -> MyCustomer:
-    status = AssignmentStatus(row.shown)
-    won = status is AssignmentStatus.WON and row.customer_status is CustomerStatus.ENROLLED
-    own = bool(row.running) or won
-    return MyCustomer(
-        customer_id=row.id, name=row.name, status=status,
-        status_label=status.label(days=row.limit_days or row.due_days),
-        started_at=row.started_at, ended_at=row.ended_at,
-        due_on=row.due_on if row.running and row.due_on != date.max else None,
-        last_contacted_at=row.last_contacted_at if own else None,
-        next_contact_at=row.next_contact_at if own else None,
-        phone=row.phone if own else None, qq=row.qq if own else None,
-        wechat=row.wechat if own else None,
-        intention=str(row.intention) if own and row.intention else None, owned=own,
-    )  # fmt: skip

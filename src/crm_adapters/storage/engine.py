@@ -114,6 +114,8 @@ def _sqlite(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
     def _prepare(connection: Any, _: Any) -> None:
         # The driver stops guessing where transactions begin; "_begin" below says it.
         connection.isolation_level = None
+        # What SQLite calls lower knows the letters of English only.
+        connection.create_function("fold", 1, _fold, deterministic=True)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -124,6 +126,10 @@ def _sqlite(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
             raw.execute(begin)
 
     return engine
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 def reader_of(engine: sa.Engine) -> sa.Engine:

@@ -17,7 +17,7 @@ from crm_adapters.storage.rows import Mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import LINKS, customer
 from crm_domain.errors import FieldError, Invalid
-from crm_domain.model import AssignmentStatus, Customer, Spec, specs
+from crm_domain.model import Customer, Spec, specs
 from crm_domain.parsing import Unreadable, field_value
 from crm_domain.ports import Page, Query
 from crm_domain.rules.access import HIDDEN
@@ -27,14 +27,16 @@ WISHES = 1000
 """So many values of one field a filter may name."""
 
 
-def _refuse(name: str, code: str, zh: str, en: str) -> Invalid:
+def refuse(name: str, code: str, zh: str, en: str) -> Invalid:
+    """Make the refusal of one part of a query."""
     return Invalid([FieldError(name, code, None, zh, en)])
 
 
-def _spec(cls: type[Any], name: str) -> Spec:
+def known(cls: type[Any], name: str) -> Spec:
+    """Give the field that a query names; a secret is none."""
     spec = specs(cls).get(name)
     if spec is None or spec.secret:
-        raise _refuse(name, "unknown_field", f"没有“{name}”这一项", f"there is no field {name}")
+        raise refuse(name, "unknown_field", f"没有“{name}”这一项", f"there is no field {name}")
     return spec
 
 
@@ -42,52 +44,66 @@ def _read(spec: Spec, value: Any) -> Any:
     try:
         return field_value(spec, value)
     except Unreadable as e:
-        raise _refuse(spec.name, e.code, f"{spec.zh}“{value}”{e.zh}", f"{value!r} {e.en}") from e
+        raise refuse(spec.name, e.code, f"{spec.zh}“{value}”{e.zh}", f"{value!r} {e.en}") from e
 
 
 def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     for name, wish in query.where.items():
-        spec = _spec(m.cls, name)
-        many = isinstance(wish, list | tuple | set | frozenset)
-        values: Sequence[Any] = list(wish) if many else [wish]
-        if len(values) > WISHES:
-            raise _refuse(name, "too_many", f"最多 {WISHES} 个值", f"at most {WISHES} values")
+        spec = known(m.cls, name)
         if spec.kind == "references":
-            link = LINKS[m.cls.__name__, name]
-            ids = [n for v in values for n in _read(spec, v)]
-            found.append(sa.exists().where(link.c.left_id == m.column("id"),
-                                           link.c.right_id.in_(ids)))  # fmt: skip
-            continue
-        column = m.column(name)
-        read = [v if v is None else _read(spec, v) for v in values]
-        given = [v for v in read if v is not None]
-        any_of = column.in_(given)
-        found.append(sa.or_(any_of, column.is_(None)) if len(given) < len(read) else any_of)
-    for name, (low, high) in query.ranges.items():
-        spec = _spec(m.cls, name)
-        if low is not None:
-            found.append(m.column(name) >= _read(spec, low))
-        if high is not None:
-            found.append(m.column(name) <= _read(spec, high))
+            link, values = LINKS[m.cls.__name__, name], _values(spec, wish)
+            linked = sa.exists().where(link.c.left_id == m.column("id"))
+            ids = [n for v in values if v is not None for n in _read(spec, v)]
+            has = linked.where(link.c.right_id.in_(ids))
+            found.append(sa.or_(has, sa.not_(linked)) if None in values else has)
+        else:
+            found.append(any_of(m.column(name), spec, wish))
+    for name, ends in query.ranges.items():
+        found += between(m.column(name), known(m.cls, name), ends)
     return found
 
 
-def wanted_statuses(query: Query) -> list[int] | None:
-    """Read the filter of "my customers", which knows nothing but the status of an assignment."""
-    for name in sorted(asked(query) - {"status", ""} | {*query.ranges}):
-        raise _refuse(name, "unknown_field", f"此列表不能按“{name}”筛选或排序",
-                      f"this list is not filtered or sorted by {name}")  # fmt: skip
-    if query.sort:
-        raise _refuse("sort", "no_order", "此列表有固定的顺序", "this list has an order of its own")
-    wish = query.where.get("status")
-    if wish is None:
-        return None
-    many = wish if isinstance(wish, list | tuple | set | frozenset) else [wish]
-    try:
-        return [int(AssignmentStatus(int(w))) for w in many]
-    except (TypeError, ValueError, OverflowError) as e:
-        raise _refuse("status", "unknown_choice", f"没有状态“{wish}”", f"no status {wish}") from e
+def _values(spec: Spec, wish: Any) -> list[Any]:
+    many = isinstance(wish, list | tuple | set | frozenset)
+    values = list(wish) if many else [wish]
+    if len(values) > WISHES:
+        raise refuse(spec.name, "too_many", f"最多 {WISHES} 个值", f"at most {WISHES} values")
+    return values
+
+
+def any_of(column: Any, spec: Spec, wish: Any) -> sa.ColumnElement[bool]:
+    """Choose where a column has the value that is wished for, or one of several; None is empty."""
+    read = [v if v is None else _read(spec, v) for v in _values(spec, wish)]
+    given = [v for v in read if v is not None]
+    found: sa.ColumnElement[bool] = column.in_(given)
+    return sa.or_(found, column.is_(None)) if len(given) < len(read) else found
+
+
+def between(column: Any, spec: Spec, ends: tuple[Any, Any]) -> list[sa.ColumnElement[bool]]:
+    """Choose where a column lies between two ends, both included; None leaves an end open."""
+    low, high = ends
+    found = [] if low is None else [column >= _read(spec, low)]
+    return found if high is None else [*found, column <= _read(spec, high)]
+
+
+def holding(session: Session, m: Mapper[Any], typed: str) -> sa.ColumnElement[bool]:
+    """Choose the records of which a text holds what was typed, in large letters or small.
+
+    Secrets and ways to reach people are no texts to search in.
+    """
+    texts = [m.column(s.name) for s in specs(m.cls).values()
+             if s.kind == "text" and not (s.secret or s.contact)]  # fmt: skip
+    return any_holds(session, texts, typed.strip())
+
+
+def any_holds(session: Session, texts: Sequence[Any], typed: str) -> sa.ColumnElement[bool]:
+    """Choose where one of some texts holds what was typed, in large letters or small."""
+    wanted = sa.literal(typed.lower(), sa.Text)
+    # No pattern is made of what was typed, so none of its signs means anything else.
+    within = sa.func.instr if session.on_sqlite else sa.func.strpos
+    fold = sa.func.fold if session.on_sqlite else sa.func.lower
+    return sa.or_(sa.false(), *(within(fold(text), wanted) > 0 for text in texts))
 
 
 def asked(query: Query) -> set[str]:
@@ -102,7 +118,7 @@ def _cursor(values: Sequence[Any]) -> str:
 
 def bad_mark() -> Invalid:
     """Refuse a page mark that no page gave."""
-    return _refuse("after", "bad_cursor", "翻页标记无效", "the page mark is not valid")
+    return refuse("after", "bad_cursor", "翻页标记无效", "the page mark is not valid")
 
 
 def _place(after: str, size: int) -> list[Any]:
@@ -115,11 +131,33 @@ def _place(after: str, size: int) -> list[Any]:
     return found
 
 
+def narrowed(
+    m: Mapper[Any], statement: sa.Select[Any], query: Query,
+    clear: sa.ColumnElement[bool] | None = None, *, searched: bool = False,
+) -> sa.Select[Any]:  # fmt: skip
+    """Choose what a query asks for. Pages and counts both do it here, and so agree.
+
+    Args:
+        m: The kind of record.
+        statement: Selects what may be seen at all.
+        query: What is asked.
+        clear: Which customers are shown with their contacts; None: all. Whoever asks by a hidden
+            field is told of these only.
+        searched: Whether the search is in the statement already.
+    """
+    if query.search and not searched:
+        raise refuse("search", "no_search", "此列表不支持搜索", "this list has no search")
+    statement = statement.where(*_conditions(m, query))
+    if clear is not None and asked(query) & HIDDEN:
+        statement = statement.where(clear)
+    return statement
+
+
 def paged(
     session: Session, m: Mapper[T], statement: sa.Select[Any], query: Query, *,
-    order: str | None = None, clear: sa.ColumnElement[bool] | None = None,
-    number: sa.ColumnElement[Any] | None = None, twin: sa.ColumnElement[Any] | None = None,
-    gathered: bool = False,
+    order: str | None = None, number: sa.ColumnElement[Any] | None = None,
+    twin: sa.ColumnElement[Any] | None = None, gathered: bool = False,
+    chosen: bool = False,
 ) -> Page[T]:  # fmt: skip
     """Read one page of what a statement selects.
 
@@ -127,25 +165,20 @@ def paged(
         session: The transaction.
         m: The kind of record.
         statement: Selects the record's columns, with what limits it beyond the query.
-        query: What is asked; a search is in the statement already.
+        query: What is asked.
         order: The list's own order; by default the newest number first.
-        clear: Which customers are shown with their contacts; None: all. Whoever asks by a hidden
-            field is told of these only.
         number: The number as the table has it that is read first.
         twin: A column of a joined table that equals the number.
         gathered: Whether all that is chosen is gathered before it is sorted, if by more than the
             number: then no index of the order may tempt the planner to walk it.
+        chosen: Whether the statement is `narrowed` to the query already.
     """
-    statement = statement.where(*_conditions(m, query))
-    if query.search and m.cls is not Customer:
-        raise _refuse("search", "no_search", "此列表不支持搜索", "this list has no search")
-    if clear is not None and asked(query) & HIDDEN:
-        statement = statement.where(clear)
+    statement = statement if chosen else narrowed(m, statement, query)
     wish = query.sort or order or "-id"
     down, name = wish.startswith("-"), wish.lstrip("-")
-    spec = _spec(m.cls, name)
+    spec = known(m.cls, name)
     if spec.kind in ("references", "json"):
-        raise _refuse(name, "no_order", f"不能按“{spec.zh}”排序", f"cannot sort by {spec.en}")
+        raise refuse(name, "no_order", f"不能按“{spec.zh}”排序", f"cannot sort by {spec.en}")
     sorted_by = customer.c.pinyin if m.cls is Customer and name == "name" else m.column(name)
     number = m.column("id") if number is None else number
     keys = [number] if name == "id" else [sorted_by, number]

@@ -7,6 +7,7 @@ that narrows much, or else the customers in their order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -14,15 +15,16 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
+from crm_adapters.storage.counting import Countable, fields_of, tallied
 from crm_adapters.storage.directory import within
 from crm_adapters.storage.finding import FEW, Search
-from crm_adapters.storage.listing import paged
+from crm_adapters.storage.listing import narrowed, paged
 from crm_adapters.storage.ownership import POOLED
 from crm_adapters.storage.rows import Mapper, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import customer, ownership
 from crm_domain.model import Customer, CustomerStatus, Scope
-from crm_domain.ports import Page, Query, Reach
+from crm_domain.ports import Page, Query, Reach, Tally
 
 Condition = sa.ColumnElement[bool]
 
@@ -44,6 +46,42 @@ def customers_page(
     pooled_too: bool, masks: bool,
 ) -> Page[Customer]:  # fmt: skip
     """Read one page; the port ``Customers`` says what of."""
+    chosen = _choose(session, query, reach, today, pool=pool, pooled_too=pooled_too, masks=masks)
+    return paged(session, chosen.m, chosen.statement, chosen.query, number=chosen.number,
+                 twin=ownership.c.customer_id, gathered=chosen.gathered,
+                 chosen=True)  # fmt: skip
+
+
+def customers_tally(
+    session: Session, query: Query, reach: Reach | None, today: date, facets: Sequence[str], *,
+    pool: bool, pooled_too: bool, masks: bool, most: int,
+) -> Tally:  # fmt: skip
+    """Count what the pages hold."""
+
+    def choose(query: Query) -> Countable:
+        chosen = _choose(session, query, reach, today, pool=pool, pooled_too=pooled_too,
+                         masks=masks, counting=True)  # fmt: skip
+        return Countable(chosen.statement, chosen.number, fields_of(chosen.m))
+
+    return tallied(session, choose, query, facets, most)
+
+
+@attrs.frozen
+class _Chosen:
+    """The customers that somebody may see and asks for, and the way to them."""
+
+    m: Mapper[Customer]
+    statement: sa.Select[Any]
+    query: Query
+    number: sa.ColumnElement[Any]
+    gathered: bool
+
+
+def _choose(
+    session: Session, query: Query, reach: Reach | None, today: date, *, pool: bool,
+    pooled_too: bool, masks: bool, counting: bool = False,
+) -> _Chosen:  # fmt: skip
+    """Choose customers, for a page of them or to count them, which needs no order."""
     o = ownership.c
     public = o.due_on <= today
     limited = reach is not None and reach.scope is not Scope.ALL and not pool
@@ -74,15 +112,15 @@ def customers_page(
         chosen += search.by_row
     if hits is not None:
         source, number = _from_hits(session, hits)
-    elif session.on_sqlite and (one or (narrow and _few(session, narrow))):
+    elif session.on_sqlite and (one or (narrow and (counting or _few(session, narrow)))):
         source, number = _from_ownership()
     elif session.on_sqlite:
         source, number = _from_customers()
     else:
         source, number = m.source, customer.c.id
     statement = sa.select(*m.read).select_from(source).where(*chosen)
-    return paged(session, m, statement, query, clear=clear, number=number, twin=o.customer_id,
-                 gathered=hits is not None)  # fmt: skip
+    statement = narrowed(m, statement, query, clear, searched=True)
+    return _Chosen(m, statement, query, number, hits is not None)
 
 
 def _private(whose: Condition, today: date, won: Condition) -> list[Condition]:

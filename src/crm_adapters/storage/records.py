@@ -7,14 +7,16 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from crm_adapters.storage.listing import paged
+from crm_adapters.storage.counting import Countable, fields_of, tallied
+from crm_adapters.storage.listing import any_holds, holding, narrowed, paged
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import TABLES
 from crm_domain.errors import Duplicate, EditConflict, InUse, NotFound
-from crm_domain.model import about, specs
+from crm_domain.model import RECORDS, about, specs
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
-from crm_domain.ports import Page, Query, Reach
+from crm_domain.ports import MOST, Page, Query, Reach, Tally
 
 T = TypeVar("T")
 
@@ -50,8 +52,40 @@ class SqlRecords:
 
     def page(self, cls: type[T], query: Query, reach: Reach | None = None) -> Page[T]:
         """Read one page. The reach limits nothing here: plain records belong to the school."""
+        return paged(self._session, mapper(cls), self._chosen(cls, query), query, chosen=True)
+
+    def tally(self, cls: type[T], query: Query, facets: Sequence[str], reach: Reach | None = None,
+              *, most: int = MOST) -> Tally:  # fmt: skip
+        """Count what `page` would give, and the values of some fields of it."""
         m = mapper(cls)
-        return paged(self._session, m, m.select(), query)
+
+        def choose(query: Query) -> Countable:
+            return Countable(self._chosen(cls, query), m.column("id"), fields_of(m))
+
+        return tallied(self._session, choose, query, facets, most)
+
+    def _chosen(self, cls: type[Any], query: Query) -> sa.Select[Any]:
+        m = mapper(cls)
+        chosen = m.select()
+        if query.search and query.search.strip():
+            chosen = chosen.where(holding(self._session, m, query.search))
+        return narrowed(m, chosen, query, searched=True)
+
+    def look_up(
+        self, cls: type[Any], paths: Sequence[str], *, ids: Sequence[int] | None = None,
+        words: Sequence[str] = (), limit: int = MOST,
+    ) -> dict[int, tuple[Any, ...]]:  # fmt: skip
+        """Read a few values of many records by one statement."""
+        table = TABLES[cls.__name__].alias()
+        source, columns = _followed(cls, table, paths)
+        chosen = sa.select(table.c.id, *columns).select_from(source)
+        if ids is not None:
+            chosen = chosen.where(self._session.among(table.c.id, list(ids)))
+        texts = [sa.cast(c, sa.Text) for c in columns]
+        for word in words:
+            chosen = chosen.where(any_holds(self._session, texts, word))
+        rows = self._session.run(chosen.order_by(*columns, table.c.id).limit(limit))
+        return {row[0]: tuple(row[1:]) for row in rows}
 
     def add(self, record: T) -> T:
         """Write a new record and give it back with its number."""
@@ -104,6 +138,25 @@ class SqlRecords:
             raise InUse(what=about(cls).zh) from e
         if not done:
             raise NotFound(what=about(cls).zh, id=id)
+
+
+def _followed(cls: type[Any], table: Any, paths: Sequence[str]) -> tuple[Any, list[Any]]:
+    """Join what paths refer to, each once, and give the columns that they end in."""
+    source, columns = table, []
+    joined: dict[str, tuple[type[Any], Any]] = {"": (cls, table)}
+    for path in paths:
+        *steps, last = path.split(".")
+        place = ""
+        for step in steps:
+            here, there = joined[place], f"{place}.{step}"
+            if there not in joined:
+                target = RECORDS[specs(here[0])[step].target]
+                other = TABLES[target.__name__].alias()
+                source = source.outerjoin(other, other.c.id == here[1].c[step])
+                joined[there] = target, other
+            place = there
+        columns.append(joined[place][1].c[last])
+    return source, columns
 
 
 def _told(error: Duplicate, record: Any) -> Duplicate:

@@ -10,6 +10,7 @@ from crm_domain.ports.crm import (
     Settings,
 )
 from crm_domain.ports.customers import (
+    TAB,
     Closing,
     Customers,
     Ended,
@@ -19,7 +20,7 @@ from crm_domain.ports.customers import (
     Standing,
 )
 from crm_domain.ports.outbox import Imports, Notices
-from crm_domain.ports.query import Page, Query
+from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Cron, Schedule
 from crm_domain.ports.sheets import Cell, Row, Sheet, SheetReader, SheetWriter, Table
@@ -27,9 +28,10 @@ from crm_domain.ports.storage import Checked, Directory, Records, Storage, UnitO
 from crm_domain.ports.turns import Mate, PoolRules, Roster, Turns
 
 __all__ = [
-    "Cell", "Checked", "Clock", "Closing", "Crm", "Cron", "Customers", "Directory", "Ended",
-    "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier",
-    "Page", "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Released", "Roster",
-    "Row", "Schedule", "Settings", "Sheet", "SheetReader", "SheetWriter", "Standing", "Storage",
-    "Table", "Turns", "UnitOfWork",
+    "MOST", "TAB", "Cell", "Checked", "Clock", "Closing", "Crm", "Cron", "Customers",
+    "Directory", "Ended", "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer",
+    "NewAssignment", "Notices", "Notifier", "Page", "PasswordHasher", "PoolRules", "Query",
+    "Reach", "Records", "Released", "Roster", "Row", "Schedule", "Settings", "Sheet",
+    "SheetReader", "SheetWriter", "Standing", "Storage", "Table", "Tally", "Turns",
+    "UnitOfWork",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from crm_domain.model import (
     Customer,
     FollowUp,
 )
-from crm_domain.ports.query import Page, Query
+from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 
 
@@ -120,6 +120,10 @@ class MyCustomer:
     """Whether the customer is the consultant's own now; contact data is there only then."""
 
 
+TAB = "tab"
+"""In the counts of "my customers" the field whose values are the names of tabs."""
+
+
 class Customers(Protocol):
     """Customers and who owns them: the wide record and the narrow ownership beside it."""
 
@@ -150,8 +154,47 @@ class Customers(Protocol):
         """
         ...
 
+    def tally(self, query: Query, reach: Reach | None, today: date, facets: Sequence[str], *,
+              pool: bool = False, pooled_too: bool = True, masks: bool = False,
+              most: int = MOST) -> Tally:  # fmt: skip
+        """Count what `page` would give to whom, and the values of some fields of it.
+
+        Args:
+            query: What is asked; its limit and its page mark do not matter.
+            reach: As for `page`.
+            today: As for `page`.
+            facets: Fields that are choices, states, flags or references.
+            pool: As for `page`.
+            pooled_too: As for `page`.
+            masks: As for `page`.
+            most: So many rows are counted at most.
+        """
+        ...
+
     def mine(self, employee_id: int, query: Query, today: date) -> Page[MyCustomer]:
-        """Read "my customers" of a consultant: following, then ended, won last."""
+        """Read "my customers" of a consultant: following, then ended, won last.
+
+        Args:
+            employee_id: The consultant.
+            query: May search, filter by status and intention, and by ranges of ``started_at``,
+                ``ended_at``, ``next_contact_at`` and ``due_on``, each as it is shown.
+            today: The local day.
+        """
+        ...
+
+    def tally_mine(self, employee_id: int, query: Query, today: date, facets: Sequence[str],
+                   tabs: Mapping[str, Query], *, most: int = MOST) -> Tally:  # fmt: skip
+        """Count what `mine` would give.
+
+        Args:
+            employee_id: The consultant.
+            query: What is asked.
+            today: The local day.
+            facets: ``status``, ``intention`` and `TAB`.
+            tabs: What each tab holds of the own, counted under `TAB`; the query's own filter by
+                status and its ranges do not matter there.
+            most: So many rows are counted at most.
+        """
         ...
 
     def add(self, customers: Sequence[Customer]) -> tuple[Customer | None, ...]:

@@ -12,6 +12,8 @@ from crm_domain.errors import FieldError, Invalid
 T = TypeVar("T")
 
 
+MOST = 10_000
+"""So many rows are counted; of more it is said that there are more."""
 LONGEST = 4000
 """Characters of a search, an order or a page mark."""
 
@@ -55,7 +57,8 @@ class Query:
     """
 
     search: str | None = None
-    """Part of a name, its pinyin or initials, or of a phone number, QQ or WeChat."""
+    """Of customers part of a name, its pinyin or initials, or of a phone number, QQ or WeChat; of
+    plain records part of any of their texts."""
     where: Mapping[str, Any] = attrs.field(factory=dict)
     """By field: the value, or several of which any fits; fields add up. None fits the empty."""
     ranges: Mapping[str, tuple[Any, Any]] = attrs.field(factory=dict)
@@ -93,3 +96,18 @@ class Page(Generic[T]):
 
     def __getitem__(self, index: int) -> T:
         return self.items[index]
+
+
+@attrs.frozen(kw_only=True)
+class Tally:
+    """How many fit a query, and how many of them have which value."""
+
+    total: int
+    """The rows of all pages together; `MOST` where there are more."""
+    exact: bool = True
+    """Whether these are all; otherwise it is to be read as "10000+"."""
+    by: Mapping[str, Mapping[Any, int]] = attrs.field(factory=dict)
+    """By field and value, those that fit the search and all filters but the field's own: choosing
+    another value of a field would give so many. None counts those that have none."""
+    rough: frozenset[str] = frozenset()
+    """The fields whose counts are of some `MOST` rows only, because there are more."""

@@ -16,7 +16,7 @@ from crm_domain.model import (
 )
 from crm_domain.ports.customers import Customers
 from crm_domain.ports.outbox import Imports, Notices
-from crm_domain.ports.query import Page, Query
+from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Schedule
 from crm_domain.ports.turns import PoolRules, Turns
@@ -45,6 +45,29 @@ class Records(Protocol):
 
     def page(self, cls: type[T], query: Query, reach: Reach | None = None) -> Page[T]:
         """Read one page of what the query and the reach allow."""
+        ...
+
+    def tally(self, cls: type[T], query: Query, facets: Sequence[str], reach: Reach | None = None,
+              *, most: int = MOST) -> Tally:  # fmt: skip
+        """Count what `page` would give, and the values of some fields of it."""
+        ...
+
+    def look_up(
+        self, cls: type[Any], paths: Sequence[str], *, ids: Sequence[int] | None = None,
+        words: Sequence[str] = (), limit: int = MOST,
+    ) -> dict[int, tuple[Any, ...]]:  # fmt: skip
+        """Read a few values of many records by one statement.
+
+        Args:
+            cls: The kind of record.
+            paths: Fields; one of a record that is referred to follows the reference and a dot.
+            ids: Of these records only.
+            words: Only records in whose values each of these is found, in large letters or small.
+            limit: So many at most, in the order of their values.
+
+        Returns:
+            By number, in that order; None stands for what is not there.
+        """
         ...
 
     def add(self, record: T) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from crm_domain.errors import FieldError, Invalid, NotFound
@@ -91,6 +91,16 @@ def said(record: type[Any], name: str, value: str | None, path: str) -> str | No
 def moment(crm: Crm, customer: Customer) -> datetime:
     """Tell the present moment for a locked customer: never before what was written last."""
     return latest(crm.now(), customer)
+
+
+def start_of_day(crm: Crm, day: date) -> datetime:
+    """Tell the first moment of a local day."""
+    return datetime.combine(day, time(), crm.settings.zone).astimezone(UTC)
+
+
+def end_of_day(crm: Crm, day: date) -> datetime:
+    """Tell the last moment of a local day."""
+    return start_of_day(crm, day + timedelta(days=1)) - timedelta(microseconds=1)
 
 
 def latest(now: datetime, customer: Customer) -> datetime:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+
 from crm_domain.errors import NotAssignable, NotFound
 from crm_domain.model import Assignment, AssignmentStatus, Customer, Event
 from crm_domain.model.fields import changed
-from crm_domain.ports import Crm, MyCustomer, Page, Query
+from crm_domain.ports import MOST, TAB, Crm, MyCustomer, Page, Query, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
 from crm_domain.usecases._common import (
     audit,
+    end_of_day,
     holds,
     kept_of_nobody,
     locked_customer,
@@ -36,8 +40,8 @@ from crm_domain.usecases.rotation import (
 
 __all__ = [
     "Bulk", "Rotation", "assign_customer", "assign_customers", "current", "hand_over", "history",
-    "lock_customer", "my_customers", "reset_rotation", "set_rotation", "show_rotation",
-    "transfer_customer", "upcoming",
+    "lock_customer", "my_customers", "my_tabs", "reset_rotation", "set_rotation", "show_rotation",
+    "tally_mine", "transfer_customer", "upcoming",
 ]  # fmt: skip
 
 # -- reading ----------------------------------------------------------------------------------
@@ -76,10 +80,12 @@ def my_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Page
 
     Args:
         crm: The CRM.
-        query: May search, and filter by ``status``.
+        query: May search, filter by ``status`` and ``intention``, and by ranges of
+            ``next_contact_at``, ``due_on``, ``started_at`` and ``ended_at``.
         by: Who asks; needs ``customer:view`` and an employee.
 
     Raises:
+        Invalid: The query names what is not there.
         NotPermitted: Without the permission.
     """
     by.need("customer:view")
@@ -87,6 +93,57 @@ def my_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Page
         return Page(items=())
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.mine(by.employee_id, query or Query(), crm.today())
+
+
+EXPIRING_DAYS = 1
+"""A customer expires soon if it is public tomorrow; so the pool's own rule warns."""
+
+
+def my_tabs(crm: Crm, *, days: int = EXPIRING_DAYS) -> dict[str, Query]:
+    """Give what the tabs of "my customers" ask.
+
+    Args:
+        crm: The CRM.
+        days: Of ``expiring``: the customer will be public within so many days.
+
+    Returns:
+        By name: ``due`` (to be contacted by the end of today, or overdue for it), ``expiring`` and
+        ``following``.
+    """
+    now = crm.now()
+    return {
+        "due": Query(ranges={"next_contact_at": (None, end_of_day(crm, crm.day(now)))}),
+        "expiring": Query(ranges={"due_on": (None, crm.day(now) + timedelta(days=days))}),
+        "following": Query(where={"status": AssignmentStatus.FOLLOWING}),
+    }
+
+
+def tally_mine(
+    crm: Crm, query: Query | None = None, facets: Sequence[str] = (), *,
+    days: int = EXPIRING_DAYS, most: int = MOST, by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the rows that `my_customers` would give, and their values.
+
+    Args:
+        crm: The CRM.
+        query: What is asked; its limit and its page mark do not matter.
+        facets: ``status``, ``intention``, and ``tab`` for what each of `my_tabs` holds, whatever
+            status and ranges the query names.
+        days: Of the tab ``expiring``.
+        most: So many are counted at most; of more the tally says that there are more.
+        by: Who asks; needs ``customer:view`` and an employee.
+
+    Raises:
+        Invalid: The query or a facet names what is not there.
+        NotPermitted: Without the permission.
+    """
+    by.need("customer:view")
+    if by.employee_id is None:
+        return Tally(total=0, by={name: {} for name in facets})
+    tabs = my_tabs(crm, days=days) if TAB in facets else {}
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.customers.tally_mine(by.employee_id, query or Query(), crm.today(), facets, tabs,
+                                        most=most)  # fmt: skip
 
 
 # -- holding still ---------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import attrs
@@ -11,7 +11,7 @@ from crm_domain.errors import Duplicate, EditConflict, FieldError, Invalid, NotF
 from crm_domain.model import AssignmentMethod, Customer, Employee, Notice, Scope, specs
 from crm_domain.model.fields import changed
 from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
-from crm_domain.ports import Crm, NewAssignment, Page, Query, UnitOfWork
+from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Tally, UnitOfWork
 from crm_domain.rules.access import Principal, masked
 from crm_domain.rules.pool import dated, is_public, shown
 from crm_domain.usecases._common import (
@@ -228,15 +228,37 @@ def list_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Pa
     by.need("customer:view")
     with crm.unit_of_work(read_only=True) as uow:
         today = crm.today()
-        page = uow.customers.page(
-            query or Query(),
-            reach_of(by),
-            today,
-            pooled_too=False,
-            masks=not by.may("customer:assign"),
-        )
+        page = uow.customers.page(query or Query(), reach_of(by), today, **_limits(by))
         items = [_unless_public(c, is_public(c, today), by) for c in page.items]
         return Page(items=items, next=page.next)
+
+
+def tally_customers(
+    crm: Crm, query: Query | None = None, facets: Sequence[str] = (), *, most: int = MOST,
+    by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the customers that `list_customers` would give, and the values of some fields of them.
+
+    Args:
+        crm: The CRM.
+        query: What is asked; its limit and its page mark do not matter.
+        facets: Fields whose values are counted: choices, flags, references.
+        most: So many are counted at most; of more the tally says that there are more.
+        by: Who asks; needs ``customer:view``.
+
+    Raises:
+        Invalid: The query or a facet names what is not there.
+        NotPermitted: Without the permission.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.customers.tally(query or Query(), reach_of(by), crm.today(), facets, most=most,
+                                   **_limits(by))  # fmt: skip
+
+
+def _limits(by: Principal) -> dict[str, bool]:
+    """Tell what else limits whom somebody sees in the list, and so what is counted of it."""
+    return {"pooled_too": False, "masks": not by.may("customer:assign")}
 
 
 def edit_customer(

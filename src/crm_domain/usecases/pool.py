@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 
 from crm_domain.errors import (
@@ -22,7 +23,7 @@ from crm_domain.model import (
     Event,
 )
 from crm_domain.parsing import quoted
-from crm_domain.ports import Crm, NewAssignment, Page, Query, Standing, UnitOfWork
+from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Standing, Tally, UnitOfWork
 from crm_domain.rules.access import HIDDEN, Principal, masked
 from crm_domain.rules.claims import Claim, refusals
 from crm_domain.rules.pool import dated, is_public
@@ -40,7 +41,8 @@ from crm_domain.usecases._owning import close_open, farewell, owned_by, pooled
 from crm_domain.usecases.sweep import Sweep, sweep_pool, warn_owners
 
 __all__ = [
-    "Sweep", "claim_customer", "public_customers", "release_customer", "sweep_pool", "warn_owners",
+    "Sweep", "claim_customer", "public_customers", "release_customer", "sweep_pool",
+    "tally_public", "warn_owners",
 ]  # fmt: skip
 
 
@@ -56,6 +58,30 @@ def public_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> 
     with crm.unit_of_work(read_only=True) as uow:
         page = uow.customers.page(query or Query(), None, crm.today(), pool=True, masks=True)
         return Page(items=[masked(c) for c in page.items], next=page.next)
+
+
+def tally_public(
+    crm: Crm, query: Query | None = None, facets: Sequence[str] = (), *, most: int = MOST,
+    by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the customers that `public_customers` would give, and the values of some fields.
+
+    Args:
+        crm: The CRM.
+        query: What is asked; its limit and its page mark do not matter.
+        facets: Fields whose values are counted: choices, flags, references.
+        most: So many are counted at most; of more the tally says that there are more.
+        by: Who asks; needs ``pool:view``.
+
+    Raises:
+        Invalid: The query or a facet names what is not there, or what is hidden.
+        NotPermitted: Without the permission.
+    """
+    by.need("pool:view")
+    _refuse_hidden(query or Query())
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.customers.tally(query or Query(), None, crm.today(), facets, pool=True,
+                                   masks=True, most=most)  # fmt: skip
 
 
 def _refuse_hidden(query: Query) -> None:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from crm_domain.errors import FieldError, GuardedField, Invalid, NotFound
-from crm_domain.model import RECORDS, Employee, about, specs
+from crm_domain.errors import FieldError, GuardedField, Invalid, Language, NotFound
+from crm_domain.model import RECORDS, Customer, Employee, Permission, Role, User, about, specs
 from crm_domain.parsing import quoted, read_field, record_number
-from crm_domain.ports import Crm, Page, Query
+from crm_domain.ports import MOST, Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
+from crm_domain.rules.titles import paths, title
 from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._rights import administrators, refuse_lockout
+from crm_domain.usecases.intake import list_customers
 
 T = TypeVar("T")
+SEES: dict[type[Any], tuple[str, ...]] = {
+    Customer: ("customer:view",), User: ("user:manage", "employee:view"),
+    Role: ("role:manage", "user:manage"), Permission: ("role:manage",),
+}  # fmt: skip
+"""Which permissions, any of them, let somebody read the titles of records that are not plain."""
+LONGEST_LIST = 100
+"""So many suggestions are given at most."""
 
 
 def _plain(cls: type[Any]) -> str:
@@ -90,6 +100,9 @@ def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
 def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Principal) -> Page[T]:
     """Read one page of plain records.
 
+    A search finds what any of their texts holds, in large letters or small; secrets and ways to
+    reach people are not searched.
+
     Raises:
         GuardedField: The record has its own use cases.
         Invalid: The query names what is not there.
@@ -98,6 +111,121 @@ def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Prin
     by.need(f"{_plain(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
         return uow.records.page(cls, query or Query(), reach_of(by))
+
+
+def tally_records(
+    crm: Crm, cls: type[Any], query: Query | None = None, facets: Sequence[str] = (), *,
+    most: int = MOST, by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the plain records that `list_records` would give, and the values of some fields.
+
+    Args:
+        crm: The CRM.
+        cls: The kind of record.
+        query: What is asked; its limit and its page mark do not matter.
+        facets: Fields whose values are counted: choices, flags, references.
+        most: So many are counted at most; of more the tally says that there are more.
+        by: Who asks; needs ``<table>:view``.
+
+    Raises:
+        GuardedField: The record has its own use cases.
+        Invalid: The query or a facet names what is not there.
+        NotPermitted: Without the permission.
+    """
+    by.need(f"{_plain(cls)}:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.records.tally(cls, query or Query(), facets, reach_of(by), most=most)
+
+
+def titles(
+    crm: Crm, cls: type[Any], ids: Iterable[int | None], *, language: Language = "zh",
+    by: Principal,
+) -> dict[int, str]:  # fmt: skip
+    """Tell what records are called that others refer to, all by one statement.
+
+    Args:
+        crm: The CRM.
+        cls: The kind of record: a plain one, or ``Customer``, ``User``, ``Role``, ``Permission``.
+        ids: Their numbers; None is passed over.
+        language: Of the words in titles such as 第3期.
+        by: Who asks. What the principal may not view is left out: all without ``<table>:view``,
+            customers out of reach; an account is named by its employee, and by its username to
+            whoever holds ``user:manage``.
+
+    Returns:
+        The titles by number.
+
+    Raises:
+        GuardedField: Records of this kind have no titles.
+    """
+    wanted = sorted({n for n in ids if n is not None and record_number(n) is not None})
+    if not any(map(by.may, _seeing(cls))) or not wanted:
+        return {}
+    if cls is Customer:
+        return _customers(crm, Query(where={"id": wanted}, limit=len(wanted)), by)
+    with crm.unit_of_work(read_only=True) as uow:
+        found = uow.records.look_up(cls, _title_paths(cls, by), ids=wanted)
+        return _titled(cls, found, language)
+
+
+def suggest(
+    crm: Crm, cls: type[Any], text: str, limit: int = 10, *, language: Language = "zh",
+    by: Principal,
+) -> dict[int, str]:  # fmt: skip
+    """Find records by a part of their titles, for whoever picks one while typing.
+
+    Args:
+        crm: The CRM.
+        cls: As for `titles`.
+        text: Words, each of which must be found; of customers what a search finds. Without any,
+            the first ones.
+        limit: So many at most, 1 to 100.
+        language: As for `titles`.
+        by: Who asks; needs what `titles` asks for.
+
+    Returns:
+        The titles by number, in their order.
+
+    Raises:
+        GuardedField: Records of this kind have no titles.
+        Invalid: The text is none.
+        NotPermitted: Without the permission.
+    """
+    needed = _seeing(cls)
+    if not any(map(by.may, needed)):
+        by.need(needed[0])
+    query = Query(search=text, limit=max(1, min(limit, LONGEST_LIST)))
+    if cls is Customer:
+        return _customers(crm, query if text.strip() else Query(limit=query.limit), by)
+    with crm.unit_of_work(read_only=True) as uow:
+        found = uow.records.look_up(
+            cls, _title_paths(cls, by), words=text.split(), limit=query.limit
+        )
+        return _titled(cls, found, language)
+
+
+def _seeing(cls: type[Any]) -> tuple[str, ...]:
+    return SEES[cls] if cls in SEES else (f"{_plain(cls)}:view",)
+
+
+def _customers(crm: Crm, query: Query, by: Principal) -> dict[int, str]:
+    return {c.id or 0: c.name for c in list_customers(crm, query, by=by)}
+
+
+def _title_paths(cls: type[Any], by: Principal) -> tuple[str, ...]:
+    if cls is not User:
+        return paths(cls)
+    return ("employee_id.name", "username") if by.may("user:manage") else ("employee_id.name",)
+
+
+def _titled(
+    cls: type[Any], found: dict[int, tuple[Any, ...]], language: Language
+) -> dict[int, str]:
+    if cls is User:
+        return {
+            n: called for n, values in found.items() if (called := next(filter(None, values), ""))
+        }
+    return {number: title(cls, values, language) for number, values in found.items()}
 
 
 def remove_record(crm: Crm, cls: type[Any], id: int, *, by: Principal) -> None:

@@ -1,0 +1,124 @@
+"""Titles of records by number, and suggestions while somebody types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crm_adapters.storage.unit_of_work import SqlStorage
+from crm_domain import SYSTEM
+from crm_domain.errors import GuardedField, NotPermitted
+from crm_domain.model import (
+    Assignment,
+    Cohort,
+    Course,
+    Customer,
+    Department,
+    Employee,
+    Lesson,
+    Role,
+    School,
+    User,
+)
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import pool, records
+from make import World
+from steps import on
+
+
+def saved(world: World, record: Any) -> int:
+    return records.save_record(world.crm, record, by=SYSTEM).id or 0
+
+
+@pytest.fixture
+def cohort(world: World) -> int:
+    school, course = saved(world, School(title="北京校区")), saved(world, Course(title="Python"))
+    return saved(world, Cohort(school_id=school, course_id=course, semester=3))
+
+
+def test_a_record_is_called_by_its_title(world: World, cohort: int) -> None:
+    """People by name, cohorts by course, school and number, in either language."""
+    a, b = world.a.employee_id or 0, world.b.employee_id or 0
+    lesson = saved(
+        world, Lesson(cohort_id=cohort, day_number=2, date=on(1).date(), title="循环")
+    )  # fmt: skip
+
+    def titles(cls: type[Any], *ids: int | None, language: Any = "zh") -> dict[int, str]:
+        return records.titles(world.crm, cls, ids, language=language, by=SYSTEM)
+
+    assert titles(Employee, b, a, None, 404, a) == {a: "李雷", b: "韩梅梅"}
+    assert titles(Department, world.department.id) == {world.department.id: "销售部"}
+    assert titles(Cohort, cohort) == {cohort: "Python 北京校区 第3期"}
+    assert titles(Cohort, cohort, language="en") == {cohort: "Python 北京校区 no. 3"}
+    assert titles(Lesson, lesson) == {lesson: "Python 北京校区 第3期 第2天 循环"}
+    assert titles(Course) == titles(Course, None, 10**30, -1) == {}
+    assert titles(User, world.a.user_id) == {world.a.user_id: "李雷"}
+    assert "课程顾问" in titles(Role, *range(1, 10)).values()
+
+
+def test_titles_are_read_by_one_statement(world: World, cohort: int) -> None:
+    """However many records, and whatever they refer to."""
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    seen: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        seen.append(statement)
+
+    sa.event.listen(storage.reader, "before_cursor_execute", note)
+    try:
+        records.titles(world.crm, Cohort, [cohort, *range(1000)], by=SYSTEM)
+    finally:
+        sa.event.remove(storage.reader, "before_cursor_execute", note)
+    assert len(seen) == 1
+
+
+def test_titles_of_what_one_may_not_view_are_left_out(world: World, cohort: int) -> None:
+    """Nothing is refused, and nothing told; suggestions are refused."""
+    nobody = Principal(name="x", permissions=frozenset({"course:view"}))
+    assert records.titles(world.crm, Cohort, [cohort], by=nobody) == {}
+    assert records.titles(world.crm, Employee, [world.a.employee_id], by=nobody) == {}
+    for cls in (Employee, Cohort, User, Role, Customer):
+        with pytest.raises(NotPermitted):
+            records.suggest(world.crm, cls, "李", by=nobody)
+    with pytest.raises(GuardedField):
+        records.titles(world.crm, Assignment, [1], by=SYSTEM)
+
+
+def test_customers_out_of_reach_have_no_title(world: World) -> None:
+    """Neither by number nor while typing, not even when they have just become public."""
+    mine, theirs = world.customer(world.b, name="孙悟空"), world.customer(world.a, name="孙尚香")
+    lost = world.customer(world.b, name="孙策")
+    pool.release_customer(world.crm, lost.id or 0, by=world.b)
+    ids = [mine.id, theirs.id, lost.id]
+    assert records.titles(world.crm, Customer, ids, by=world.b) == {mine.id: "孙悟空"}
+    assert records.suggest(world.crm, Customer, "孙", by=world.b) == {mine.id: "孙悟空"}
+    assert records.suggest(world.crm, Customer, "", by=world.b) == {mine.id: "孙悟空"}
+    assert set(records.titles(world.crm, Customer, ids, by=SYSTEM)) == set(ids)
+
+
+def test_usernames_are_for_those_who_manage_users(world: World) -> None:
+    """An account of nobody has no title for others."""
+    from crm_domain.usecases import access
+
+    robot = access.create_user(world.crm, {"username": "robot"}, by=SYSTEM).id or 0
+    assert records.titles(world.crm, User, [robot], by=SYSTEM) == {robot: "robot"}
+    assert records.titles(world.crm, User, [robot, world.a.user_id], by=world.b) == {
+        world.a.user_id: "李雷"
+    }
+    assert records.suggest(world.crm, User, "robot", by=world.b) == {}
+
+
+def test_suggestions_hold_every_word(world: World, cohort: int) -> None:
+    """Anywhere in the title, in large letters or small; signs stand for themselves."""
+
+    def found(cls: type[Any], text: str, limit: int = 10) -> list[str]:
+        return list(records.suggest(world.crm, cls, text, limit, by=SYSTEM).values())
+
+    assert found(Cohort, "北京 pyth") == found(Cohort, "3") == ["Python 北京校区 第3期"]
+    assert found(Cohort, "北京 java") == found(Employee, "%") == found(Employee, "_") == []
+    assert found(Employee, "雷") == ["李雷"]
+    assert len(found(Employee, "")) == 4
+    assert len(found(Employee, "", limit=2)) == 2
