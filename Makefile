@@ -43,7 +43,7 @@ bench: $(STAMP)  ## measure, beside hand-written SQL in the same run
 
 lock:  ## pin all dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra jobs --extra redis --extra postgres --group dev pyproject.toml -o requirements.lock
+		--extra web --extra jobs --extra redis --extra postgres --group dev pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built
 	rm -rf $(VENV) dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

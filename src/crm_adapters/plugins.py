@@ -106,6 +106,14 @@ class Plugins:
         """Ask who opens this database address; None when no plugin does."""
         return next((given for _, given in self._ask("crm_storage", url=url)), None)
 
+    def screens(self) -> tuple[Any, ...]:
+        """Ask for the lists and pages of the web face."""
+        found: list[Any] = []
+        for plugin, given in self._ask("crm_screens"):
+            with self._guarded(plugin):
+                found += given
+        return tuple(found)
+
     def commands(self, app: Any) -> None:
         """Let every plugin add its commands to the command line.
 

@@ -85,6 +85,9 @@ def check(settings: Settings) -> None:
     if settings.redis_url and not settings.redis_url.startswith(_REDIS):
         raise _bad("redis_url", f"it begins with none of: {', '.join(_REDIS)}",
                    f"须以此开头：{'、'.join(_REDIS)}")  # fmt: skip
+    if settings.base_url and not settings.base_url.startswith(("http://", "https://")):
+        raise _bad("base_url", "it begins with neither http:// nor https://",
+                   "须以 http:// 或 https:// 开头")  # fmt: skip
     if settings.language not in ("", "zh", "en"):
         raise _bad("language", f"{settings.language!r} is neither zh nor en",
                    f"{settings.language!r} 既不是 zh 也不是 en")  # fmt: skip

@@ -48,6 +48,13 @@ class Hooks:
         """
 
     @hookspec
+    def crm_screens(self) -> Sequence[Any]:  # type: ignore[empty-body]
+        """Give lists (``crm_web.resource.Resource``) and pages (``crm_web.screen.Screen``).
+
+        It is called when a web process starts; import ``crm_web`` within it.
+        """
+
+    @hookspec
     def crm_commands(self, app: Any) -> None:
         """Add commands to the command line.
 

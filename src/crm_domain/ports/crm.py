@@ -146,6 +146,14 @@ class Settings:
     cron_check: str = attrs.field(
         default="30 3 * * *", metadata={"help": "when the database is checked"}
     )
+    base_url: str = attrs.field(
+        default="",
+        metadata={"help": "how people reach the web pages, as https://crm.example.com"},
+    )
+    hosts: str = attrs.field(
+        default="localhost,127.0.0.1,[::1]",
+        metadata={"help": "names that web requests may be for, with commas; * is any"},
+    )
     plugins: str = attrs.field(
         default="*", metadata={"help": "names of plugins that may load, with commas; * is all"}
     )

@@ -29,6 +29,7 @@ from crm_domain.usecases.giving import (
     assign_customers,
     hand_over,
     transfer_customer,
+    transfer_customers,
 )
 from crm_domain.usecases.rotation import (
     Rotation,
@@ -41,7 +42,7 @@ from crm_domain.usecases.rotation import (
 __all__ = [
     "Bulk", "Rotation", "assign_customer", "assign_customers", "current", "hand_over", "history",
     "lock_customer", "my_customers", "my_tabs", "reset_rotation", "set_rotation", "show_rotation",
-    "tally_mine", "transfer_customer", "upcoming",
+    "tally_mine", "transfer_customer", "transfer_customers", "upcoming",
 ]  # fmt: skip
 
 # -- reading ----------------------------------------------------------------------------------

@@ -141,6 +141,22 @@ def transfer_customer(
     return _give_one(crm, customer_id, consultant_id, TRANSFER, why, by)
 
 
+def transfer_customers(
+    crm: Crm, customer_ids: Sequence[int], consultant_ids: Sequence[int], *, reason: str = "",
+    by: Principal,
+) -> Bulk:  # fmt: skip
+    """Move private customers to others in turn; each customer succeeds or is refused alone.
+
+    Raises:
+        Invalid: The reason is too long, or no text.
+        NotAssignable: No consultant is named.
+        NotPermitted: Without ``customer:transfer``.
+    """
+    by.need("customer:transfer")
+    why = said(Assignment, "memo", reason, "reason")
+    return _give(crm, _in_turn(customer_ids, consultant_ids), TRANSFER, why, by)
+
+
 def hand_over(
     crm: Crm, from_id: int, to_ids: Sequence[int], *, reason: str = "", by: Principal
 ) -> Bulk:

@@ -11,10 +11,21 @@ import attrs
 from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import Holiday, PoolRule
 from crm_domain.parsing import parse_fields
-from crm_domain.ports import Crm, UnitOfWork
+from crm_domain.ports import Crm, PoolRules, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import PoolPolicy, dated, is_public
 from crm_domain.usecases._common import audit, policy
+
+
+def show_pool_rules(crm: Crm, *, by: Principal) -> PoolRules:
+    """Read the pool rules in their order, and the calendar's exceptions.
+
+    Raises:
+        NotPermitted: Without ``pool:rules``.
+    """
+    by.need("pool:rules")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.pool_rules()
 
 
 def set_pool_rules(

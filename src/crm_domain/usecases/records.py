@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from crm_domain.errors import FieldError, GuardedField, Invalid, Language, NotFound
 from crm_domain.model import RECORDS, Customer, Employee, Permission, Role, User, about, specs
-from crm_domain.parsing import quoted, read_field, record_number
+from crm_domain.model.fields import changed
+from crm_domain.parsing import parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.titles import paths, title
@@ -79,6 +80,45 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         action = "create" if before is None else "update"
         audit(uow, by, now, action, cls.__name__, getattr(saved, "id", None), before, saved)
         return saved
+
+
+def write_record(
+    crm: Crm, cls: type[Any], id: int | None, values: Mapping[str, Any], *, by: Principal
+) -> int:
+    """Write what was typed as a plain record: a new one, or changes of one that is there.
+
+    Args:
+        crm: The CRM.
+        cls: The kind of record.
+        id: Its number; None makes a new one.
+        values: What was typed, by field; fields that are not named stay as they are. With
+            ``version`` the record must still be the one that was read.
+        by: Who asks; needs ``<table>:edit``.
+
+    Returns:
+        The record's number.
+
+    Raises:
+        Invalid: With every problem.
+        EditConflict: Somebody changed it since.
+        Duplicate: A unique field has the value already.
+        GuardedField: The record, or a field, changes by a use case of its own.
+        LastAdministrator: The employee who leaves is the last who manages users and roles.
+        NotFound: There is none with this number, or a reference points to nothing.
+        NotPermitted: Without the permission.
+    """
+    by.need(f"{_plain(cls)}:edit")
+    found, problems = parse_fields(cls, values, partial=id is not None, zone=crm.settings.zone)
+    if problems:
+        raise Invalid(problems)
+    if id is None:
+        found.pop("version", None)
+        return int(save_record(crm, cls(**found), by=by).id)
+    with crm.unit_of_work(read_only=True) as uow:
+        before = uow.records.get(cls, id) if record_number(id) is not None else None
+    if before is None:
+        raise NotFound(what=about(cls).zh, id=quoted(id))
+    return int(save_record(crm, changed(before, **found), by=by).id)
 
 
 def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:

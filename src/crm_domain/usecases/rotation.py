@@ -12,7 +12,7 @@ from crm_domain.model import Employee, RotationEntry
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, Roster, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.rules.rotation import Cursor, Entry, deal
+from crm_domain.rules.rotation import Cursor, Entry, Turn, deal
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._dealing import absence_now, cycles
 
@@ -94,6 +94,12 @@ class Rotation:
     """Whether the newest plan waits for the next cycle."""
     upcoming: tuple[int, ...]
     """The employees of the next turns."""
+    turns: tuple[Turn, ...]
+    """The same turns with their places, and whom each passes over."""
+    names: Mapping[int, str]
+    """What the people of both plans are called."""
+    absent: Mapping[int, str]
+    """Who of them cannot take a customer now, and why, as a code of `ABSENCES`."""
 
 
 def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
@@ -105,12 +111,16 @@ def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
     by.need("rotation:view")
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
-        running, _ = cycles(crm, roster)
+        running, following = cycles(crm, roster)
+        absent = absence_now(crm, uow, roster, crm.now())
+        turns, _ = deal(cursor, running, following, n, absent)
         return Rotation(
             cycle=cursor.cycle, position=cursor.position, length=len(running),
             running=_lines(roster, roster.plan), entries=_lines(roster, roster.next_plan),
             pending=(roster.plan, roster.strategy) != (roster.next_plan, roster.next_strategy),
-            upcoming=_upcoming(crm, uow, cursor, roster, n),
+            upcoming=tuple(t.employee_id for t in turns), turns=tuple(turns),
+            names={n: mate.employee.name for n, mate in roster.mates.items()},
+            absent={n: why for n in roster.mates if (why := absent(n, {})) is not None},
         )  # fmt: skip
 
 

@@ -1,0 +1,71 @@
+"""What a screen answers; `endpoint` makes a response of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+Tone = Literal["success", "warning", "danger", "info"]
+
+
+@attrs.frozen(kw_only=True)
+class Cookie:
+    """A cookie of this site, kept until the browser closes or for a while."""
+
+    name: str
+    value: str
+    """"" takes it away."""
+    secure: bool = False
+    seconds: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """A template with what stands in it."""
+
+    template: str
+    data: Mapping[str, Any] = attrs.field(factory=dict)
+    status: int = 200
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    cookies: tuple[Cookie, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Nothing:
+    """Nothing to be shown; a page that is there already hears of it by the headers."""
+
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    cookies: tuple[Cookie, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Redirect:
+    """Go on elsewhere, always by GET, with a word about what was done."""
+
+    to: str
+    said: str | None = None
+    tone: Tone = "success"
+    cookies: tuple[Cookie, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Download:
+    """A file."""
+
+    content: bytes
+    name: str
+    """With its ending; may be Chinese."""
+    type: str
+
+
+@attrs.frozen(kw_only=True)
+class Json:
+    """Plain data."""
+
+    data: Any
+    status: int = 200
+
+
+Answer = Page | Nothing | Redirect | Download | Json

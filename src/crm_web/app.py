@@ -1,0 +1,122 @@
+"""The web face is put together: screens and lists become routes, with what guards them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from crm_domain.ports import Crm
+from crm_web.endpoint import endpoint
+from crm_web.files import Files
+from crm_web.lists import list_screens
+from crm_web.resource import Resource
+from crm_web.screen import Screen
+from crm_web.security import Guard
+from crm_web.site import Site, make_templates
+
+log = logging.getLogger(__name__)
+LARGEST_BODY = 12 * 2**20
+"""Bytes of a request: a sheet of ten megabytes with its form."""
+THREADS = 16
+"""Requests that are worked on at a time; SQLite and the pool of connections want no more."""
+
+
+def make_app(
+    crm: Crm, given: Iterable[Screen | Resource], *, threads: int = THREADS
+) -> Starlette:
+    """Make the web application of an open CRM.
+
+    Args:
+        crm: The CRM; whoever opened it closes it, when the application has stopped.
+        given: The screens and lists, as the plugins give them.
+        threads: Requests that are worked on at a time.
+    """
+    given = list(given)
+    resources = {one.name: one for one in given if isinstance(one, Resource)}
+    screens = [one for one in given if isinstance(one, Screen)]
+    for resource in resources.values():
+        screens += list_screens(resource)
+    files = Files()
+    base = urlsplit(crm.settings.base_url)
+    site = Site(
+        crm=crm, screens=tuple(screens), resources=resources, files=files,
+        templates=make_templates(files), https=base.scheme == "https",
+    )  # fmt: skip
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+        try:
+            yield
+        finally:
+            if (closing := getattr(app.state, "closing", None)) is not None:
+                closing.close()
+
+    app = Starlette(
+        routes=[*_routes(site), *_health(crm)],
+        middleware=[Middleware(Guard, hosts=_hosts(crm, base.hostname), https=site.https)],
+        exception_handlers={404: _nothing_here, 405: _nothing_here, 413: _too_large},
+        lifespan=lifespan, max_body_size=LARGEST_BODY,
+    )  # fmt: skip
+    app.state.site = site
+    return app
+
+
+def _routes(site: Site) -> list[Route]:
+    """Give the routes; fixed addresses come before those with parameters."""
+    ordered = sorted(site.screens, key=lambda s: "{" in s.path)
+    routes = [
+        Route(s.path, endpoint(site, s), methods=list(s.methods), name=s.path) for s in ordered
+    ]
+    return [*routes, Route("/static/{name}", site.files.serve, name="static")]
+
+
+def _hosts(crm: Crm, base: str | None) -> Sequence[str]:
+    named = [h.strip().lower() for h in crm.settings.hosts.split(",") if h.strip()]
+    return [*named, *([base] if base else [])]
+
+
+def _health(crm: Crm) -> list[Route]:
+    """Give the addresses that tell whoever supervises this process how it is."""
+
+    async def live(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def ready(request: Request) -> Response:
+        # Not ready is only who has no database; all else works on.
+        try:
+            crm.storage.prepare(migrate=False)
+        except Exception as e:
+            log.warning("not ready", exc_info=True)
+            return JSONResponse({"status": "down", "why": type(e).__name__}, status_code=503)
+        return JSONResponse({"status": "ok"})
+
+    return [Route("/livez", live), Route("/readyz", ready)]
+
+
+async def _nothing_here(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    return await _told(request, status, ("没有这个页面。", "There is no such page."))
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return await _told(request, 413, ("上传的内容太大。", "What was sent is too large."))
+
+
+async def _told(request: Request, status: int, words: tuple[str, str]) -> Response:
+    from starlette.concurrency import run_in_threadpool
+
+    from crm_web.endpoint import told
+
+    site: Any = request.app.state.site
+    return await run_in_threadpool(told, site, request, status, words)

@@ -1,0 +1,38 @@
+"""Where a web process is put together: settings, CRM, plugins, application.
+
+``uvicorn --factory crm_web.asgi:create`` serves it; ``crm serve`` does that and more.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from starlette.applications import Starlette
+
+from crm_adapters import open_crm
+from crm_adapters.logs import log_to_stderr
+from crm_adapters.plugins import Plugins
+from crm_domain.ports import Crm
+from crm_web.app import make_app
+
+
+def application(crm: Crm) -> Starlette:
+    """Make the application of an open CRM with all that plugins give."""
+    return make_app(crm, Plugins(crm.settings).screens())
+
+
+def create() -> Starlette:
+    """Open a CRM as the environment says and make its application; it is closed at the end.
+
+    Where no Redis is set, workers and schedule run in this process, too.
+    """
+    log_to_stderr(as_json=True)
+    with ExitStack() as opened:
+        crm = opened.enter_context(open_crm())
+        if not crm.settings.redis_url:
+            from crm_adapters.jobs import embedded
+
+            crm = opened.enter_context(embedded(crm))
+        app = application(crm)
+        app.state.closing = opened.pop_all()
+    return app

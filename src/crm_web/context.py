@@ -1,0 +1,140 @@
+"""What a screen knows of its request: who asks, in which language, and what was typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+
+from crm_domain.errors import Language
+from crm_domain.ports import Crm
+from crm_domain.rules.access import Principal
+from crm_domain.usecases.sessions import Session
+
+if TYPE_CHECKING:
+    from crm_web.site import Site
+
+CSRF = "csrf"
+"""The form field that carries the session's token against forged requests."""
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+
+
+@attrs.frozen(kw_only=True)
+class Context:
+    """One request, as screens see it."""
+
+    crm: Crm
+    site: Site
+    request: Request
+    session: Session | None
+    form: FormData
+
+    @property
+    def by(self) -> Principal:
+        """Whoever asks; only screens for people who have signed in may use it."""
+        if self.session is None:
+            raise LookupError("nobody has signed in, and this screen needs somebody")
+        return self.session.principal
+
+    @property
+    def language(self) -> Language:
+        """The language of the answer: the person's choice, the browser's cookie, what it asks for."""
+        wishes = [
+            self.session.principal.language if self.session else None,
+            self.request.cookies.get("language"),
+            *_accepted(self.request.headers.get("accept-language", "")),
+            self.crm.language,
+        ]
+        return next((known for w in wishes for known in LANGUAGES if w == known), "zh")
+
+    def t(self, zh: str, en: str) -> str:
+        """Say something in the language of the answer."""
+        return zh if self.language == "zh" else en
+
+    @property
+    def whole_path(self) -> str:
+        """The address of the page, with what is asked of it."""
+        url = self.request.url
+        return url.path + (f"?{url.query}" if url.query else "")
+
+    @property
+    def address(self) -> str:
+        """Where the request came from, as far as the server in front says so truthfully."""
+        return self.request.client.host if self.request.client else ""
+
+    def here(self, address: str) -> bool:
+        """Whether an entry of the menu is where the page belongs."""
+        path = self.request.url.path
+        return bool(address) and (path == address or path.startswith(f"{address}/"))
+
+    @property
+    def fragment(self) -> bool:
+        """Whether htmx asks for a part of a page only."""
+        headers = self.request.headers
+        return headers.get("hx-request") == "true" and headers.get("hx-boosted") != "true"
+
+    @property
+    def by_htmx(self) -> bool:
+        """Whether htmx asks, for a part or a whole."""
+        return self.request.headers.get("hx-request") == "true"
+
+    def typed(self, *without: str) -> dict[str, str]:
+        """Give what was typed, by field; an empty field is "".
+
+        Args:
+            without: Fields that are read by themselves.
+        """
+        left_out = {CSRF, *without}
+        return {
+            name: value
+            for name, value in self.form.multi_items()
+            if isinstance(value, str) and name not in left_out
+        }
+
+    def many(self, name: str) -> list[str]:
+        """Give all values of one field."""
+        return [v for v in self.form.getlist(name) if isinstance(v, str)]
+
+    def one(self, name: str, default: str = "") -> str:
+        """Give the value of one field, without blanks around."""
+        value = self.form.get(name, default)
+        return value.strip() if isinstance(value, str) else default
+
+    def upload(self, name: str) -> UploadFile | None:
+        """Give an uploaded file, or None."""
+        value = self.form.get(name)
+        return value if isinstance(value, UploadFile) and value.filename else None
+
+
+def _accepted(header: str) -> list[str]:
+    """Give the languages a browser asks for, as it orders them: ``zh-CN,en;q=0.8`` is zh, en."""
+    wishes = [(part.strip().partition(";q=")) for part in header.split(",")[:10]]
+    weighed = [(_weight(q), -i, name[:2].lower()) for i, (name, _, q) in enumerate(wishes)]
+    return [name for _, _, name in sorted(weighed, reverse=True)]
+
+
+def _weight(q: str) -> float:
+    try:
+        return float(q) if q else 1.0
+    except ValueError:
+        return 0.0
+
+
+def local(next_: Any, default: str = "/") -> str:
+    """Give an address of this site to go on to, or the default for anything that leads elsewhere."""
+    if not isinstance(next_, str) or not next_.startswith("/") or next_[1:2] in ("/", "\\"):
+        return default
+    if any(ord(c) < 33 or c == "\\" or ord(c) == 127 for c in next_):
+        return default
+    return next_
+
+
+def said_of(problems: Any, language: Language) -> Mapping[str, list[str]]:
+    """Sort problems by the field they stand beside."""
+    found: dict[str, list[str]] = {}
+    for problem in problems:
+        found.setdefault(problem.path, []).append(problem.message(language))
+    return found

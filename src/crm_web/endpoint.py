@@ -1,0 +1,266 @@
+"""A screen becomes an endpoint: who asks, may they, run it beside the event loop, answer or refuse.
+
+Everything is synchronous but the reading of the body: the core is, and threads serve pages of a few
+queries faster than an asynchronous driver (libraries.md 1.3).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from crm_domain import errors
+from crm_domain.errors import CrmError
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import sessions
+from crm_domain.usecases.sessions import Session
+from crm_web import flash
+from crm_web.answers import Answer, Cookie, Download, Json, Nothing, Page, Redirect
+from crm_web.context import CSRF, Context
+from crm_web.screen import ANYBODY, SIGNED_IN, Screen
+from crm_web.security import SAFE
+from crm_web.site import Site
+
+log = logging.getLogger(__name__)
+FIELDS = 12_000
+"""So many values a form may have: all ticked rows of the largest page, and more."""
+STATUS: tuple[tuple[type[CrmError], int], ...] = (
+    (errors.NotPermitted, 403),
+    (errors.NotFound, 404),
+    (errors.Invalid, 422),
+    (errors.UnreadableSheet, 422),
+    (errors.NoHeader, 422),
+    (errors.TooManyAttempts, 429),
+    (errors.DatabaseBusy, 503),
+)
+"""What a refusal is in HTTP; any other is a conflict, 409."""
+
+
+class SignInNeeded(Exception):
+    """Nobody has signed in, or not any more."""
+
+
+class Forged(Exception):
+    """The form does not carry the token of the session."""
+
+
+def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Response]]:
+    """Make what Starlette calls of a screen.
+
+    Args:
+        site: What all screens share.
+        screen: The screen.
+    """
+
+    async def answer(request: Request) -> Response:
+        form = FormData()
+        if request.method not in SAFE:
+            form = await request.form(max_files=2, max_fields=FIELDS, max_part_size=2**21)
+        try:
+            return await run_in_threadpool(_respond, site, screen, request, form)
+        finally:
+            await form.close()
+
+    return answer
+
+
+def _respond(site: Site, screen: Screen, request: Request, form: FormData) -> Response:
+    session: Session | None = None
+    try:
+        session = _session(site, request)
+        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
+        _admit(context, screen)
+        return respond(context, screen.call(context, **request.path_params))
+    except SignInNeeded:
+        return _ask_to_sign_in(_anonymous(site, request, form))
+    except Forged:
+        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
+        return _refuse(context, 403, "forged", context.t(
+            "页面已过期，请刷新后重试。", "This page has expired; load it again and repeat."
+        ))  # fmt: skip
+    except CrmError as e:
+        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
+        return refused(context, e)
+    except HTTPException:
+        raise
+    except Exception:
+        log.exception("request %s failed", request.state.request_id)
+        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
+        return _refuse(context, 500, "failed", context.t(
+            "程序出错了，没有改动任何数据。请稍后重试；如仍有问题，请把下面的编号告诉管理员。",
+            "Something went wrong, and nothing was changed. Try again later; if it stays, tell the "
+            "administrator the number below.",
+        ))  # fmt: skip
+
+
+def _anonymous(site: Site, request: Request, form: FormData) -> Context:
+    return Context(crm=site.crm, site=site, request=request, session=None, form=form)
+
+
+def _session(site: Site, request: Request) -> Session | None:
+    token = request.cookies.get(site.cookie)
+    if not token:
+        return None
+    try:
+        return sessions.resume(site.crm, token)
+    except errors.SignedOut:
+        return None
+
+
+def _admit(context: Context, screen: Screen) -> None:
+    """Refuse whoever may not open a screen, and forms that are not ours.
+
+    Raises:
+        SignInNeeded: Nobody has signed in.
+        Forged: The form has no token, or another session's.
+        NotPermitted: The permission is not held.
+    """
+    if screen.needs != ANYBODY and context.session is None:
+        raise SignInNeeded
+    if context.session is not None and context.request.method not in SAFE:
+        given = context.one(CSRF) or context.request.headers.get("x-csrf-token", "")
+        if not hmac.compare_digest(given.encode(), context.session.csrf_token.encode()):
+            raise Forged
+    if screen.needs not in (ANYBODY, SIGNED_IN):
+        context.by.need(screen.needs)
+
+
+def respond(context: Context, answer: Answer) -> Response:
+    """Make a response of what a screen answers."""
+    match answer:
+        case Page():
+            return page(context, answer)
+        case Redirect():
+            response: Response = RedirectResponse(answer.to, status_code=303)
+            if context.fragment:
+                # From a dialog: htmx would put the page that is redirected to into the dialog.
+                where = json.dumps({"path": answer.to, "target": "body"})
+                response = Response(status_code=204, headers={"HX-Location": where})
+            if answer.said:
+                flash.put(response, answer.said, answer.tone)
+            _set(response, answer.cookies)
+            return response
+        case Nothing():
+            response = Response(status_code=204, headers=dict(answer.headers))
+            _set(response, answer.cookies)
+            return response
+        case Download():
+            name = quote(answer.name)
+            return Response(answer.content, media_type=answer.type, headers={
+                "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            })  # fmt: skip
+        case Json():
+            text = json.dumps(answer.data, ensure_ascii=False, default=plain)
+            return Response(text, status_code=answer.status, media_type="application/json")
+
+
+def page(context: Context, answer: Page) -> Response:
+    """Render a template; a word left by the request before is said and forgotten."""
+    left = flash.take(context.request)
+    text = context.site.render(context, answer.template, {**answer.data, "flash": left})
+    response = Response(text, status_code=answer.status, media_type="text/html",
+                        headers=dict(answer.headers))  # fmt: skip
+    if left is not None and not context.fragment:
+        flash.forget(response)
+    _set(response, answer.cookies)
+    return response
+
+
+def _set(response: Response, cookies: Iterable[Cookie]) -> None:
+    for one in cookies:
+        if one.value:
+            response.set_cookie(one.name, one.value, max_age=one.seconds, httponly=True,
+                                secure=one.secure, samesite="lax")  # fmt: skip
+        else:
+            response.delete_cookie(one.name, httponly=True, secure=one.secure, samesite="lax")
+
+
+def plain(value: Any) -> Any:
+    """Give a value as JSON has it."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    return str(value)
+
+
+def status_of(error: CrmError) -> int:
+    """Tell what a refusal is in HTTP."""
+    return next((code for kind, code in STATUS if isinstance(error, kind)), 409)
+
+
+def refused(context: Context, error: CrmError) -> Response:
+    """Tell a person, or a program, why something was refused."""
+    response = _refuse(context, status_of(error), error.code, error.message(context.language))
+    if (wait := getattr(error, "retry_after", None)) is not None:
+        response.headers["Retry-After"] = str(int(wait) + 1)
+    elif isinstance(error, errors.DatabaseBusy):
+        response.headers["Retry-After"] = "2"
+    return response
+
+
+def _refuse(context: Context, status: int, code: str, said: str) -> Response:
+    """Show a refusal: as a page, or where something was pressed, as a word above that page."""
+    number = context.request.state.request_id
+    if _wants_json(context.request):
+        return respond(context, Json(status=status, data={
+            "type": f"urn:school-crm:{code}", "title": said, "status": status, "instance": number,
+        }))  # fmt: skip
+    data = {"status": status, "said": said, "number": number, "code": code}
+    pressed = context.by_htmx and (context.fragment or context.request.method not in SAFE)
+    if pressed:
+        headers = {"HX-Retarget": "#flash", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+        return page(context, Page(template="refused_part.html", data=data, status=status,
+                                  headers=headers))  # fmt: skip
+    return page(context, Page(template="refused.html", data=data, status=status))
+
+
+def _ask_to_sign_in(context: Context) -> Response:
+    request = context.request
+    if _wants_json(request):
+        return _refuse(context, 401, "sign_in", context.t("请先登录。", "Sign in first."))
+    if context.by_htmx:
+        # In a dialog above the page, so that what was typed there stays.
+        headers = {"HX-Retarget": "#dialog-body", "HX-Reswap": "innerHTML",
+                   "HX-Push-Url": "false", "HX-Trigger": "crm:dialog"}  # fmt: skip
+        return page(context, Page(template="sign_in_part.html", status=401, headers=headers))
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    next_ = here if request.method in SAFE else "/"
+    to = "/sign-in" + ("" if next_ == "/" else f"?next={quote(next_, safe='')}")
+    response = RedirectResponse(to, status_code=303)
+    if request.cookies.get(context.site.cookie):
+        said = context.t("登录已过期，请重新登录。", "Your session has ended; sign in again.")
+        flash.put(response, said, "warning")
+    return response
+
+
+def _wants_json(request: Request) -> bool:
+    return request.url.path.endswith(".json")
+
+
+def may_open(screen: Screen, by: Principal | None) -> bool:
+    """Whether somebody may open a screen."""
+    if screen.needs == ANYBODY:
+        return True
+    return by is not None and (screen.needs == SIGNED_IN or by.may(screen.needs))
+
+
+def told(site: Site, request: Request, status: int, words: tuple[str, str]) -> Response:
+    """Answer where no screen does: there is none, or the request was too large for any."""
+    session = _session(site, request)
+    context = Context(crm=site.crm, site=site, request=request, session=session, form=FormData())
+    return _refuse(context, status, "refused", context.t(*words))

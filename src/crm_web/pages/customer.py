@@ -1,0 +1,98 @@
+"""A customer's page: who it is, what happened, and what comes next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crm_domain.errors import CrmError, Invalid, NotFound
+from crm_domain.model import Assignment, Customer, FollowUp, specs
+from crm_domain.ports import Query
+from crm_domain.rules.pool import is_public
+from crm_domain.usecases import follow_up, intake, timeline
+from crm_web.answers import Answer, Page, Redirect
+from crm_web.context import Context, said_of
+from crm_web.lists import titles_of
+from crm_web.resource import Action, column
+from crm_web.resources.customers import ASSIGN, CLAIM, FOLLOW_UP, LOCK, RELEASE, TRANSFER, UNLOCK
+from crm_web.screen import screen
+from crm_web.widgets import inputs
+
+TOLD = ("gender", "source", "courses", "school_id", "consulted_on", "education",
+        "graduation_school", "major", "experience", "work_status", "company", "salary",
+        "memo", "created_at")  # fmt: skip
+STREAM = 30
+
+
+@screen("/customers/{id:int}", needs="customer:view")
+def show(c: Context, id: int) -> Answer:
+    """Show a customer with its timeline."""
+    return _page(c, intake.get_customer(c.crm, id, by=c.by))
+
+
+def _page(
+    c: Context, customer: Customer, typed: dict[str, Any] | None = None,
+    errors: dict[str, list[str]] | None = None,
+) -> Answer:  # fmt: skip
+    public = is_public(customer, c.crm.today())
+    after = c.request.query_params.get("after")
+    try:
+        stream = timeline.timeline(
+            c.crm, customer.id or 0, Query(limit=STREAM, after=after), by=c.by
+        )
+    except NotFound:
+        # Of a public customer people see who it is, not what was said before.
+        stream = None
+    columns = [column(Customer, n) for n in (*TOLD, "owner_id", "last_consultant_id")]
+    mine = customer.owner_id is not None and customer.owner_id == c.by.employee_id
+    return Page(template="customer.html", status=422 if errors else 200, data={
+        "x": customer, "public": public, "mine": mine, "stream": stream,
+        "told": [one for one in columns if one.name in TOLD], "all": columns,
+        "titles": titles_of(c, columns, [customer]), "actions": _actions(c, customer, public),
+        "inputs": inputs(c, [specs(FollowUp)[n] for n in FOLLOW_UP], None, typed, errors or {}),
+        "may_log": mine and not public and c.by.may("customer:follow_up"),
+        "state_of": lambda a: a.status.label(c.language, a.limit_days),
+        "field": lambda name: _field(c, name),
+    })  # fmt: skip
+
+
+def _field(c: Context, name: str) -> str:
+    spec = specs(Customer).get(name) or specs(Assignment).get(name)
+    return spec.label(c.language) if spec else name
+
+
+def _actions(c: Context, customer: Customer, public: bool) -> list[tuple[str, Action]]:
+    """Give what somebody may do with the customer now, with the list that does it."""
+    offered: list[tuple[str, Action]] = []
+    if public:
+        offered = [("/pool", CLAIM), ("/pool", ASSIGN)]
+    elif customer.owner_id is not None:
+        offered = [("/customers", TRANSFER), ("/customers", RELEASE)]
+    offered += [("/customers", LOCK), ("/customers", UNLOCK)]
+    return [(path, a) for path, a in offered if c.by.may(a.needs) and a.fits(customer, c)]
+
+
+@screen("/customers/{id:int}/follow-up", needs="customer:follow_up", methods=("POST",))
+def log(c: Context, id: int) -> Answer:
+    """Log a follow-up; what is wrong stands beside its field."""
+    typed = {name: c.one(name) for name in FOLLOW_UP}
+    try:
+        follow_up.log_follow_up(c.crm, id, {n: v for n, v in typed.items() if v}, by=c.by)
+    except Invalid as e:
+        customer = intake.get_customer(c.crm, id, by=c.by)
+        return _page(c, customer, typed, {k: list(v) for k, v in said_of(e.problems, c.language).items()})
+    return Redirect(to=f"/customers/{id}", said=c.t("跟进已记录。", "The follow-up is logged."))
+
+
+@screen("/customers/similar", needs="customer:add")
+def similar(c: Context) -> Answer:
+    """Say, while somebody types, whether a contact is known: status and owner's name only."""
+    asked = c.request.query_params
+    values = {n: asked[n] for n in ("phone", "qq", "wechat") if asked.get(n, "").strip()}
+    try:
+        found = intake.find_duplicates(c.crm, values, by=c.by) if values else ()
+    except CrmError:
+        found = ()
+    return Page(template="similar.html", data={"found": found, "field": lambda n: _field(c, n)})
+
+
+SCREENS = (show, log, similar)

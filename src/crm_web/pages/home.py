@@ -1,0 +1,71 @@
+"""The home page: what is to be done today, and for managers how the team does."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import attrs
+
+from crm_domain.errors import Invalid
+from crm_domain.model import Scope
+from crm_domain.usecases import assignment, figures
+from crm_domain.usecases.figures import Figure
+from crm_web.address import asked
+from crm_web.answers import Answer, Page
+from crm_web.context import Context
+from crm_web.screen import SIGNED_IN, screen
+
+LISTS = {
+    "assignment.my_customers": "/my/customers", "intake.list_customers": "/customers",
+    "pool.public_customers": "/pool", "assignment.list_assignments": "/assignments",
+    "follow_up.list_follow_ups": "/follow-ups", "payments.list_payments": "/payments",
+}  # fmt: skip
+"""The pages of the lists that figures count."""
+FEW = 8
+
+
+@screen("/", needs=SIGNED_IN)
+def home(c: Context) -> Answer:
+    """Show somebody's day, and the team's figures to whoever leads one."""
+    data: dict[str, Any] = {"link": lambda f: link(c, f), "mine": None, "due": (), "expiring": (),
+                            "team": None, "problem": ""}  # fmt: skip
+    if c.by.may("customer:view") and c.by.employee_id is not None:
+        tabs = assignment.my_tabs(c.crm)
+        few = {n: attrs.evolve(tabs[n], limit=FEW) for n in ("due", "expiring")}
+        data["mine"] = figures.my_figures(c.crm, by=c.by)
+        data |= {n: assignment.my_customers(c.crm, q, by=c.by).items for n, q in few.items()}
+    if c.by.may("customer:view") and c.by.scope is not Scope.OWN:
+        since, until = period(c)
+        data |= {"since": since, "until": until}
+        try:
+            data["team"] = figures.team_figures(c.crm, since, until, by=c.by)
+        except Invalid as e:
+            data["problem"] = e.message(c.language)
+    return Page(template="home.html", data=data)
+
+
+def period(c: Context) -> tuple[date, date]:
+    """Read the period that is asked for; this month by default."""
+    today = c.crm.today()
+    given = c.request.query_params
+    return _day(given.get("since"), today.replace(day=1)), _day(given.get("until"), today)
+
+
+def _day(text: str | None, default: date) -> date:
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return default
+
+
+def link(c: Context, figure: Figure) -> str:
+    """Give the address of the list that a figure counts; "" where there is none."""
+    path = LISTS.get(figure.list or "", "")
+    if not path or figure.query is None:
+        return path
+    text = asked(figure.query, c.crm.settings.zone)
+    return f"{path}?{text}" if text else path
+
+
+SCREENS = (home,)

@@ -1,0 +1,100 @@
+"""What belongs to whoever has signed in: language, password, devices, and saved views."""
+
+from __future__ import annotations
+
+from crm_domain.errors import Invalid
+from crm_domain.usecases import access, sessions, views
+from crm_web.answers import Answer, Cookie, Page, Redirect
+from crm_web.context import LANGUAGES, Context, local, said_of
+from crm_web.pages.sign_in import LONG
+from crm_web.screen import SIGNED_IN, screen
+
+
+@screen("/me", needs=SIGNED_IN)
+def me(c: Context) -> Answer:
+    """Show one's own settings."""
+    return Page(template="me.html", data={"errors": {}})
+
+
+@screen("/me/language", needs=SIGNED_IN, methods=("POST",))
+def language(c: Context) -> Answer:
+    """Keep the language somebody wants to read, and go back to the page."""
+    wish = c.one("language")
+    if wish in LANGUAGES:
+        access.set_language(c.crm, wish, by=c.by)
+    cookie = Cookie(name="language", value=wish, seconds=LONG) if wish in LANGUAGES else None
+    return Redirect(to=local(c.one("next")), cookies=(cookie,) if cookie else ())
+
+
+@screen("/me/password", needs=SIGNED_IN, methods=("POST",))
+def password(c: Context) -> Answer:
+    """Change one's own password; every other device has to sign in again."""
+    first, second = str(c.form.get("new", "")), str(c.form.get("repeated", ""))
+    if first != second:
+        told = {"repeated": [c.t("两次输入的密码不一致。", "The two are not the same.")]}
+        return Page(template="me.html", status=422, data={"errors": told})
+    try:
+        access.change_password(c.crm, str(c.form.get("old", "")), first, by=c.by)
+    except Invalid as e:
+        return Page(template="me.html", status=422,
+                    data={"errors": said_of(e.problems, c.language)})  # fmt: skip
+    sessions.end_other_sessions(c.crm, keep=c.session.id if c.session else None, by=c.by)
+    return Redirect(to="/me", said=c.t("密码已修改，其他设备已退出登录。",
+                                       "The password is changed; other devices are signed out."))  # fmt: skip
+
+
+@screen("/me/sessions", needs=SIGNED_IN)
+def devices(c: Context) -> Answer:
+    """Show where one is signed in."""
+    return Page(template="devices.html", data={
+        "sessions": sessions.list_sessions(c.crm, by=c.by),
+        "current": c.session.id if c.session else 0,
+    })  # fmt: skip
+
+
+@screen("/me/sessions/end", needs=SIGNED_IN, methods=("POST",))
+def end_device(c: Context) -> Answer:
+    """Sign one device out, or all others."""
+    if c.one("others"):
+        sessions.end_other_sessions(c.crm, keep=c.session.id if c.session else None, by=c.by)
+    elif c.one("id").isdigit():
+        sessions.end_session(c.crm, int(c.one("id")), by=c.by)
+    return Redirect(to="/me/sessions", said=c.t("已退出登录。", "Signed out."))
+
+
+# -- saved views ------------------------------------------------------------------------------
+
+
+@screen("/views/new", needs=SIGNED_IN, methods=("GET", "POST"))
+def save_view(c: Context) -> Answer:
+    """Keep the address of a list under a name."""
+    asked = c.form if c.request.method == "POST" else c.request.query_params
+    name, address = str(asked.get("list", "")), str(asked.get("address", ""))
+    errors: dict[str, list[str]] = {}
+    if c.request.method == "POST":
+        try:
+            views.save_view(c.crm, name, c.one("title"), address,
+                            shared=c.one("shared") == "true", by=c.by)  # fmt: skip
+        except Invalid as e:
+            errors = dict(said_of(e.problems, c.language))
+        else:
+            said = c.t("视图已保存。", "The view is saved.")
+            return Redirect(to=local(f"/{name}?{address}"), said=said)
+    return Page(template="view_new.html", status=422 if errors else 200, data={
+        "list": name, "address": address, "title": c.one("title"), "errors": errors,
+    })  # fmt: skip
+
+
+@screen("/views/manage", needs=SIGNED_IN, methods=("GET", "POST"))
+def manage_views(c: Context) -> Answer:
+    """Show the views of a list that one may remove, or remove one."""
+    asked = c.form if c.request.method == "POST" else c.request.query_params
+    name = str(asked.get("list", ""))
+    if c.request.method == "POST" and c.one("id").isdigit():
+        views.remove_view(c.crm, int(c.one("id")), by=c.by)
+        return Redirect(to=local(f"/{name}"), said=c.t("视图已删除。", "The view is removed."))
+    found = [v for v in views.list_views(c.crm, name, by=c.by) if v.user_id == c.by.user_id]
+    return Page(template="view_manage.html", data={"list": name, "views": found})
+
+
+SCREENS = (me, language, password, devices, end_device, save_view, manage_views)

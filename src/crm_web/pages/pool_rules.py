@@ -1,0 +1,123 @@
+"""The pool's rules: limits by condition, the calendar, and what a change would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from crm_domain.errors import Invalid
+from crm_domain.model import Course, PoolRule, School, specs
+from crm_domain.ports import PoolRules
+from crm_domain.usecases import pool_rules
+from crm_web.answers import Answer, Page, Redirect
+from crm_web.context import Context
+from crm_web.screen import screen
+from crm_web.widgets import options_of
+
+CONDITIONS = ("school_id", "course_id", "source", "intention")
+DAYS = ("contact_days", "closing_days", "warning_days")
+NAMES = (*CONDITIONS, *DAYS, "working_days")
+MOST = 50
+
+
+@screen("/pool-rules", needs="pool:rules", methods=("GET", "POST"))
+def show(c: Context) -> Answer:
+    """Show the rules; try a change out, or save it."""
+    stored = pool_rules.show_pool_rules(c.crm, by=c.by)
+    if c.request.method == "GET":
+        return _page(c, _written(stored), _calendar(stored.holidays))
+    typed, days = _typed(c), str(c.form.get("holidays", ""))
+    trial = c.one("do") != "save"
+    try:
+        rules = [{n: v for n, v in one.items() if v != ""} for one in typed]
+        became = pool_rules.set_pool_rules(
+            c.crm, rules, holidays=_read_calendar(days), dry_run=trial, by=c.by
+        )
+    except Invalid as e:
+        return _page(c, typed, days, problems=[_placed(c, p) for p in e.problems], status=422)
+    if trial:
+        return _page(c, typed, days, became=became)
+    said = c.t("规则已保存，{n} 位客户进入公海。", "Saved; {n} customers became public.")
+    return Redirect(to="/pool-rules", said=said.format(n=became))
+
+
+def _page(
+    c: Context, rules: Sequence[Mapping[str, str]], calendar: str, *,
+    problems: Sequence[str] = (), became: int | None = None, status: int = 200,
+) -> Answer:  # fmt: skip
+    fields = specs(PoolRule)
+    choices: dict[str, Any] = {
+        n: [(m.value, m.label(c.language)) for m in fields[n].type] for n in ("source", "intention")
+    }
+    choices["school_id"] = options_of(c, School)
+    choices["course_id"] = options_of(c, Course)
+    empty = dict.fromkeys(NAMES, "") | {"contact_days": "3", "closing_days": "15",
+                                        "warning_days": "1"}  # fmt: skip
+    return Page(template="pool_rules.html", status=status, data={
+        "rules": rules, "empty": empty, "calendar": calendar, "choices": choices,
+        "labels": {n: fields[n].label(c.language) for n in NAMES}, "problems": problems,
+        "became": became, "conditions": CONDITIONS, "days": DAYS,
+    })  # fmt: skip
+
+
+def _written(stored: PoolRules) -> list[dict[str, str]]:
+    found = []
+    for rule in sorted(stored.rules, key=lambda r: r.position):
+        values = {n: getattr(rule, n) for n in NAMES}
+        found.append({n: _text(v) for n, v in values.items()})
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else ""
+    return "" if value is None else str(getattr(value, "value", value))
+
+
+def _typed(c: Context) -> list[dict[str, str]]:
+    """Read the rules in the order in which they stand; a removed one is left out."""
+    found = []
+    for place in c.many("rule")[:MOST]:
+        if c.one(f"{place}.remove") == "true":
+            continue
+        found.append({n: c.one(f"{place}.{n}") for n in NAMES})
+    if c.one("do") == "add":
+        found.insert(max(0, len(found) - 1), dict.fromkeys(NAMES, "") | {
+            "contact_days": "3", "closing_days": "15", "warning_days": "1"})  # fmt: skip
+    return found
+
+
+def _calendar(holidays: Mapping[date, bool]) -> str:
+    """Write the calendar as text, a day in each line: ``2026-10-01 休`` or ``2026-10-10 班``."""
+    return "\n".join(f"{on} {'班' if work else '休'}" for on, work in sorted(holidays.items()))
+
+
+def _read_calendar(text: str) -> dict[date, bool]:
+    from crm_domain.errors import FieldError
+
+    found: dict[date, bool] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        day, _, word = line.strip().partition(" ")
+        if not day:
+            continue
+        words = {"休": False, "off": False, "": False, "班": True, "work": True}
+        try:
+            found[date.fromisoformat(day)] = words[word.strip()]
+        except (ValueError, KeyError) as e:
+            zh = f"日历第 {number} 行“{line.strip()[:40]}”应写作“2026-10-01 休”或“2026-10-10 班”"
+            en = f"line {number} of the calendar is not like “2026-10-01 off” or “2026-10-10 work”"
+            raise Invalid([FieldError("holidays", "bad_value", line, zh, en)]) from e
+    return found
+
+
+def _placed(c: Context, problem: Any) -> str:
+    place, _, name = problem.path.partition(".")
+    if place.isdigit():
+        return c.t(f"第 {int(place) + 1} 条：", f"rule {int(place) + 1}: ") + problem.message(
+            c.language
+        )
+    return str(problem.message(c.language))
+
+
+SCREENS = (show,)

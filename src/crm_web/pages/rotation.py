@@ -1,0 +1,85 @@
+"""The rotation: its plan, where it stands, and who gets the next customers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crm_domain.errors import BadPlan, CrmError
+from crm_domain.model import Employee
+from crm_domain.usecases import assignment, records
+from crm_domain.usecases.assignment import Rotation
+from crm_web.answers import Answer, Page, Redirect
+from crm_web.context import Context
+from crm_web.screen import screen
+
+NEXT = 20
+ABSENT = {
+    "off_duty": ("不在岗", "off duty"), "on_leave": ("请假", "on leave"), "left": ("已离职", "left"),
+    "no_account": ("账号停用", "no enabled account"), "at_limit": ("已达上限", "at the limit"),
+}  # fmt: skip
+"""Why somebody is passed over, by the code of the rotation."""
+
+
+@screen("/rotation", needs="rotation:view")
+def show(c: Context) -> Answer:
+    """Show the plan, the running cycle and the next turns."""
+    return _page(c)
+
+
+def _page(c: Context, problem: str = "", typed: list[dict[str, Any]] | None = None) -> Answer:
+    found = assignment.show_rotation(c.crm, NEXT, by=c.by)
+    others: dict[int, str] = {}
+    if c.by.may("rotation:edit"):
+        planned = {line[0] for line in found.entries}
+        offered = records.suggest(c.crm, Employee, "", 100, by=c.by)
+        others = {n: name for n, name in offered.items() if n not in planned}
+    return Page(template="rotation.html", status=422 if problem else 200, data={
+        "rotation": found, "others": others, "problem": problem,
+        "plan": typed if typed is not None else _lines(found),
+        "absences": lambda code: c.t(*ABSENT.get(code, (code, code))),
+    })  # fmt: skip
+
+
+def _lines(found: Rotation) -> list[dict[str, Any]]:
+    return [
+        {"employee_id": n, "name": name, "quota": quota, "weight": weight, "active": active}
+        for n, name, quota, weight, active in found.entries
+    ]
+
+
+@screen("/rotation/plan", needs="rotation:edit", methods=("POST",))
+def save(c: Context) -> Answer:
+    """Replace the plan; it takes effect with the next cycle, or at once where that is asked."""
+    ids = [int(v) for v in c.many("employee_id") if v.isdigit()]
+    plan: list[dict[str, Any]] = [
+        {"employee_id": n, "quota": c.one(f"quota-{n}", "0"), "weight": c.one(f"weight-{n}", "0"),
+         "active": c.one(f"active-{n}") == "true"}
+        for n in ids
+        if c.one(f"remove-{n}") != "true"
+    ]  # fmt: skip
+    if (added := c.one("add")).isdigit() and int(added) not in ids:
+        plan.append({"employee_id": int(added), "quota": c.one("add-quota", "1") or "1",
+                     "weight": c.one("add-weight", "0") or "0", "active": True})  # fmt: skip
+    try:
+        assignment.set_rotation(c.crm, plan, by=c.by)
+        if c.one("now") == "true":
+            assignment.reset_rotation(c.crm, by=c.by)
+    except BadPlan as e:
+        names = assignment.show_rotation(c.crm, 1, by=c.by).names
+        shown = [{**line, "name": names.get(line["employee_id"], "")} for line in plan]
+        return _page(c, e.message(c.language), shown)
+    said = c.t("轮转方案已保存。", "The plan is saved.")
+    return Redirect(to="/rotation", said=said)
+
+
+@screen("/rotation/reset", needs="rotation:edit", methods=("POST",))
+def reset(c: Context) -> Answer:
+    """Drop the rest of the running cycle."""
+    try:
+        assignment.reset_rotation(c.crm, by=c.by)
+    except CrmError as e:
+        return Redirect(to="/rotation", said=e.message(c.language), tone="danger")
+    return Redirect(to="/rotation", said=c.t("已开始新的一轮。", "A new cycle has begun."))
+
+
+SCREENS = (show, save, reset)

@@ -1,0 +1,277 @@
+"""The declaration of a list: one record's columns, filters, form and actions.
+
+One `Resource` serves the page, the JSON and the export. What is not said is taken from the record,
+so a plain table needs ten lines; `plain` makes one of a plain record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+
+from crm_domain.errors import Language
+from crm_domain.model import Spec, about, specs
+from crm_domain.ports import Crm, Page, Query
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import records
+
+if TYPE_CHECKING:
+    from crm_web.context import Context
+
+Words = tuple[str, str]
+"""Chinese and English."""
+VALUES = ("choice", "state", "flag", "reference", "references")
+RANGES = ("moment", "day", "number", "money")
+PAGE = 50
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """One column of a list."""
+
+    name: str
+    words: Words
+    kind: str
+    """How its cells look: a kind of field, or ``due``, ``phone``, ``copy``, ``badge``, ``who``."""
+    target: str = ""
+    """The record that a reference points to."""
+    sort: bool = False
+    shown: bool = True
+    """Whether it is there until a person chooses columns."""
+    link: bool = False
+    """Whether its cells lead to the record's page."""
+
+    def label(self, language: Language) -> str:
+        """Say the heading."""
+        return self.words[0] if language == "zh" else self.words[1]
+
+
+@attrs.frozen(kw_only=True)
+class Filter:
+    """One thing that a list can be narrowed by: a row of values, or a range."""
+
+    name: str
+    words: Words
+    kind: str
+    choices: tuple[tuple[str, Words], ...] = ()
+    """The values of a closed list, with what people call them."""
+    target: str = ""
+
+    @property
+    def ranged(self) -> bool:
+        """Whether it has two ends instead of values."""
+        return self.kind in RANGES
+
+    def label(self, language: Language) -> str:
+        """Say what it is."""
+        return self.words[0] if language == "zh" else self.words[1]
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What an action did."""
+
+    said: str
+    refused: tuple[tuple[str, str], ...] = ()
+    """What was refused: which row, and why."""
+    to: str = ""
+    """Where to go on; "" is back to the list."""
+
+
+@attrs.frozen(kw_only=True)
+class Action:
+    """Something that is done to rows: to one, to those ticked, or to all that match."""
+
+    name: str
+    words: Words
+    icon: str
+    needs: str
+    """The permission."""
+    run: Callable[[Context, Sequence[int], Mapping[str, str]], Outcome]
+    """Called with the numbers of the rows and what was typed into the form."""
+    fields: tuple[Spec, ...] = ()
+    """What the form asks for."""
+    row: bool = True
+    """Whether it stands beside each row."""
+    bulk: bool = True
+    """Whether it stands above the list."""
+    danger: bool = False
+    """Whether it hurts, so that people are asked."""
+    fits: Callable[[Any, Context], bool] = lambda row, c: True
+    """Whether it makes sense for a row."""
+    instead: Words = ("", "")
+    """What stands in its place where it does not."""
+    direct: bool = False
+    """Whether one press does it, without a form."""
+    hint: Words = ("", "")
+    """What people should know before they do it."""
+
+    def label(self, language: Language) -> str:
+        """Say what it does."""
+        return self.words[0] if language == "zh" else self.words[1]
+
+
+@attrs.frozen(kw_only=True)
+class Tab:
+    """A filter that stands above the list."""
+
+    name: str
+    words: Words
+    query: Callable[[Context], Query] | None = None
+    """What it asks; None is the whole list."""
+
+    def label(self, language: Language) -> str:
+        """Say its name."""
+        return self.words[0] if language == "zh" else self.words[1]
+
+
+@attrs.frozen(kw_only=True)
+class Form:
+    """How records of a list are made and changed."""
+
+    fields: tuple[str, ...]
+    save: Callable[[Context, int | None, Mapping[str, str]], int]
+    """Called with the number, None for a new one, and what was typed; gives the number."""
+    add: str | None
+    """The permission to make one; None where none are made."""
+    edit: str | None
+    """The permission to change one; None where none are changed."""
+    groups: tuple[tuple[Words, tuple[str, ...]], ...] = ()
+    """Fields that stand together; without any all stand together."""
+    watch: str = ""
+    """An address that is asked while somebody types a new one, as for duplicates."""
+    also: Callable[[Context], tuple[Spec, ...]] = lambda c: ()
+    """What is asked beyond the record when a new one is made; `save` reads it from the form."""
+
+
+@attrs.frozen(kw_only=True)
+class Resource:
+    """A list with all that belongs to it."""
+
+    name: str
+    """Names it in addresses, preferences and views: ``customers``; may have a slash within."""
+    record: type[Any]
+    words: Words
+    """What the list is called."""
+    icon: str
+    needs: str
+    """The permission to read it."""
+    rows: Callable[[Crm, Query, Principal], Page[Any]]
+    tally: Callable[[Crm, Query, Sequence[str], Principal], Any] | None = None
+    """Counts what `rows` would give, and by which values."""
+    get: Callable[[Crm, int, Principal], Any] | None = None
+    columns: tuple[Column, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    search: Words | None = None
+    """What can be searched for; None where nothing can."""
+    form: Form | None = None
+    remove: Callable[[Crm, int, Principal], None] | None = None
+    removes: str = ""
+    """The permission to remove one."""
+    actions: tuple[Action, ...] = ()
+    tabs: tuple[Tab, ...] = ()
+    tab_facet: str = ""
+    """The field under which `tally` counts the tabs by name; "" where it does not."""
+    key: str = "id"
+    """The field that holds a row's number."""
+    own_page: str = ""
+    """The address of a row's page, with ``{id}``; "" is the form."""
+    opens: Callable[[Any, Context], bool] = lambda row, c: True
+    """Whether somebody may open a row's page."""
+    size: int = PAGE
+    export: str | None = None
+    """The permission to export; None where nobody can."""
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return f"/{self.name}"
+
+    def label(self, language: Language) -> str:
+        """Say what the list is called."""
+        return self.words[0] if language == "zh" else self.words[1]
+
+    def one(self, language: Language) -> str:
+        """Say what one of its records is called."""
+        found = about(self.record)
+        return found.zh if language == "zh" else found.en
+
+    def page_of(self, number: int) -> str:
+        """Give the address of a row's page; "" where it has none."""
+        if self.own_page:
+            return self.own_page.format(id=number)
+        return f"{self.path}/{number}/edit" if self.form and self.form.edit else ""
+
+
+def column(record: type[Any], name: str, **more: Any) -> Column:
+    """Describe a column by the record's field; ``more`` replaces what differs."""
+    spec = specs(record)[name]
+    sortable = spec.kind not in ("references", "json")
+    known: dict[str, Any] = {
+        "name": name, "words": (spec.zh, spec.en), "kind": spec.kind, "target": spec.target,
+        "sort": sortable,
+    }  # fmt: skip
+    return Column(**known | more)
+
+
+def narrowing(record: type[Any], name: str, **more: Any) -> Filter:
+    """Describe a filter by the record's field; ``more`` replaces what differs."""
+    spec = specs(record)[name]
+    known: dict[str, Any] = {
+        "name": name, "words": (spec.zh, spec.en), "kind": spec.kind, "target": spec.target,
+        "choices": _choices(spec),
+    }  # fmt: skip
+    return Filter(**known | more)
+
+
+def _choices(spec: Spec) -> tuple[tuple[str, Words], ...]:
+    if spec.kind == "flag":
+        return (("true", ("是", "yes")), ("false", ("否", "no")))
+    if spec.kind == "choice":
+        return tuple((m.value, (m.zh, m.en)) for m in spec.type)
+    if spec.kind == "state":
+        return tuple((str(m.value), (m.label("zh"), m.label("en"))) for m in spec.type)
+    return ()
+
+
+Kind = Literal["text", "choice"]
+_UNSEEN = ("key", "version", "json")
+
+
+def plain(
+    cls: type[Any], name: str, words: Words, icon: str, *, hide: Sequence[str] = (), **more: Any
+) -> Resource:
+    """Make the list of a plain record: all its fields, filters by its choices, a form.
+
+    Args:
+        cls: A record of which `about` says that it is plain.
+        name: Its address.
+        words: What the list is called.
+        icon: The name of an icon of Tabler.
+        hide: Columns that are there only when somebody chooses them.
+        more: What differs, as for `Resource`.
+    """
+    table, fields = about(cls).table, specs(cls)
+    seen = [n for n, s in fields.items() if s.kind not in _UNSEEN and not s.secret]
+    typed = tuple(n for n in seen if not fields[n].guarded)
+    first = next((n for n in seen if fields[n].kind == "text"), seen[0])
+    known: dict[str, Any] = {
+        "name": name, "record": cls, "words": words, "icon": icon, "needs": f"{table}:view",
+        "rows": lambda crm, query, by: records.list_records(crm, cls, query, by=by),
+        "tally": lambda crm, query, names, by: records.tally_records(crm, cls, query, names, by=by),
+        "get": lambda crm, id, by: records.get_record(crm, cls, id, by=by),
+        "columns": tuple(
+            column(cls, n, shown=n not in hide, link=n == first) for n in seen
+        ),
+        "filters": tuple(narrowing(cls, n) for n in seen if fields[n].kind in VALUES + RANGES),
+        "search": ("关键字", "Search") if any(fields[n].kind == "text" for n in seen) else None,
+        "form": Form(
+            fields=typed, add=f"{table}:edit", edit=f"{table}:edit",
+            save=lambda c, id, values: records.write_record(c.crm, cls, id, values, by=c.by),
+        ),
+        "remove": lambda crm, id, by: records.remove_record(crm, cls, id, by=by),
+        "removes": f"{table}:edit", "export": f"{table}:view",
+    }  # fmt: skip
+    return Resource(**known | more)

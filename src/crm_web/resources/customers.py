@@ -1,0 +1,294 @@
+"""The lists of customers: all within reach, the pool, and one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
+from crm_domain.parsing import CONTACTS
+from crm_domain.ports import MyCustomer, Query
+from crm_domain.usecases import assignment, follow_up, intake, pool
+from crm_web.context import Context
+from crm_web.lists import one_by_one
+from crm_web.resource import Action, Column, Filter, Form, Outcome, Resource, Tab, column, narrowing
+
+GROUPS = (
+    (("联系方式", "Contact"), ("name", "gender", "phone", "wechat", "qq")),
+    (("来源与意向", "Source and interest"),
+     ("source", "referred_by_id", "courses", "school_id", "consulted_on")),
+    (("背景", "Background"),
+     ("education", "graduation_school", "major", "experience", "work_status", "company",
+      "salary", "memo")),
+)  # fmt: skip
+FIELDS = tuple(name for _, names in GROUPS for name in names)
+
+
+class Giving(Choice):
+    """Whose a new customer becomes."""
+
+    ROTATION = "rotation", "按轮转分配", "by the rotation"
+    POOL = "pool", "放入公海", "into the pool"
+    NAMED = "named", "指定顾问", "to the consultant named"
+
+
+# -- what people type -------------------------------------------------------------------------
+
+
+def _also(c: Context) -> tuple[Spec, ...]:
+    """Ask whose a new customer becomes, as far as somebody may say so."""
+    may_name = c.by.may("customer:assign")
+    ways = Spec(kind="choice", name="to", zh="分配给", en="Goes", type=Giving,
+                default=Giving.ROTATION)  # fmt: skip
+    if not may_name:
+        return (ways,) if c.crm.settings.assign_oneself else ()
+    return ways, Spec(kind="reference", name="consultant_id", zh="指定顾问", en="Consultant",
+                      target="Employee", optional=True, default=None)  # fmt: skip
+
+
+def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
+    """Enter a customer, or change one; contacts that are shown masked stay as they are."""
+    typed = dict(values)
+    if id is None:
+        typed = {n: v for n, v in typed.items() if n in FIELDS}
+        to = c.one("to", "rotation")
+        named = c.one("consultant_id")
+        if to == "named":
+            oneself = c.by.employee_id if not c.by.may("customer:assign") else None
+            consultant = int(named) if named.isdigit() else oneself
+            made = intake.register_customer(c.crm, typed, consultant_id=consultant, by=c.by)
+        else:
+            made = intake.register_customer(
+                c.crm, typed, to="pool" if to == "pool" else "rotation", by=c.by
+            )
+        return made.id or 0
+    before = intake.get_customer(c.crm, id, by=c.by)
+    for name in CONTACTS:
+        if "*" in (typed.get(name) or "") and typed[name] == getattr(before, name):
+            del typed[name]
+    version = str(typed.pop("version", ""))
+    seen = int(version) if version.isdigit() else before.version
+    intake.edit_customer(c.crm, id, typed, version=seen, by=c.by)
+    return id
+
+
+def _asked(record: type[Any], *names: str, **more: Any) -> tuple[Spec, ...]:
+    import attrs
+
+    return tuple(attrs.evolve(specs(record)[n], **more.get(n, {})) for n in names)
+
+
+_REASON = (
+    Spec(kind="text", name="reason", zh="原因", en="Reason", length=200, optional=True),
+)
+_NEEDED = (Spec(kind="text", name="reason", zh="原因", en="Reason", length=200),)
+_MEMO = Spec(kind="text", name="memo", zh="说明", en="Note", length=200, optional=True)
+_TO = Spec(kind="reference", name="to_id", zh="转给", en="To", target="Employee")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+# -- what is done to rows ---------------------------------------------------------------------
+
+
+def _claim(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    won = pool.claim_customer(c.crm, ids[0], by=c.by)
+    return Outcome(said=c.t("抢单成功，客户已归您。", "Claimed; the customer is yours."),
+                   to=f"/customers/{won.customer_id}")  # fmt: skip
+
+
+def _release(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    reason = values["reason"] or None
+    return one_by_one(
+        c, ids, lambda n: pool.release_customer(c.crm, n, reason=reason, by=c.by),
+        ("{n} 位客户已退回公海。", "{n} customers are in the pool."),
+    )  # fmt: skip
+
+
+def _bulk(c: Context, done: assignment.Bulk, said: tuple[str, str]) -> Outcome:
+    refused = tuple((str(n), e.message(c.language)) for n, e in done.refused)
+    return Outcome(said=c.t(*said).format(n=len(done.done)), refused=refused)
+
+
+def _assign(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    done = assignment.assign_customers(
+        c.crm, ids, [_number(values["to_id"])], memo=values["memo"] or None, by=c.by
+    )
+    return _bulk(c, done, ("已分配 {n} 位客户。", "{n} customers were assigned."))
+
+
+def _transfer(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    done = assignment.transfer_customers(
+        c.crm, ids, [_number(values["to_id"])], reason=values["reason"], by=c.by
+    )
+    return _bulk(c, done, ("已转移 {n} 位客户。", "{n} customers were moved."))
+
+
+def _lock(locked: bool, c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    said = ("已锁定 {n} 位客户。", "{n} customers are locked.") if locked else (
+        "已解锁 {n} 位客户。", "{n} customers are unlocked.")  # fmt: skip
+    return one_by_one(
+        c, ids, lambda n: assignment.lock_customer(
+            c.crm, n, reason=values.get("reason", ""), locked=locked, by=c.by),
+        said,
+    )  # fmt: skip
+
+
+def _follow_up(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    typed = {n: v for n, v in values.items() if v}
+    follow_up.log_follow_up(c.crm, ids[0], typed, by=c.by)
+    return Outcome(said=c.t("跟进已记录。", "The follow-up is logged."))
+
+
+FOLLOW_UP = ("note", "channel", "intention", "next_contact_at")
+LOG = Action(
+    name="follow-up", words=("记跟进", "Log"), icon="note", needs="customer:follow_up",
+    run=_follow_up, fields=_asked(FollowUp, *FOLLOW_UP), bulk=False,
+    fits=lambda row, c: _mine(row, c),
+)  # fmt: skip
+RELEASE = Action(
+    name="release", words=("退回公海", "Give back"), icon="swimming", needs="customer:release",
+    run=_release, fields=_REASON, danger=True, fits=lambda row, c: _mine(row, c),
+    hint=("退回后其他顾问可以抢单，您自己不能再抢回。",
+          "Others may claim it then; you yourself may not."),
+)  # fmt: skip
+TRANSFER = Action(
+    name="transfer", words=("转移", "Transfer"), icon="arrows-exchange",
+    needs="customer:transfer", run=_transfer, fields=(_TO, *_REASON),
+    fits=lambda row, c: row.owner_id is not None,
+)  # fmt: skip
+ASSIGN = Action(
+    name="assign", words=("分配", "Assign"), icon="user-plus", needs="customer:assign",
+    run=_assign, fields=(_TO, _MEMO),
+)  # fmt: skip
+LOCK = Action(
+    name="lock", words=("锁定", "Lock"), icon="lock", needs="customer:lock",
+    run=partial(_lock, True), fields=_NEEDED, fits=lambda row, c: not row.locked,
+    hint=("锁定后不会进入公海。", "A locked customer never becomes public."),
+)  # fmt: skip
+UNLOCK = Action(
+    name="unlock", words=("解锁", "Unlock"), icon="lock-open", needs="customer:lock",
+    run=partial(_lock, False), fits=lambda row, c: row.locked,
+)  # fmt: skip
+CLAIM = Action(
+    name="claim", words=("抢单", "Claim"), icon="hand-grab", needs="customer:claim", run=_claim,
+    bulk=False, direct=True, instead=("无权", "not yours"),
+    fits=lambda row, c: row.last_consultant_id != c.by.employee_id
+    or c.crm.settings.cool_down_days is not None,
+)  # fmt: skip
+
+
+def _mine(row: Any, c: Context) -> bool:
+    if isinstance(row, MyCustomer):
+        return row.owned and int(row.status) == 1
+    open_ = row.status is CustomerStatus.NOT_ENROLLED
+    return open_ and row.owner_id is not None and row.owner_id == c.by.employee_id
+
+
+# -- the lists --------------------------------------------------------------------------------
+
+
+def _columns(*names: str, hidden: Sequence[str] = (), **more: Mapping[str, Any]) -> tuple[Column, ...]:
+    looks: dict[str, dict[str, Any]] = {
+        "name": {"link": True}, "phone": {"kind": "phone"}, "wechat": {"kind": "copy"},
+        "qq": {"kind": "copy"}, "due_on": {"kind": "due", "words": ("距公海", "Until public")},
+        "intention": {"kind": "badge"},
+    }  # fmt: skip
+    return tuple(
+        column(Customer, n, **{**looks.get(n, {}), "shown": n not in hidden, **more.get(n, {})})
+        for n in names
+    )
+
+
+def _filters(*names: str) -> tuple[Filter, ...]:
+    return tuple(narrowing(Customer, n) for n in names)
+
+
+_BESIDE = ("gender", "education", "courses", "school_id", "graduation_school", "major",
+           "experience", "work_status", "company", "consulted_on", "created_at", "memo", "qq",
+           "locked", "received_at")  # fmt: skip
+
+CUSTOMERS = Resource(
+    name="customers", record=Customer, words=("客户", "Customers"), icon="users",
+    needs="customer:view",
+    rows=lambda crm, query, by: intake.list_customers(crm, query, by=by),
+    tally=lambda crm, query, names, by: intake.tally_customers(crm, query, names, by=by),
+    get=lambda crm, id, by: intake.get_customer(crm, id, by=by),
+    columns=_columns(
+        "name", "phone", "wechat", "owner_id", "status", "intention", "source", "due_on",
+        "last_contacted_at", "next_contact_at", *_BESIDE, hidden=_BESIDE,
+    ),
+    filters=_filters(
+        "status", "intention", "source", "owner_id", "school_id", "courses", "education",
+        "locked", "received_at", "last_contacted_at", "next_contact_at", "due_on", "created_at",
+    ),
+    search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
+    form=Form(fields=FIELDS, groups=GROUPS, save=save, add="customer:add", edit="customer:edit",
+              watch="/customers/similar", also=_also),
+    actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
+    export="customer:export",
+)  # fmt: skip
+
+POOL = Resource(
+    name="pool", record=Customer, words=("公海", "Pool"), icon="swimming", needs="pool:view",
+    rows=lambda crm, query, by: pool.public_customers(crm, query, by=by),
+    tally=lambda crm, query, names, by: pool.tally_public(crm, query, names, by=by),
+    columns=_columns(
+        "name", "phone", "source", "intention", "courses", "school_id", "last_consultant_id",
+        "created_at", "gender", "education", "experience", "wechat", "qq", "consulted_on",
+        hidden=("gender", "education", "experience", "wechat", "qq", "consulted_on"),
+        phone={"kind": "phone", "sort": False}, wechat={"kind": "copy", "sort": False},
+        qq={"kind": "copy", "sort": False},
+    ),
+    filters=_filters("source", "intention", "school_id", "courses", "education", "gender",
+                     "last_consultant_id", "created_at"),
+    search=("姓名、拼音", "Name, pinyin"), actions=(CLAIM, ASSIGN), own_page="/customers/{id}",
+    opens=lambda row, c: c.by.may("customer:view")
+    and (row.last_consultant_id != c.by.employee_id or c.by.may("customer:assign")),
+)  # fmt: skip
+
+
+def _tab(name: str) -> Callable[[Context], Query]:
+    return lambda c: assignment.my_tabs(c.crm)[name]
+
+
+_MINE: tuple[tuple[str, tuple[str, str], str, dict[str, Any]], ...] = (
+    ("name", ("姓名", "Name"), "text", {"link": True}),
+    ("status", ("状态", "Status"), "badge", {}),
+    ("due_on", ("距公海", "Until public"), "due", {}),
+    ("next_contact_at", ("下次联系", "Next contact"), "moment", {}),
+    ("last_contacted_at", ("最后跟进", "Last contact"), "ago", {}),
+    ("intention", ("意向", "Intention"), "choice", {}),
+    ("phone", ("手机", "Phone"), "phone", {}),
+    ("wechat", ("微信", "WeChat"), "copy", {}),
+    ("qq", ("QQ", "QQ"), "copy", {"shown": False}),
+    ("started_at", ("接单时间", "Received"), "moment", {"shown": False}),
+    ("ended_at", ("结束时间", "Ended"), "moment", {"shown": False}),
+)
+MINE = Resource(
+    name="my/customers", record=Customer, words=("我的客户", "My customers"), icon="address-book",
+    needs="customer:view", key="customer_id",
+    rows=lambda crm, query, by: assignment.my_customers(crm, query, by=by),
+    tally=lambda crm, query, names, by: assignment.tally_mine(crm, query, names, by=by),
+    columns=tuple(
+        Column(name=name, words=words, kind=kind, **more) for name, words, kind, more in _MINE
+    ),
+    filters=(
+        narrowing(Assignment, "status"), narrowing(Customer, "intention"),
+        narrowing(Customer, "next_contact_at"), narrowing(Customer, "due_on"),
+    ),
+    search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
+    actions=(LOG, RELEASE), own_page="/customers/{id}", opens=lambda row, c: row.owned,
+    tab_facet="tab",
+    tabs=(
+        Tab(name="all", words=("全部", "All")),
+        Tab(name="due", words=("今日待联系", "Due today"), query=_tab("due")),
+        Tab(name="expiring", words=("即将到期", "Expiring"), query=_tab("expiring")),
+        Tab(name="following", words=("正在跟进", "Following"), query=_tab("following")),
+    ),
+)  # fmt: skip
+
+RESOURCES = (CUSTOMERS, POOL, MINE)

@@ -1,0 +1,42 @@
+"""A screen: one address, who may open it, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from crm_web.answers import Answer
+
+ANYBODY = ""
+"""In place of a permission: also whoever has not signed in."""
+SIGNED_IN = "*"
+"""In place of a permission: whoever has signed in."""
+
+
+@attrs.frozen(kw_only=True)
+class Screen:
+    """One address of the web face. The use cases behind it check the permission themselves, too."""
+
+    path: str
+    """As Starlette reads it: ``/customers/{id:int}``."""
+    call: Callable[..., Answer]
+    """Called with a `Context` and the path's parameters by name."""
+    needs: str
+    """A permission, or `ANYBODY` or `SIGNED_IN`."""
+    methods: tuple[str, ...] = ("GET",)
+
+
+def screen(
+    path: str, *, needs: str, methods: tuple[str, ...] = ("GET",)
+) -> Callable[[Callable[..., Any]], Screen]:
+    """Make a screen of a function.
+
+    Args:
+        path: The address, with its parameters in braces.
+        needs: The permission that it needs, or `ANYBODY` or `SIGNED_IN`.
+        methods: What it answers to.
+    """
+    return lambda call: Screen(path=path, call=call, needs=needs, methods=methods)

@@ -1,0 +1,109 @@
+"""What holds for every request and every answer, whoever made it: hosts, origins, headers."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CSP = "; ".join((
+    "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:",
+    "font-src 'self'", "connect-src 'self'", "form-action 'self'", "base-uri 'none'",
+    "frame-ancestors 'none'", "object-src 'none'", "manifest-src 'self'",
+))  # fmt: skip
+"""What a page may load (reliability.md section 5): nothing inline, nothing from elsewhere."""
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+A_YEAR = 31_536_000
+
+
+class Guard:
+    """Refuses strange hosts and other sites' forms; gives every answer its headers and a number."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str], https: bool) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers.
+            hosts: The names this server is reached by, without ports; ``*`` is any.
+            https: Whether people reach it by https, also if a proxy speaks http to it.
+        """
+        self._app, self._hosts, self._https = app, frozenset(hosts), https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        number = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = number
+        begun, status = time.monotonic(), 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._dress(MutableHeaders(scope=message), number)
+            await send(message)
+
+        refused = self._refusal(scope, Headers(scope=scope))
+        try:
+            await (refused or self._app)(scope, receive, answer)
+        finally:
+            # No query and no body: what people type may name people.
+            log.info("%s %s %d %.0f ms %s", scope["method"], scope["path"], status,
+                     (time.monotonic() - begun) * 1000, number)  # fmt: skip
+
+    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        host = headers.get("host", "")
+        if "*" not in self._hosts and _name(host) not in self._hosts:
+            return PlainTextResponse(
+                "This server is not known by that name; see CRM_HOSTS.\n", status_code=400
+            )
+        if scope["method"] not in SAFE and not _same_origin(headers, host):
+            return PlainTextResponse(
+                "This request came from another site and was refused.\n", status_code=403
+            )
+        return None
+
+    def _dress(self, headers: MutableHeaders, number: str) -> None:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Cache-Control", "no-store")
+        headers["X-Request-Id"] = number
+        if self._https:
+            headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
+
+
+def _name(host: str) -> str:
+    """Give a host without its port: ``[::1]:8000`` is ``[::1]``."""
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].lower()
+
+
+def _same_origin(headers: Headers, host: str) -> bool:
+    """Whether a request that changes something comes from a page of ours.
+
+    Browsers say so in ``Sec-Fetch-Site``; older ones in ``Origin``. Whoever says neither is refused.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() == host.lower()

@@ -1,0 +1,157 @@
+"""What all requests share: the templates, the lists, the screens, and how values look to people."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import jinja2
+
+from crm_domain.errors import Language
+from crm_domain.model import specs
+from crm_domain.model.fields import RECORDS
+from crm_domain.ports import Crm
+from crm_domain.usecases import access, inbox
+from crm_web.context import CSRF, LANGUAGES, Context
+from crm_web.files import Files
+from crm_web.resource import Resource
+from crm_web.screen import Screen
+
+log = logging.getLogger(__name__)
+TEMPLATES = Path(__file__).parent / "templates"
+COOKIE = "crm"
+
+
+@attrs.frozen(kw_only=True)
+class Site:
+    """One web face over one CRM."""
+
+    crm: Crm
+    screens: Sequence[Screen]
+    resources: Mapping[str, Resource]
+    files: Files
+    templates: jinja2.Environment
+    https: bool = False
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie; the prefix binds it to this very host."""
+        return f"__Host-{COOKIE}" if self.https else COOKIE
+
+    def render(self, context: Context, template: str, data: Mapping[str, Any]) -> str:
+        """Fill in a template."""
+        session = context.session
+        shared: dict[str, Any] = {
+            "c": context, "t": context.t, "lang": context.language, "look": Look(context),
+            "csrf": session.csrf_token if session else "", "csrf_name": CSRF,
+            "by": session.principal if session else None, "languages": LANGUAGES,
+            "path": context.request.url.path, "icon": self.files.address("icons.svg"),
+        }  # fmt: skip
+        if session is not None and not context.fragment:
+            shared["menus"] = access.navigation(self.crm, by=context.by)
+            staff = context.by.employee_id is not None
+            shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
+        return self.templates.get_template(template).render(shared | data)
+
+
+def make_templates(files: Files, folders: Sequence[Path] = ()) -> jinja2.Environment:
+    """Make what fills in templates: everything escaped, nothing undefined.
+
+    Args:
+        files: Where assets are.
+        folders: Where plugins have templates of their own.
+    """
+    loader = jinja2.FileSystemLoader([TEMPLATES, *folders])
+    found = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    found.globals["asset"] = files.address
+    return found
+
+
+@attrs.frozen
+class Look:
+    """How values look to whoever reads the page."""
+
+    context: Context
+
+    @property
+    def language(self) -> Language:
+        """The language of the page."""
+        return self.context.language
+
+    def label(self, record: str, name: str) -> str:
+        """Say what a field is called."""
+        return specs(RECORDS[record])[name].label(self.language)
+
+    def choice(self, value: Any) -> str:
+        """Say a choice or a state."""
+        if value is None:
+            return ""
+        label = getattr(value, "label", None)
+        return str(value) if label is None else str(label(self.language))
+
+    def moment(self, value: datetime | None) -> str:
+        """Write a moment in the business time zone."""
+        return "" if value is None else f"{self._local(value):%Y-%m-%d %H:%M}"
+
+    def day(self, value: date | None) -> str:
+        """Write a day; the ends of time are no days to people."""
+        return "" if value in (None, date.min, date.max) else str(value)
+
+    def money(self, value: Decimal | None) -> str:
+        """Write an amount."""
+        return "" if value is None else f"¥{value:,.2f}"
+
+    def count(self, value: int | None) -> str:
+        """Write a number."""
+        return "" if value is None else f"{value:,}"
+
+    def ago(self, value: datetime | None) -> str:
+        """Say how long ago a moment was, or how far ahead it lies."""
+        if value is None:
+            return ""
+        seconds = (self.context.crm.now() - value).total_seconds()
+        words = self._span(abs(seconds))
+        if seconds < 0:
+            return self.context.t(f"{words}后", f"in {words}")
+        return self.context.t(f"{words}前", f"{words} ago")
+
+    def left(self, due_on: date | None) -> str:
+        """Say how long it is until a local day begins; "" where there is none."""
+        if due_on is None or due_on in (date.min, date.max):
+            return ""
+        zone = self.context.crm.settings.zone
+        until = datetime.combine(due_on, datetime.min.time(), zone)
+        seconds = (until.astimezone(UTC) - self.context.crm.now()).total_seconds()
+        return self._span(seconds) if seconds > 0 else self.context.t("已到期", "past")
+
+    def soon(self, due_on: date | None) -> bool:
+        """Whether a day is today, tomorrow or past."""
+        return due_on is not None and due_on != date.max and self._days_until(due_on) <= 1
+
+    def _days_until(self, day: date) -> int:
+        return (day - self.context.crm.today()).days
+
+    def _local(self, value: datetime) -> datetime:
+        return value.astimezone(self.context.crm.settings.zone)
+
+    def local_input(self, value: datetime | None) -> str:
+        """Write a moment as an input of the browser has it."""
+        return "" if value is None else f"{self._local(value):%Y-%m-%dT%H:%M}"
+
+    def _span(self, seconds: float) -> str:
+        minutes = int(seconds // 60)
+        days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+        t = self.context.t
+        if days:
+            return t(f"{days} 天", f"{days} d") + (t(f" {hours} 小时", f" {hours} h") if hours else "")
+        if hours:
+            return t(f"{hours} 小时", f"{hours} h")
+        return t(f"{max(minutes, 1)} 分钟", f"{max(minutes, 1)} min")
