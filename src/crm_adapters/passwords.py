@@ -45,6 +45,15 @@ class Argon2Hasher:
                 return False
         return fits and bool(hashed)
 
+    def outdated(self, hashed: str) -> bool:
+        """Whether a hash was made with other parameters than those of today."""
+        from argon2.exceptions import InvalidHashError
+
+        try:
+            return _argon2().check_needs_rehash(hashed)
+        except InvalidHashError:
+            return True
+
 
 def _argon2() -> Argon2:
     # Imported where it is used: the command line and the workers hash nothing.

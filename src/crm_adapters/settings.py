@@ -28,6 +28,10 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "sweep_max_share": (0, 1),
     "max_attempts": (1, 1000),
     "lease_seconds": (1, 86_400),
+    "session_minutes": (1, 44_640),
+    "session_idle_minutes": (1, 44_640),
+    "sign_in_days": (1, _CENTURY),
+    "reset_hours": (1, 744),
 }
 
 

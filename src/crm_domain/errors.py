@@ -113,6 +113,34 @@ class NotOwner(CrmError):
     code = "not_owner"
 
 
+class SignInRefused(CrmError):
+    """The username or the password is not right."""
+
+    zh = "用户名或密码不正确。"
+    code = "sign_in_refused"
+
+
+class TooManyAttempts(CrmError):
+    """Too many attempts failed; the next one is possible in {retry_after} seconds."""
+
+    zh = "失败次数过多，请在 {retry_after} 秒后再试。"
+    code = "too_many_attempts"
+
+
+class SignedOut(CrmError):
+    """You are not signed in, or no longer. Sign in again."""
+
+    zh = "您尚未登录，或登录已失效，请重新登录。"
+    code = "signed_out"
+
+
+class LinkNotValid(CrmError):
+    """This link was used, has run out or was replaced by a newer one. Ask for a new one."""
+
+    zh = "该链接已使用、已过期或已被新的链接取代，请重新索取。"
+    code = "link_not_valid"
+
+
 class Invalid(CrmError):
     """The input was not accepted: {summary}"""
 
@@ -160,6 +188,13 @@ class InUse(CrmError):
 
     zh = "仍有其他记录引用该{what}，未能删除。"
     code = "in_use"
+
+
+class BuiltIn(CrmError):
+    """This {what} is built in, so it was not removed."""
+
+    zh = "该{what}是系统自带的，不能删除。"
+    code = "built_in"
 
 
 class ClaimRefused(CrmError):

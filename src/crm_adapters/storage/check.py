@@ -59,6 +59,21 @@ _QUERIES = (
      "SELECT r.id FROM import_run r WHERE r.status IN ('done', 'running')"
      " AND r.record <> 'Employee' AND r.accepted <>"
      " (SELECT count(*) FROM customer c WHERE c.import_id = r.id)"),
+    ("session", "登录的起止时间不符", "sign-ins whose times do not agree",
+     "SELECT id FROM sign_in WHERE ended_at < created_at OR seen_at < created_at"
+     " OR expires_at <= created_at"),
+    ("session_token", "登录令牌重复", "sign-ins that share a token",
+     "SELECT max(id) FROM sign_in GROUP BY token_sha256 HAVING count(*) > 1"),
+    ("link", "同一用户有多个重置链接", "accounts with more than one reset link",
+     "SELECT user_id FROM reset_link GROUP BY user_id HAVING count(*) > 1"),
+    ("menu_entry", "菜单权限没有网址", "permissions in the menu that lead nowhere",
+     "SELECT id FROM permission WHERE CAST(in_menu AS INTEGER) = 1 AND url IS NULL"),
+    ("highlight", "归属权限构成循环", "permissions that highlight each other in a circle",
+     "WITH RECURSIVE up (id, parent_id, steps) AS (SELECT id, parent_id, 0 FROM permission"
+     " UNION ALL SELECT up.id, p.parent_id, up.steps + 1 FROM up JOIN permission p"
+     " ON p.id = up.parent_id WHERE up.steps < 50) SELECT id FROM up WHERE steps = 50"),
+    ("view", "同一用户的视图重名", "saved views of one name",
+     "SELECT max(id) FROM saved_view GROUP BY user_id, list_name, title HAVING count(*) > 1"),
     ("cursor", "轮转位置丢失", "the rotation has lost its place",
      "SELECT 1 WHERE (SELECT count(*) FROM turn_cursor) <> 1"),
 )  # fmt: skip

@@ -102,6 +102,11 @@ class SqlDirectory:
         )
         return frozenset(self._session.run(chosen).scalars())
 
+    def covered(self, reach: Reach) -> int:
+        """Count the employees whose records are within a reach."""
+        chosen = sa.select(sa.func.count()).select_from(within(reach).subquery())
+        return int(self._session.run(chosen).scalar_one())
+
     def in_reach(self, employee_id: int | None, reach: Reach) -> bool:
         """Whether an employee's records are within a reach."""
         if reach.scope is Scope.ALL:

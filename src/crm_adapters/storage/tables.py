@@ -252,6 +252,41 @@ sa.Index("ix_import_problem_import_id", import_problem.c.import_id, import_probl
 sa.Index("ix_import_run_sha256", import_run.c.sha256)
 sa.Index("ix_payment_customer_id", TABLES["Payment"].c.customer_id)
 sa.Index("ix_audit_entry_record", TABLES["AuditEntry"].c.record, TABLES["AuditEntry"].c.record_id)
+
+# -- signing in -------------------------------------------------------------------------------
+
+sign_in, reset_link = TABLES["SignIn"], TABLES["ResetLink"]
+sa.Index("ix_sign_in_user_id", sign_in.c.user_id, sign_in.c.seen_at)
+sa.Index("ix_sign_in_seen_at", sign_in.c.seen_at)
+for _kept in (sign_in, reset_link):
+    _kept.append_constraint(
+        sa.CheckConstraint("length(token_sha256) = 64", name="token_sha256")
+    )  # fmt: skip
+    _kept.append_constraint(sa.CheckConstraint("expires_at > created_at", name="expires_at"))
+sign_in.append_constraint(sa.CheckConstraint("seen_at >= created_at", name="seen_at"))
+sign_in.append_constraint(sa.CheckConstraint("ended_at >= created_at", name="ended_at"))
+attempt = sa.Table(
+    "sign_in_attempt", metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("last_at", types.Moment, nullable=False),
+    sa.Column("free_at", types.Moment, nullable=False),
+    sa.CheckConstraint("tries >= 0", name="tries"),
+    sqlite_strict=True,
+)  # fmt: skip
+"""How often somebody tried in vain, by account or by address, and when the next try is free."""
+sa.Index("ix_sign_in_attempt_last_at", attempt.c.last_at)
+
+# -- menus and lists --------------------------------------------------------------------------
+
+_permission = TABLES["Permission"]
+_permission.append_constraint(sa.CheckConstraint("parent_id <> id", name="parent_id"))
+_permission.append_constraint(
+    sa.CheckConstraint("NOT (CAST(in_menu AS INTEGER) = 1) OR url IS NOT NULL", name="in_menu")
+)
+TABLES["ListPreference"].append_constraint(
+    sa.CheckConstraint("page_size BETWEEN 5 AND 500", name="page_size")
+)
 revision = sa.Table(
     "alembic_version", metadata,
     sa.Column("version_num", sa.String(32).with_variant(sa.Text(), "sqlite"), primary_key=True),

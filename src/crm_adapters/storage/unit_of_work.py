@@ -18,6 +18,7 @@ from crm_adapters.storage.records import SqlRecords
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.schedule import SqlSchedule
 from crm_adapters.storage.session import Session
+from crm_adapters.storage.sign_ins import SqlSignIns
 from crm_adapters.storage.turns import Memory, SqlTurns
 from crm_domain.errors import WrongRevision
 from crm_domain.model import AuditEntry
@@ -50,6 +51,7 @@ class SqlUnitOfWork:
         self.notices = SqlNotices(session)
         self.imports = SqlImports(session)
         self.schedule = SqlSchedule(session)
+        self.sign_ins = SqlSignIns(session)
         self.directory = SqlDirectory(session)
         return self
 

@@ -36,6 +36,7 @@ from crm_domain.model.sales import (
     WorkStatus,
 )
 from crm_domain.model.schedule import ScheduledJob
+from crm_domain.model.sign_ins import ResetLink, SignIn
 from crm_domain.model.teaching import (
     Attendance,
     Enrolment,
@@ -45,13 +46,15 @@ from crm_domain.model.teaching import (
     Student,
     StudyRecord,
 )
+from crm_domain.model.views import Density, ListPreference, SavedView
 
-__all__ = [ "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus", "Attendance",
-    "AuditEntry", "Choice", "Cohort", "Course", "Customer", "CustomerStatus", "Department",
+__all__ = [
+    "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus", "Attendance", "AuditEntry",
+    "Choice", "Cohort", "Course", "Customer", "CustomerStatus", "Density", "Department",
     "Education", "Employee", "Enrolment", "EnrolmentStatus", "Event", "Experience", "FollowUp",
     "FollowUpChannel", "Gender", "Holiday", "ImportProblem", "ImportRun", "ImportStatus",
-    "Intention", "Lesson", "Menu", "Notice", "NoticeStatus", "Payment", "PaymentKind",
-    "PaymentMethod", "PaymentStatus", "Permission", "PermissionGroup", "PoolRule", "Role",
-    "RotationEntry", "ScheduledJob", "School", "Scope", "Score", "Source", "Spec", "Student",
-    "StudyRecord", "User", "WorkStatus", "about", "specs",
+    "Intention", "Lesson", "ListPreference", "Menu", "Notice", "NoticeStatus", "Payment",
+    "PaymentKind", "PaymentMethod", "PaymentStatus", "Permission", "PermissionGroup", "PoolRule",
+    "ResetLink", "Role", "RotationEntry", "SavedView", "ScheduledJob", "School", "Scope", "Score",
+    "SignIn", "Source", "Spec", "Student", "StudyRecord", "User", "WorkStatus", "about", "specs",
 ]  # fmt: skip

@@ -33,8 +33,12 @@ class Menu:
     """A heading of the menu."""
 
     id: int | None = key(default=None)
+    code: str | None = text("代码", "Code", length=40, default=None, unique=True, guarded=True)
+    """Names a built-in menu; None for the school's own."""
     title: str = text("菜单名称", "Title", length=60, unique=True)
+    title_en: str = text("英文名称", "English title", length=60, default="")
     icon: str | None = text("图标", "Icon", length=60, default=None)
+    """The name of a Tabler icon."""
     position: int = number("排序", "Order", default=0)
     version: int = version(default=1)
 
@@ -44,7 +48,10 @@ class PermissionGroup:
     """Permissions that belong together."""
 
     id: int | None = key(default=None)
+    code: str | None = text("代码", "Code", length=40, default=None, unique=True, guarded=True)
+    """Names a built-in group; None for the school's own."""
     title: str = text("权限组名称", "Title", length=60, unique=True)
+    title_en: str = text("英文名称", "English title", length=60, default="")
     menu_id: int | None = reference("菜单", "Menu", "Menu", default=None)
     position: int = number("排序", "Order", default=0)
     version: int = version(default=1)
@@ -62,6 +69,7 @@ class Permission:
     in_menu: bool = flag("显示在菜单", "In the menu", default=False)
     parent_id: int | None = reference("归属权限", "Highlights", "Permission", default=None)
     group_id: int | None = reference("权限组", "Group", "PermissionGroup", default=None)
+    position: int = number("排序", "Order", default=0)
     version: int = version(default=1)
 
 
@@ -73,6 +81,7 @@ class Role:
     code: str | None = text("代码", "Code", length=40, default=None, unique=True)
     """Names a built-in role; None for the school's own."""
     title: str = text("角色名称", "Title", length=60, unique=True)
+    title_en: str = text("英文名称", "English title", length=60, default="")
     permissions: tuple[int, ...] = references("权限", "Permissions", "Permission", default=())
     scope: Scope = choice("数据范围", "Data scope", default=Scope.OWN)
     version: int = version(default=1)

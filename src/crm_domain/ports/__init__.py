@@ -24,14 +24,14 @@ from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Cron, Schedule
 from crm_domain.ports.sheets import Cell, Row, Sheet, SheetReader, SheetWriter, Table
+from crm_domain.ports.sign_ins import Resumed, SignIns
 from crm_domain.ports.storage import Checked, Directory, Records, Storage, UnitOfWork
 from crm_domain.ports.turns import Mate, PoolRules, Roster, Turns
 
 __all__ = [
-    "MOST", "TAB", "Cell", "Checked", "Clock", "Closing", "Crm", "Cron", "Customers",
-    "Directory", "Ended", "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer",
-    "NewAssignment", "Notices", "Notifier", "Page", "PasswordHasher", "PoolRules", "Query",
-    "Reach", "Records", "Released", "Roster", "Row", "Schedule", "Settings", "Sheet",
-    "SheetReader", "SheetWriter", "Standing", "Storage", "Table", "Tally", "Turns",
-    "UnitOfWork",
+    "MOST", "TAB", "Cell", "Checked", "Clock", "Closing", "Crm", "Cron", "Customers", "Directory",
+    "Ended", "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices",
+    "Notifier", "Page", "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Released",
+    "Resumed", "Roster", "Row", "Schedule", "Settings", "Sheet", "SheetReader", "SheetWriter",
+    "SignIns", "Standing", "Storage", "Table", "Tally", "Turns", "UnitOfWork",
 ]  # fmt: skip

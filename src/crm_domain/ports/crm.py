@@ -71,6 +71,10 @@ class PasswordHasher(Protocol):
         """Whether the password fits; takes as long when there is no hash."""
         ...
 
+    def outdated(self, hashed: str) -> bool:
+        """Whether a hash was made with other parameters than those of today."""
+        ...
+
 
 @attrs.frozen(kw_only=True)
 class Settings:
@@ -118,6 +122,19 @@ class Settings:
     lease_seconds: int = attrs.field(
         default=60, metadata={"help": "seconds after which another worker takes over a notice"}
     )
+    session_minutes: int = attrs.field(
+        default=720, metadata={"help": "minutes after which one has to sign in again at the latest"}
+    )
+    session_idle_minutes: int = attrs.field(
+        default=180, metadata={"help": "minutes without activity that end a session"}
+    )
+    sign_in_days: int = attrs.field(
+        default=90,
+        metadata={"help": "days that ended sign-ins are kept, and their devices recognised"},
+    )
+    reset_hours: int = attrs.field(
+        default=24, metadata={"help": "hours that a link for choosing a password can be used"}
+    )
     smtp_url: str = attrs.field(
         default="",
         repr=False,
@@ -142,6 +159,9 @@ class Settings:
     )
     cron_remind: str = attrs.field(
         default="30 8 * * *", metadata={"help": "when consultants are reminded of next contacts"}
+    )
+    cron_tidy: str = attrs.field(
+        default="45 3 * * *", metadata={"help": "when old sign-ins and attempts are removed"}
     )
     cron_check: str = attrs.field(
         default="30 3 * * *", metadata={"help": "when the database is checked"}

@@ -19,6 +19,7 @@ from crm_domain.ports.outbox import Imports, Notices
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Schedule
+from crm_domain.ports.sign_ins import SignIns
 from crm_domain.ports.turns import PoolRules, Turns
 
 T = TypeVar("T")
@@ -122,6 +123,10 @@ class Directory(Protocol):
         """
         ...
 
+    def covered(self, reach: Reach) -> int:
+        """Count the employees whose records are within a reach."""
+        ...
+
     def in_reach(self, employee_id: int | None, reach: Reach) -> bool:
         """Whether an employee's records are within a reach."""
         ...
@@ -142,6 +147,8 @@ class UnitOfWork(Protocol):
     def imports(self) -> Imports: ...  # noqa: D102
     @property
     def schedule(self) -> Schedule: ...  # noqa: D102
+    @property
+    def sign_ins(self) -> SignIns: ...  # noqa: D102
     @property
     def directory(self) -> Directory: ...  # noqa: D102
 

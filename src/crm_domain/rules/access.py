@@ -7,53 +7,14 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from crm_domain.errors import NotPermitted
-from crm_domain.model import Customer, Scope, about, specs
-from crm_domain.model.fields import RECORDS, changed
+from crm_domain.model import Customer, Scope, specs
+from crm_domain.model.fields import changed
+from crm_domain.rules.permissions import ALL_PERMISSIONS, PERMISSIONS, Declared
 
-
-@attrs.frozen
-class Declared:
-    """A permission as the core or a plugin declares it."""
-
-    code: str
-    zh: str
-    en: str
-
-
-PERMISSIONS: tuple[Declared, ...] = (
-    Declared("customer:view", "查看客户", "see customers"),
-    Declared("customer:add", "录入客户", "enter customers"),
-    Declared("customer:edit", "编辑客户", "edit customers"),
-    Declared("customer:claim", "抢单", "claim customers"),
-    Declared("customer:release", "退回公海", "give customers back"),
-    Declared("customer:follow_up", "记录跟进", "log follow-ups"),
-    Declared("customer:assign", "分配客户", "assign customers"),
-    Declared("customer:transfer", "转移客户", "transfer customers"),
-    Declared("customer:lock", "锁定客户", "lock customers"),
-    Declared("customer:import", "导入客户", "import customers"),
-    Declared("customer:export", "导出客户", "export customers"),
-    Declared("pool:view", "查看公海", "see the pool"),
-    Declared("pool:sweep", "回收客户", "run the sweep"),
-    Declared("pool:rules", "设置公海规则", "set the pool rules"),
-    Declared("rotation:view", "查看轮转", "see the rotation"),
-    Declared("rotation:edit", "设置轮转", "set the rotation"),
-    Declared("payment:add", "登记缴费", "enter payments"),
-    Declared("payment:confirm", "审核缴费", "confirm payments"),
-    Declared("student:edit", "维护学员", "edit students"),
-    Declared("notice:view", "查看通知", "see notices"),
-    Declared("notice:deliver", "发送通知", "deliver notices"),
-    Declared("job:run", "执行定时任务", "run the jobs of the schedule"),
-    Declared("user:manage", "管理用户", "manage users"),
-    Declared("role:manage", "管理角色", "manage roles"),
-    Declared("audit:view", "查看日志", "see the audit log"),
-    *(
-        Declared(f"{about(cls).table}:{verb}", f"{zh}{about(cls).zh}", f"{verb} {about(cls).en}")
-        for cls in RECORDS.values()
-        if about(cls).plain
-        for verb, zh in (("view", "查看"), ("edit", "维护"))
-    ),
-)
-ALL_PERMISSIONS = frozenset(p.code for p in PERMISSIONS)
+__all__ = [
+    "ALL_PERMISSIONS", "HIDDEN", "PERMISSIONS", "ROLES", "SYSTEM", "BuiltInRole", "Declared",
+    "Principal", "mask", "masked", "union",
+]  # fmt: skip
 
 
 @attrs.frozen
@@ -62,29 +23,34 @@ class BuiltInRole:
 
     code: str
     zh: str
+    en: str
     scope: Scope
     permissions: frozenset[str]
 
 
+_SELLING = {"customer:mine", "customer:claim"}
+"""Only for those who sell: whoever claims gets turns, and has customers of the own."""
 _CATALOGUE = {"department:view", "employee:view", "school:view", "course:view", "cohort:view"}
 _CONSULTANT = _CATALOGUE | {
-    "customer:view", "customer:add", "customer:edit", "customer:claim", "customer:release",
-    "customer:follow_up", "customer:import", "pool:view", "rotation:view", "payment:add",
+    "customer:mine", "customer:view", "customer:add", "customer:edit", "customer:claim",
+    "customer:release", "customer:follow_up", "customer:import", "pool:view",
+    "rotation:view", "payment:add",
 }  # fmt: skip
-_MANAGER = _CONSULTANT - {"customer:claim"} | {
+_MANAGER = _CONSULTANT - _SELLING | {
     "customer:assign", "customer:transfer", "customer:lock", "customer:export",
-    "pool:sweep", "pool:rules", "rotation:edit", "notice:view",
+    "pool:sweep", "pool:rules", "rotation:edit", "notice:view", "view:share",
 }  # fmt: skip
 
 ROLES: tuple[BuiltInRole, ...] = (
-    BuiltInRole("consultant", "课程顾问", Scope.OWN, frozenset(_CONSULTANT)),
-    BuiltInRole("sales_manager", "销售主管", Scope.DEPARTMENT_AND_BELOW, frozenset(_MANAGER)),
-    BuiltInRole("teacher", "老师", Scope.OWN,
+    BuiltInRole("consultant", "课程顾问", "Consultant", Scope.OWN, frozenset(_CONSULTANT)),
+    BuiltInRole("sales_manager", "销售主管", "Sales manager", Scope.DEPARTMENT_AND_BELOW,
+                frozenset(_MANAGER)),
+    BuiltInRole("teacher", "老师", "Teacher", Scope.OWN,
                 frozenset(_CATALOGUE | {"lesson:view", "lesson:edit"})),
-    BuiltInRole("finance", "财务", Scope.ALL,
+    BuiltInRole("finance", "财务", "Finance", Scope.ALL,
                 frozenset(_CATALOGUE | {"customer:view", "payment:add", "payment:confirm"})),
-    BuiltInRole("student", "学员", Scope.OWN, frozenset()),
-    BuiltInRole("administrator", "管理员", Scope.ALL, ALL_PERMISSIONS - {"customer:claim"}),
+    BuiltInRole("student", "学员", "Student", Scope.OWN, frozenset()),
+    BuiltInRole("administrator", "管理员", "Administrator", Scope.ALL, ALL_PERMISSIONS - _SELLING),
 )  # fmt: skip
 
 

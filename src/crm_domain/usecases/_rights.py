@@ -12,7 +12,7 @@ from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
 
-FREELY_GIVEN = frozenset({"customer:claim"})
+FREELY_GIVEN = frozenset({"customer:claim", "customer:mine"})
 """May be given without being held: an administrator, who does not sell, makes consultants."""
 
 MANAGING = ("role:manage", "user:manage")
@@ -80,7 +80,7 @@ def wanted_roles(uow: UnitOfWork, wanted: Any) -> tuple[int, ...]:
     if not isinstance(wanted, list | tuple | set | frozenset):
         raise Invalid([FieldError("roles", "bad_roles", None, "角色须为列表",
                                   "the roles must be a list")])  # fmt: skip
-    words = _words(uow.records.all(Role))
+    words = words_of_roles(uow)
     found: dict[int, None] = {}
     problems = []
     for word in wanted:
@@ -96,9 +96,10 @@ def wanted_roles(uow: UnitOfWork, wanted: Any) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _words(roles: Sequence[Role]) -> Mapping[Any, int]:
+def words_of_roles(uow: UnitOfWork) -> Mapping[Any, int]:
+    """Give the numbers of all roles by code, title and number."""
     words: dict[Any, int] = {}
-    for role in roles:
+    for role in uow.records.all(Role):
         for word in (role.code, role.title, role.id):
             if word is not None:
                 words.setdefault(word, role.id or 0)

@@ -2,60 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from crm_domain.errors import FieldError, Invalid, NotFound, ScopeTooWide
-from crm_domain.model import Permission, Role, Scope, specs
+import attrs
+
+from crm_domain.errors import BuiltIn, EditConflict, FieldError, Invalid, NotFound, ScopeTooWide
+from crm_domain.model import Permission, Role, Scope, User, specs
 from crm_domain.model.fields import changed
-from crm_domain.parsing import Unreadable, choice_value, quoted, read_field
+from crm_domain.parsing import Unreadable, choice_value, parse_fields, quoted, read_field
 from crm_domain.ports import Crm, UnitOfWork
-from crm_domain.rules.access import PERMISSIONS, ROLES, Declared, Principal, union
+from crm_domain.rules.access import Principal, union
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._rights import (
     FREELY_GIVEN,
     administrators,
     refuse_beyond,
     refuse_lockout,
+    words_of_roles,
 )
-
-
-def synchronise(crm: Crm, permissions: Sequence[Declared] = ()) -> None:
-    """Write the declared permissions and the built-in roles into the database.
-
-    What an administrator arranged stays: an existing role keeps its permissions, but a permission
-    that is new to the database is given to the built-in roles that have it by declaration. Those
-    of plugins go to the administrators, who could not give them to others otherwise.
-
-    Args:
-        crm: The CRM.
-        permissions: What plugins declare beside the core.
-    """
-    with crm.unit_of_work() as uow:
-        # First, because it keeps others who synchronise at the same time waiting.
-        uow.turns.people_changed()
-        known = {p.code: p for p in uow.records.all(Permission)}
-        new: dict[str, int] = {}
-        for declared in (*PERMISSIONS, *permissions):
-            if declared.code not in known and declared.code not in new:
-                made = uow.records.add(
-                    Permission(code=declared.code, title=declared.zh, title_en=declared.en)
-                )
-                new[declared.code] = made.id or 0
-        roles = {r.code: r for r in uow.records.all(Role) if r.code}
-        of_plugins = {p.code for p in permissions}
-        for built_in in ROLES:
-            extra = of_plugins if built_in.code == "administrator" else set()
-            codes = built_in.permissions | extra
-            granted = tuple(sorted(new[c] for c in codes if c in new))
-            role = roles.get(built_in.code)
-            if role is None:
-                uow.records.add(
-                    Role(code=built_in.code, title=built_in.zh, scope=built_in.scope,
-                         permissions=granted)
-                )  # fmt: skip
-            elif granted:
-                uow.records.save(changed(role, permissions=(*role.permissions, *granted)))
 
 
 def set_role(
@@ -90,18 +57,202 @@ def set_role(
         now = crm.now()
         ids = _granted(uow, permissions, by)
         role = uow.records.find(Role, code=title) or uow.records.find(Role, title=title)
-        managers = administrators(crm, uow, now)
         if role is None:
             new = Role(title=title, permissions=ids, scope=wide or Scope.OWN)
         else:
-            refuse_beyond(uow, [role.id or 0], by)
             new = changed(role, permissions=ids, scope=wide or role.scope)
-        if union([new.scope, by.scope]) is not by.scope:
-            raise ScopeTooWide(scope_zh=new.scope.zh, scope_en=new.scope.en)
-        saved = uow.records.add(new) if role is None else uow.records.save(new)
-        refuse_lockout(crm, uow, managers, now, by)
-        audit(uow, by, now, "update", "Role", saved.id, role, saved)
-        return saved
+        return _keep(crm, uow, role, new, now, by)
+
+
+@attrs.frozen(kw_only=True)
+class RoleSummary:
+    """A role as its page shows it."""
+
+    role: Role
+    permissions: tuple[str, ...]
+    """The codes."""
+    accounts: int
+    """How many have it."""
+
+
+def list_roles(crm: Crm, *, by: Principal) -> tuple[RoleSummary, ...]:
+    """Tell all roles with their permissions, and how many accounts have each.
+
+    Raises:
+        NotPermitted: With neither ``role:manage`` nor ``user:manage``.
+    """
+    if not by.may("user:manage"):
+        by.need("role:manage")
+    with crm.unit_of_work(read_only=True) as uow:
+        codes = {p.id: p.code for p in uow.records.all(Permission)}
+        held = Counter(number for user in uow.records.all(User) for number in user.roles)
+        return tuple(
+            RoleSummary(role=r, permissions=tuple(sorted(codes[n] for n in r.permissions)),
+                        accounts=held[r.id or 0])
+            for r in uow.records.all(Role)
+        )  # fmt: skip
+
+
+def add_role(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Role:
+    """Make a role of the school's own.
+
+    Args:
+        crm: The CRM.
+        values: ``title``, and if wanted ``title_en``, ``scope`` and ``permissions`` (codes).
+        by: Who asks; needs ``role:manage``, and all that the role gets.
+
+    Returns:
+        The role, with its number.
+
+    Raises:
+        Duplicate: Another role has the title.
+        Invalid: With every problem.
+        NotPermitted: Without the permission, or for a permission that is not held.
+        ScopeTooWide: The role would reach further than one's own scope.
+    """
+    by.need("role:manage")
+    fields, codes, problems = _typed(values, partial=False)
+    with crm.unit_of_work() as uow:
+        uow.turns.people_changed()
+        now = crm.now()
+        ids, unknown = _numbers(uow, codes or ())
+        if problems + unknown:
+            raise Invalid(problems + unknown)
+        _granted(uow, codes or (), by)
+        return _keep(crm, uow, None, Role(**fields, permissions=ids), now, by)
+
+
+def edit_role(
+    crm: Crm, role: int | str, values: Mapping[str, Any], *, version: int | None = None,
+    by: Principal,
+) -> Role:  # fmt: skip
+    """Change what a role is called, what it may do, and how far it reaches.
+
+    Args:
+        crm: The CRM.
+        role: Its number, code or title.
+        values: Any of ``title``, ``title_en``, ``scope`` and ``permissions`` (all, by code).
+        version: The version that was read; None does not look at it.
+        by: Who asks; needs ``role:manage``, and all that the role has and gets.
+
+    Returns:
+        The role.
+
+    Raises:
+        Duplicate: Another role has the title.
+        EditConflict: Somebody changed it since.
+        Invalid: With every problem.
+        LastAdministrator: Nobody would be left who manages users and roles.
+        NotFound: There is no such role.
+        NotPermitted: Without the permission, or for a permission that is not held.
+        ScopeTooWide: The role reaches, or would reach, further than one's own scope.
+    """
+    by.need("role:manage")
+    fields, codes, problems = _typed(values, partial=True)
+    with crm.unit_of_work() as uow:
+        uow.turns.people_changed()
+        now = crm.now()
+        before = _role(uow, role)
+        if version is not None and version != before.version:
+            raise EditConflict(what="角色", seen=version, version=before.version)
+        if codes is not None:
+            fields["permissions"], unknown = _numbers(uow, codes)
+            problems += unknown
+        if problems:
+            raise Invalid(problems)
+        _granted(uow, codes or (), by)
+        return _keep(crm, uow, before, changed(before, **fields), now, by)
+
+
+def remove_role(
+    crm: Crm, role: int | str, *, version: int | None = None, by: Principal
+) -> None:  # fmt: skip
+    """Remove a role of the school's own that no account has.
+
+    Args:
+        crm: The CRM.
+        role: Its number or title.
+        version: The version that was read; None does not look at it.
+        by: Who asks; needs ``role:manage``, and all that the role has.
+
+    Raises:
+        BuiltIn: It is one of the program's.
+        EditConflict: Somebody changed it since.
+        InUse: An account has it.
+        NotFound: There is no such role.
+        NotPermitted: Without the permission, or the role holds more than oneself.
+        ScopeTooWide: The role reaches further than one's own scope.
+    """
+    by.need("role:manage")
+    with crm.unit_of_work() as uow:
+        uow.turns.people_changed()
+        now = crm.now()
+        before = _role(uow, role)
+        refuse_beyond(uow, [before.id or 0], by)
+        if before.code is not None:
+            raise BuiltIn(what="角色")
+        if version is not None and version != before.version:
+            raise EditConflict(what="角色", seen=version, version=before.version)
+        uow.records.remove(Role, before.id or 0)
+        audit(uow, by, now, "remove", "Role", before.id, before, None)
+
+
+def _keep(
+    crm: Crm, uow: UnitOfWork, before: Role | None, new: Role, now: datetime, by: Principal
+) -> Role:
+    managers = administrators(crm, uow, now)
+    if before is not None:
+        refuse_beyond(uow, [before.id or 0], by)
+    if union([new.scope, by.scope]) is not by.scope:
+        raise ScopeTooWide(scope_zh=new.scope.zh, scope_en=new.scope.en)
+    saved = uow.records.add(new) if before is None else uow.records.save(new)
+    refuse_lockout(crm, uow, managers, now, by)
+    audit(uow, by, now, "update", "Role", saved.id, before, saved)
+    return saved
+
+
+def _role(uow: UnitOfWork, role: int | str) -> Role:
+    number = words_of_roles(uow).get(role) if isinstance(role, str | int) else None
+    found = None if number is None else uow.records.get(Role, number)
+    if found is None:
+        raise NotFound(what="角色", id=quoted(role))
+    return found
+
+
+def _typed(
+    values: Any, *, partial: bool
+) -> tuple[dict[str, Any], Sequence[str] | None, list[FieldError]]:
+    """Read what was typed of a role; permissions by code, None when they are not named."""
+    given: Any = dict(values) if isinstance(values, Mapping) else values
+    codes, problems = None, []
+    if isinstance(given, dict):
+        if "permissions" in given:
+            codes = given.pop("permissions")
+            listed = isinstance(codes, list | tuple | set | frozenset)
+            if not listed or not all(isinstance(c, str) for c in codes):
+                codes = None
+                problems.append(FieldError("permissions", "bad_permissions", None,
+                                           "权限须为权限代码的列表",
+                                           "the permissions must be a list of codes"))  # fmt: skip
+        if "code" in given:
+            problems.append(FieldError("code", "unknown_field", None, "代码不能修改",
+                                       "the code is not changed"))  # fmt: skip
+            given.pop("code")
+    fields, wrong = parse_fields(Role, given, partial=partial)
+    fields.pop("version", None)
+    return fields, codes, problems + wrong
+
+
+def _numbers(
+    uow: UnitOfWork, codes: Sequence[str]
+) -> tuple[tuple[int, ...], list[FieldError]]:  # fmt: skip
+    known = {p.code: p.id or 0 for p in uow.records.all(Permission)}
+    unknown = [
+        FieldError("permissions", "unknown_permission", c, f"没有权限“{quoted(c)}”",
+                   f"there is no permission {quoted(c)}")
+        for c in codes if c not in known
+    ]  # fmt: skip
+    return tuple(sorted({known[c] for c in codes if c in known})), unknown
 
 
 def _read(code: Any, permissions: Any, scope: Any) -> tuple[str, Scope | None]:

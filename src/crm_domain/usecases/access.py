@@ -5,16 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from crm_domain.errors import FieldError, Invalid, NotFound
-from crm_domain.model import Employee, Role, User
+from crm_domain.model import Employee, User
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields, quoted, storable
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal, union
 from crm_domain.rules.duty import has_left
-from crm_domain.usecases._common import audit, reach_of
+from crm_domain.usecases._accounts import (
+    Account,
+    Effective,
+    effective,
+    get_account,
+    list_accounts,
+    set_language,
+    update_user,
+)
+from crm_domain.usecases._common import audit
+from crm_domain.usecases._menus import (
+    arrange_permission,
+    list_permissions,
+    navigation,
+    trail,
+)
+from crm_domain.usecases._passwords import (
+    count_attempt,
+    fits,
+    hashed,
+    password_problems,
+    replace,
+    words_near,
+)
+from crm_domain.usecases._resets import issue_reset, read_reset, redeem_reset
 from crm_domain.usecases._rights import (
     administrators,
     refuse_beyond,
@@ -22,15 +44,16 @@ from crm_domain.usecases._rights import (
     refuse_stronger,
     wanted_roles,
 )
-from crm_domain.usecases._roles import set_role, synchronise
+from crm_domain.usecases._roles import add_role, edit_role, list_roles, remove_role, set_role
+from crm_domain.usecases._synchronise import synchronise
 
 __all__ = [
-    "PASSWORD", "Account", "change_password", "create_user", "list_accounts", "principal_for",
-    "set_active", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
+    "Account", "Effective", "add_role", "arrange_permission", "change_password", "create_user",
+    "edit_role", "effective", "get_account", "issue_reset", "list_accounts", "list_permissions",
+    "list_roles", "navigation", "principal_for", "read_reset", "redeem_reset", "remove_role",
+    "set_active", "set_language", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
+    "trail", "update_user",
 ]  # fmt: skip
-
-PASSWORD = (8, 128)
-"""The shortest and the longest password (OWASP ASVS 5.0, 6.2.1 and 6.2.9)."""
 
 
 def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
@@ -58,8 +81,11 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
     if isinstance(given, dict):
         password, wanted = given.pop("password", None), given.pop("roles", ())
     fields, problems = parse_fields(User, given)
-    problems += [] if password is None else _password_problems(password)
-    hashed = None if problems or password is None else crm.passwords.hash(password)
+    if password is not None:
+        with crm.unit_of_work(read_only=True) as uow:
+            near = words_near(uow, fields.get("username"), fields.get("employee_id"))
+        problems += password_problems(password, "password", near)
+    made = None if problems or password is None else crm.passwords.hash(password)
     with crm.unit_of_work() as uow:
         # First: whoever deals a turn locks the rotation before it reads the people.
         uow.turns.people_changed()
@@ -72,46 +98,9 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
         if problems:
             raise Invalid(problems)
         refuse_beyond(uow, roles, by)
-        user = uow.records.add(User(**fields, roles=roles, password_hash=hashed, created_at=now))
+        user = uow.records.add(User(**fields, roles=roles, password_hash=made, created_at=now))
         audit(uow, by, now, "create", "User", user.id, None, user)
         return user
-
-
-@attrs.frozen(kw_only=True)
-class Account:
-    """What may be told of a login account."""
-
-    id: int
-    username: str
-    employee_id: int | None
-    student_id: int | None
-    name: str | None
-    """What the employee is called."""
-    roles: tuple[Role, ...]
-    active: bool
-    has_password: bool
-
-
-def list_accounts(crm: Crm, *, by: Principal) -> tuple[Account, ...]:
-    """Tell the accounts of the employees within one's reach; who sees all, all accounts.
-
-    Raises:
-        NotPermitted: Without ``user:manage``.
-    """
-    by.need("user:manage")
-    with crm.unit_of_work(read_only=True) as uow:
-        roles = {r.id: r for r in uow.records.all(Role)}
-        names = {e.id: e.name for e in uow.records.all(Employee)}
-        return tuple(
-            Account(
-                id=u.id or 0, username=u.username, employee_id=u.employee_id,
-                student_id=u.student_id, name=names.get(u.employee_id),
-                roles=tuple(roles[n] for n in u.roles if n in roles), active=u.active,
-                has_password=u.password_hash is not None,
-            )
-            for u in uow.records.all(User)
-            if uow.directory.in_reach(u.employee_id, reach_of(by))
-        )  # fmt: skip
 
 
 def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:
@@ -132,7 +121,11 @@ def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:
     with crm.unit_of_work() as uow:
         uow.turns.people_changed()
         user = _account(uow, username)
-        return _change(crm, uow, user, changed(user, active=active), by)
+        saved = _change(crm, uow, user, changed(user, active=active), by)
+        if not active:
+            # Otherwise they would run on when the account is enabled again.
+            uow.sign_ins.end(now=crm.now(), user_id=user.id)
+        return saved
 
 
 def set_roles(crm: Crm, username: str, roles: Sequence[str | int], *, by: Principal) -> User:
@@ -167,7 +160,7 @@ def _change(crm: Crm, uow: UnitOfWork, user: User, after: User, by: Principal) -
 
 
 def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> User:
-    """Give an account a password; the one before does not open it any more.
+    """Give an account a password; the one before opens it no more, and its sessions end.
 
     Args:
         crm: The CRM.
@@ -180,50 +173,64 @@ def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> Us
 
     Raises:
         EditConflict: Somebody changed the account at the same moment.
-        Invalid: The password is too short or too long.
+        Invalid: The password is too short, too long or too easy to guess.
         NotFound: There is no such account.
         NotPermitted: Without the permission, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
     """
     by.need("user:manage")
-    hashed = _hashed(crm, password, "password")
+    with crm.unit_of_work(read_only=True) as uow:
+        there = _found(uow, username)
+        near = words_near(uow, None, None) if there is None else _near(uow, there)
+    made = hashed(crm, password, "password", near)
     with crm.unit_of_work() as uow:
         now = crm.now()
         user = _account(uow, username)
         refuse_stronger(uow, user, by)
-        saved = uow.records.save(changed(user, password_hash=hashed))
+        saved = replace(uow, user, made, now)
         audit(uow, by, now, "set_password", "User", user.id)
         return saved
 
 
-def change_password(crm: Crm, old: str, new: str, *, by: Principal) -> User:
-    """Change one's own password.
+def change_password(
+    crm: Crm, old: str, new: str, *, keep: int | None = None, by: Principal
+) -> User:
+    """Change one's own password; all other sessions end.
 
     Args:
         crm: The CRM.
         old: The present password.
-        new: The new one, of 8 to 128 characters.
+        new: The new one, of 8 to 128 characters, and none that everybody tries first.
+        keep: The session that goes on, usually the one in which this is asked for.
         by: Who asks; needs an account.
 
     Returns:
         The account.
 
     Raises:
-        Invalid: The present password is not right, or the new one is too short or too long.
+        Invalid: The present password is not right, or the new one is too short, too long or too
+            easy to guess.
         EditConflict: The account was changed meanwhile.
         NotFound: Whoever asks has no enabled account.
+        TooManyAttempts: The present password was wrong too often; one has to wait.
     """
-    with crm.unit_of_work(read_only=True) as uow:
+    with crm.unit_of_work() as uow:
         user = None if by.user_id is None else uow.records.get(User, by.user_id)
-    if user is None or not user.active:
-        raise NotFound(what="用户", id=by.name)
-    if not _fits(crm, old, user):
+        if user is None or not user.active:
+            raise NotFound(what="用户", id=by.name)
+        near = _near(uow, user)
+        if problems := password_problems(new, "new", near):
+            raise Invalid(problems)
+        # Otherwise a session that was left open would be a way to guess the password.
+        count_attempt(uow, crm.now(), f"own:{user.id}")
+    if not fits(crm, old, user):
         raise Invalid([FieldError("old", "wrong_password", None, "当前密码不正确",
                                   "the present password is not right")])  # fmt: skip
-    hashed = _hashed(crm, new, "new")
+    made = crm.passwords.hash(new)
     with crm.unit_of_work() as uow:
         now = crm.now()
-        saved = uow.records.save(changed(user, password_hash=hashed))
+        saved = replace(uow, user, made, now, keep=keep)
+        uow.sign_ins.forgive(f"own:{user.id}", now=now, shared=False)
         audit(uow, by, now, "change_password", "User", user.id)
         return saved
 
@@ -252,14 +259,16 @@ def principal_for(crm: Crm, *, username: str) -> Principal:
 
 
 def sign_in(crm: Crm, username: str, password: str) -> Principal:
-    """Tell who acts, once the password fits.
+    """Tell who acts, once the password fits, without a session and without counting the tries.
+
+    It is for programs that keep sessions of their own; `sessions.sign_in` does both.
 
     Raises:
         NotFound: The account or the password is not right; which of the two is not said.
     """
     with crm.unit_of_work(read_only=True) as uow:
         user = _found(uow, username)
-    if not _fits(crm, password, user):
+    if not fits(crm, password, user):
         raise NotFound(what="用户", id=quoted(username))
     return principal_for(crm, username=username)
 
@@ -276,23 +285,5 @@ def _account(uow: UnitOfWork, username: Any) -> User:
     return user
 
 
-def _fits(crm: Crm, password: Any, user: User | None) -> bool:
-    """Whether a password opens an account; takes as long when there is no account."""
-    typed = password if isinstance(password, str) and len(password) <= PASSWORD[1] else ""
-    return crm.passwords.verify(typed, user.password_hash if user else None)
-
-
-def _hashed(crm: Crm, password: Any, path: str) -> str:
-    if problems := _password_problems(password, path):
-        raise Invalid(problems)
-    return crm.passwords.hash(password)
-
-
-def _password_problems(password: Any, path: str = "password") -> list[FieldError]:
-    low, high = PASSWORD
-    if isinstance(password, str) and low <= len(password) <= high:
-        return []
-    return [
-        FieldError(path, "bad_password", None, f"密码须为 {low} 至 {high} 个字符",
-                   f"a password has {low} to {high} characters")
-    ]  # fmt: skip
+def _near(uow: UnitOfWork, user: User) -> tuple[str, ...]:
+    return words_near(uow, user.username, user.employee_id)

@@ -1,0 +1,320 @@
+"""Signing in and out: sessions on the server, which the next request of anybody obeys.
+
+The browser holds a random token, the database its fingerprint. Rights are read anew with every
+request, so a changed role, a disabled account, a changed password and an ended session all act at
+the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from crm_domain.errors import (
+    DatabaseBusy,
+    NotFound,
+    SignedOut,
+    SignInRefused,
+)
+from crm_domain.model import SignIn, User
+from crm_domain.parsing import quoted, record_number, storable
+from crm_domain.ports import Crm, Resumed, UnitOfWork
+from crm_domain.rules.access import Principal, union
+from crm_domain.rules.throttle import FORGOTTEN_AFTER, Counted, counted, network
+from crm_domain.usecases._common import audit
+from crm_domain.usecases._passwords import count_attempt, fingerprint, fits, may_sign_in
+from crm_domain.usecases._rights import refuse_stronger
+
+SEEN_EVERY = timedelta(minutes=1)
+"""How often it is written that a session is active; a write at each request would be dear."""
+
+
+@attrs.frozen(kw_only=True)
+class Session:
+    """A session that runs, as of the moment it was asked for."""
+
+    id: int
+    principal: Principal
+    csrf_token: str = attrs.field(repr=False)
+    """Must come with everything that changes something; it fits this session alone."""
+    created_at: datetime
+    expires_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class SignedIn:
+    """One running session, as its owner is shown it."""
+
+    id: int
+    address: str | None
+    device: str | None
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+
+def sign_in(
+    crm: Crm, username: str, password: str, *, address: str | None = None,
+    device: str | None = None, before: str | None = None,
+) -> tuple[str, Principal]:  # fmt: skip
+    """Begin a session, once the password fits.
+
+    Tries are counted before the password is looked at, so that many at once count as many. See
+    `crm_domain.rules.throttle` for what they are counted under.
+
+    Args:
+        crm: The CRM.
+        username: As it was typed.
+        password: As it was typed.
+        address: The network address of whoever asks, from a proxy that is trusted, or None.
+        device: What the browser says it is, for the list of sessions.
+        before: The token that this browser was given last, if it kept it. Then the browser is
+            known, which spares it the waiting that others cause, and a session that still runs
+            under that token is ended.
+
+    Returns:
+        The token, which is new each time and stands nowhere else, and who acts.
+
+    Raises:
+        SignInRefused: The account or the password is not right; which of the two is not said.
+        TooManyAttempts: One has to wait for ``retry_after`` seconds.
+    """
+    place, last = network(address), fingerprint(before)
+    user, keys = _count(crm, username, place, last)
+    if not fits(crm, password, user) or user is None:
+        raise SignInRefused
+    hashed = user.password_hash or ""
+    fresh = crm.passwords.hash(password) if crm.passwords.outdated(hashed) else None
+    token = secrets.token_urlsafe(32)
+    with crm.unit_of_work() as uow:
+        held = uow.sign_ins.hold(user.id or 0)
+        now = crm.now()
+        # Between the look at the password and now it may have been changed.
+        if held is None or held.password_hash != hashed or not may_sign_in(crm, uow, held, now):
+            raise SignInRefused
+        for key in keys:
+            uow.sign_ins.forgive(key.key, now=now, shared=key.shared)
+        if fresh is not None:
+            uow.sign_ins.rehash(user.id or 0, old=hashed, new=fresh)
+        if last is not None:
+            uow.sign_ins.end(now=now, user_id=user.id, token_sha256=last)
+        uow.records.add(
+            SignIn(
+                user_id=user.id or 0, token_sha256=fingerprint(token) or "", created_at=now,
+                seen_at=now, expires_at=now + timedelta(minutes=crm.settings.session_minutes),
+                address=_line(address, 60), network=place, device=_line(device, 200),
+            )
+        )  # fmt: skip
+        found = _resumed(crm, uow, token, now)
+    if found is None:
+        raise SignInRefused
+    return token, _principal(found)
+
+
+def resume(crm: Crm, token: str | None) -> Session:
+    """Tell who acts in a session, with the rights of this moment; one statement.
+
+    Raises:
+        SignedOut: There is no such session, it has ended or run out, the account is disabled, or
+            its employee has left.
+    """
+    if token is None or fingerprint(token) is None:
+        raise SignedOut
+    now = crm.now()
+    with crm.unit_of_work(read_only=True) as uow:
+        found = _resumed(crm, uow, token, now)
+    if found is None:
+        raise SignedOut
+    if now - found.seen_at >= SEEN_EVERY:
+        # A busy database is no reason to turn anybody away; the next request writes it.
+        with suppress(DatabaseBusy), crm.unit_of_work() as uow:
+            uow.sign_ins.seen(found.id, now=now, unless_after=now - SEEN_EVERY)
+    return Session(
+        id=found.id, principal=_principal(found), csrf_token=csrf_token(token),
+        created_at=found.created_at, expires_at=found.expires_at,
+    )  # fmt: skip
+
+
+def sign_out(crm: Crm, token: str | None) -> None:
+    """End the session of a token; one that does not run is no error."""
+    last = fingerprint(token)
+    if last is not None:
+        with crm.unit_of_work() as uow:
+            uow.sign_ins.end(now=crm.now(), token_sha256=last)
+
+
+def list_sessions(
+    crm: Crm, username: str | None = None, *, by: Principal
+) -> tuple[SignedIn, ...]:  # fmt: skip
+    """Tell the running sessions of oneself or of another, the latest first.
+
+    Args:
+        crm: The CRM.
+        username: Whose; None is one's own.
+        by: Who asks; for another's needs ``user:manage``, and all that the account may do.
+
+    Raises:
+        NotFound: There is no such account.
+        NotPermitted: It is another's, and the permission is lacking or the account holds more.
+        ScopeTooWide: The account reaches further than one's own scope.
+    """
+    with crm.unit_of_work(read_only=True) as uow:
+        user = _whose(uow, username, by)
+        now = crm.now()
+        found = uow.sign_ins.running(user.id or 0, now=now, idle_since=now - _idle(crm))
+    return tuple(
+        SignedIn(
+            id=s.id or 0, address=s.address, device=s.device, created_at=s.created_at,
+            seen_at=s.seen_at, expires_at=s.expires_at,
+        )
+        for s in found
+    )  # fmt: skip
+
+
+def end_session(crm: Crm, session_id: int, *, by: Principal) -> None:
+    """End a session of oneself or of another; it acts at that session's next request.
+
+    Args:
+        crm: The CRM.
+        session_id: Its number, as `list_sessions` tells it.
+        by: Who asks; for another's needs ``user:manage``, and all that the account may do.
+
+    Raises:
+        NotFound: There is none, or it is another's and not yours to end.
+        NotPermitted: The account holds more than oneself.
+        ScopeTooWide: The account reaches further than one's own scope.
+    """
+    with crm.unit_of_work() as uow:
+        known = record_number(session_id) is not None
+        session = uow.records.get(SignIn, session_id) if known else None
+        foreign = session is not None and session.user_id != by.user_id
+        if session is None or (foreign and not by.may("user:manage")):
+            raise NotFound(what="登录", id=quoted(session_id))
+        user = uow.records.get(User, session.user_id)
+        if user is not None:
+            refuse_stronger(uow, user, by)
+        now = crm.now()
+        if uow.sign_ins.end(now=now, id=session.id) and foreign:
+            audit(uow, by, now, "end_session", "User", session.user_id, None,
+                  {"session": session.id})  # fmt: skip
+
+
+def end_other_sessions(
+    crm: Crm, *, keep: int | None = None, username: str | None = None, by: Principal
+) -> int:
+    """End all sessions of oneself or of another, but for one.
+
+    Args:
+        crm: The CRM.
+        keep: The session that goes on, usually the one in which this is asked for.
+        username: Whose; None is one's own.
+        by: Who asks; for another's needs ``user:manage``, and all that the account may do.
+
+    Returns:
+        How many were ended.
+
+    Raises:
+        NotFound: There is no such account.
+        NotPermitted: It is another's, and the permission is lacking or the account holds more.
+        ScopeTooWide: The account reaches further than one's own scope.
+    """
+    with crm.unit_of_work() as uow:
+        user = _whose(uow, username, by)
+        now = crm.now()
+        ended = uow.sign_ins.end(now=now, user_id=user.id, keep=keep)
+        if ended and user.id != by.user_id:
+            audit(uow, by, now, "end_sessions", "User", user.id, None, {"ended": ended})
+        return ended
+
+
+def remove_old(crm: Crm, *, by: Principal) -> int:
+    """Remove sign-ins and links that ended long ago, and attempts that are forgotten.
+
+    Args:
+        crm: The CRM; its setting ``sign_in_days`` says how long sign-ins are kept. A device or an
+            address is known as long as its sign-in is.
+        by: Who asks; needs ``job:run``.
+
+    Returns:
+        How many rows were removed.
+
+    Raises:
+        NotPermitted: Without the permission.
+    """
+    by.need("job:run")
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        return uow.sign_ins.remove_old(
+            seen_before=now - timedelta(days=crm.settings.sign_in_days),
+            tried_before=now - FORGOTTEN_AFTER,
+        )
+
+
+def csrf_token(token: str) -> str:
+    """Derive what a form of a session must carry from the session's token."""
+    key = token.encode("utf-8", "surrogatepass")
+    return hmac.new(key, b"crm csrf token", hashlib.sha256).hexdigest()
+
+
+def _count(
+    crm: Crm, username: Any, place: str | None, last: str | None
+) -> tuple[User | None, Sequence[Counted]]:
+    """Count a try before anything costly is done for it, in a transaction of its own."""
+    usable = isinstance(username, str) and storable(username)
+    typed = username if isinstance(username, str) else ""
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        user = uow.records.find(User, username=username) if usable else None
+        number = user.id if user is not None and user.id else 0
+        known, device = uow.sign_ins.knows(number, place=place, device=last)
+        keys = counted(typed, number, place=place, device=last if device else None, known=known)
+        for key in keys:
+            count_attempt(uow, now, key.key, key.free)
+    return user, keys
+
+
+def _resumed(crm: Crm, uow: UnitOfWork, token: str, now: datetime) -> Resumed | None:
+    return uow.sign_ins.resume(
+        fingerprint(token) or "", now=now, idle_since=now - _idle(crm), today=crm.day(now)
+    )
+
+
+def _idle(crm: Crm) -> timedelta:
+    return timedelta(minutes=crm.settings.session_idle_minutes)
+
+
+def _principal(found: Resumed) -> Principal:
+    return Principal(
+        name=found.username, person=found.person, user_id=found.user_id,
+        employee_id=found.employee_id, department_id=found.department_id,
+        permissions=found.permissions, scope=union(found.scopes), language=found.language,
+    )  # fmt: skip
+
+
+def _whose(uow: UnitOfWork, username: str | None, by: Principal) -> User:
+    """Find the account that is meant: one's own, or another's that one may manage."""
+    if username is None:
+        user = None if by.user_id is None else uow.records.get(User, by.user_id)
+    else:
+        usable = isinstance(username, str) and storable(username)
+        user = uow.records.find(User, username=username) if usable else None
+        if user is None or user.id != by.user_id:
+            by.need("user:manage")
+    if user is None:
+        raise NotFound(what="用户", id=quoted(username or by.name))
+    refuse_stronger(uow, user, by)
+    return user
+
+
+def _line(text: str | None, longest: int) -> str | None:
+    """Keep what a browser says of itself: printable, and short."""
+    if not isinstance(text, str):
+        return None
+    return "".join(c for c in text if c.isprintable() and storable(c)).strip()[:longest] or None
