@@ -31,9 +31,7 @@ THREADS = 16
 """Requests that are worked on at a time; SQLite and the pool of connections want no more."""
 
 
-def make_app(
-    crm: Crm, given: Iterable[Screen | Resource], *, threads: int = THREADS
-) -> Starlette:
+def make_app(crm: Crm, given: Iterable[Screen | Resource], *, threads: int = THREADS) -> Starlette:
     """Make the web application of an open CRM.
 
     Args:

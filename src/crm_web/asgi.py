@@ -12,13 +12,27 @@ from starlette.applications import Starlette
 from crm_adapters import open_crm
 from crm_adapters.logs import log_to_stderr
 from crm_adapters.plugins import Plugins
+from crm_domain.errors import BadSetting
 from crm_domain.ports import Crm
 from crm_web.app import make_app
 
+OWN = "crm-web"
+"""The plugin of the program's own pages."""
+
 
 def application(crm: Crm) -> Starlette:
-    """Make the application of an open CRM with all that plugins give."""
-    return make_app(crm, Plugins(crm.settings).screens())
+    """Make the application of an open CRM with all that plugins give.
+
+    Raises:
+        BadSetting: The pages of the program itself cannot be loaded, or were left out.
+    """
+    plugins = Plugins(crm.settings)
+    screens = plugins.screens()
+    own = next((p for p in plugins.loaded if p.name == OWN), None)
+    if own is None or own.error is not None:
+        told = own.error if own else "not installed"
+        raise BadSetting(name="CRM_PLUGINS", reason=f"{OWN}: {told}")
+    return make_app(crm, screens)
 
 
 def create() -> Starlette:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import attrs
 
 from crm_domain.errors import CrmError, Duplicate, EditConflict, Invalid, NotFound
-from crm_domain.model import specs
+from crm_domain.model import Density, specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Query
 from crm_domain.usecases import exports, records, views
@@ -20,7 +20,7 @@ from crm_web.resource import Action, Column, Filter, Outcome, Resource, Tab
 from crm_web.screen import Screen
 from crm_web.widgets import inputs
 
-TYPES = {
+TYPES: dict[Literal["csv", "xlsx"], str] = {
     "csv": "text/csv; charset=utf-8",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
@@ -30,7 +30,6 @@ WALK = 2000
 """Rows that are read at a time where all are wanted."""
 SHORT = 12
 """Values that a row of a filter shows at once; the rest is behind a fold."""
-DENSITIES = ("comfortable", "compact")
 
 
 def list_screens(resource: Resource) -> list[Screen]:
@@ -43,9 +42,9 @@ def list_screens(resource: Resource) -> list[Screen]:
                methods=("GET", "POST")),
     ]  # fmt: skip
     if resource.export is not None:
-        for form in TYPES:
-            found.append(Screen(path=f"{path}.{form}", needs=resource.export,
-                                call=partial(export, resource, form)))  # fmt: skip
+        for ending in TYPES:
+            found.append(Screen(path=f"{path}.{ending}", needs=resource.export,
+                                call=partial(export, resource, ending)))  # fmt: skip
     form = resource.form
     if form is not None and form.add is not None:
         found.append(Screen(path=f"{path}/new", needs=form.add, methods=("GET", "POST"),
@@ -70,8 +69,8 @@ def show_list(resource: Resource, c: Context) -> Answer:
     here = Address.read(resource.path, c.request.url.query)
     query = here.query(resource, c.crm.settings.zone)
     page = resource.rows(c.crm, query, c.by)
-    kept = views.preference(c.crm, resource.name, by=c.by)
-    columns = shown_columns(resource, kept.columns if kept else ())
+    kept = views.read_preference(c.crm, resource.name, by=c.by)
+    columns = shown_columns(resource, kept.columns)
     tally = None
     if resource.tally is not None:
         counted = [f.name for f in resource.filters if not f.ranged and f.kind != "references"]
@@ -82,7 +81,7 @@ def show_list(resource: Resource, c: Context) -> Answer:
         "r": resource, "here": here, "query": query, "rows": page.items, "columns": columns,
         "next": here.with_(**{AFTER: page.next}) if page.next else None, "tally": tally,
         "titles": titles, "filters": filter_rows(c, resource, here, tally), "sizes": SIZES,
-        "density": kept.density if kept else DENSITIES[0],
+        "density": kept.density,
         "views": views.list_views(c.crm, resource.name, by=c.by),
         "tabs": tabs_of(c, resource, tally),
         "row_actions": [a for a in resource.actions if a.row and c.by.may(a.needs)],
@@ -195,7 +194,7 @@ def _labels(
         cls = RECORDS[one.target]
         known = [v for v in {*(counts or {}), *chosen} if v.isascii() and v.isdigit()]
         if counts is None:
-            labels = [(str(n), t) for n, t in records.suggest(c.crm, cls, "", 50, by=c.by)]
+            labels = [(str(n), t) for n, t in records.suggest(c.crm, cls, "", 50, by=c.by).items()]
         else:
             named = records.titles(c.crm, cls, [int(v) for v in known], by=c.by)
             labels = [(str(n), t) for n, t in named.items()]
@@ -412,9 +411,7 @@ def wanted(
     return found
 
 
-def one_by_one(
-    c: Context, ids: Iterable[int], do: Any, said: tuple[str, str]
-) -> Outcome:
+def one_by_one(c: Context, ids: Iterable[int], do: Any, said: tuple[str, str]) -> Outcome:
     """Do something to each row by itself and gather what was refused.
 
     Args:
@@ -442,13 +439,13 @@ def choose_columns(resource: Resource, c: Context) -> Answer:
     if c.request.method == "POST":
         known = {column.name for column in resource.columns}
         chosen = [] if c.one("reset") else [n for n in c.many("columns") if n in known]
-        density = c.one("density") if c.one("density") in DENSITIES else DENSITIES[0]
-        views.set_preference(c.crm, resource.name, columns=chosen, density=density, by=c.by)
+        values = {"columns": chosen, "density": c.one("density") or Density.COMFORTABLE}
+        views.set_preference(c.crm, resource.name, values, by=c.by)
         return Redirect(to=back)
-    kept = views.preference(c.crm, resource.name, by=c.by)
-    shown = shown_columns(resource, kept.columns if kept else ())
+    kept = views.read_preference(c.crm, resource.name, by=c.by)
+    shown = shown_columns(resource, kept.columns)
     rest = [column for column in resource.columns if column not in shown]
     return Page(template="columns.html", data={
-        "r": resource, "shown": shown, "rest": rest, "back": back,
-        "density": kept.density if kept else DENSITIES[0], "densities": DENSITIES,
+        "r": resource, "shown": shown, "rest": rest, "back": back, "density": kept.density,
+        "densities": list(Density),
     })  # fmt: skip

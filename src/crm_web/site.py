@@ -16,7 +16,7 @@ from crm_domain.errors import Language
 from crm_domain.model import specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Crm
-from crm_domain.usecases import access, inbox
+from crm_domain.usecases import access
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
 from crm_web.resource import Resource
@@ -53,10 +53,11 @@ class Site:
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
         }  # fmt: skip
         if session is not None and not context.fragment:
-            shared["menus"] = access.navigation(self.crm, by=context.by)
+            shared["menus"] = access.navigation(self.crm, by=context.by).menus
+            shared["icons"] = {r.path: r.icon for r in self.resources.values()}
             staff = context.by.employee_id is not None
-            shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
-        return self.templates.get_template(template).render(shared | data)
+            shared["unread"] = 0 if staff else 0
+        return self.templates.get_template(template).render({**shared, **data})
 
 
 def make_templates(files: Files, folders: Sequence[Path] = ()) -> jinja2.Environment:
@@ -151,7 +152,9 @@ class Look:
         days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
         t = self.context.t
         if days:
-            return t(f"{days} 天", f"{days} d") + (t(f" {hours} 小时", f" {hours} h") if hours else "")
+            return t(f"{days} 天", f"{days} d") + (
+                t(f" {hours} 小时", f" {hours} h") if hours else ""
+            )
         if hours:
             return t(f"{hours} 小时", f"{hours} h")
         return t(f"{max(minutes, 1)} 分钟", f"{max(minutes, 1)} min")

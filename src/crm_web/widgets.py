@@ -139,7 +139,7 @@ def options_of(
 ) -> tuple[tuple[str, str], ...]:
     """Give the records that can be chosen, as number and title, and those chosen already."""
     offered = records.suggest(context.crm, cls, "", MANY, by=context.by)
-    found = {str(number): title for number, title in offered}
+    found = {str(number): title for number, title in offered.items()}
     missing = [int(v) for v in values if v.isascii() and v.isdigit() and v not in found]
     if missing:
         more = records.titles(context.crm, cls, missing, by=context.by)

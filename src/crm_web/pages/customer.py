@@ -79,7 +79,9 @@ def log(c: Context, id: int) -> Answer:
         follow_up.log_follow_up(c.crm, id, {n: v for n, v in typed.items() if v}, by=c.by)
     except Invalid as e:
         customer = intake.get_customer(c.crm, id, by=c.by)
-        return _page(c, customer, typed, {k: list(v) for k, v in said_of(e.problems, c.language).items()})
+        return _page(
+            c, customer, typed, {k: list(v) for k, v in said_of(e.problems, c.language).items()}
+        )
     return Redirect(to=f"/customers/{id}", said=c.t("跟进已记录。", "The follow-up is logged."))
 
 

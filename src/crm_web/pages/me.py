@@ -73,10 +73,12 @@ def save_view(c: Context) -> Answer:
     errors: dict[str, list[str]] = {}
     if c.request.method == "POST":
         try:
-            views.save_view(c.crm, name, c.one("title"), address,
-                            shared=c.one("shared") == "true", by=c.by)  # fmt: skip
+            kept = views.save_view(c.crm, name, {"title": c.one("title"), "query": address},
+                                   replace=True, by=c.by)  # fmt: skip
+            if c.one("shared") == "true":
+                views.share_view(c.crm, kept.id or 0, by=c.by)
         except Invalid as e:
-            errors = dict(said_of(e.problems, c.language))
+            errors = {k: list(v) for k, v in said_of(e.problems, c.language).items()}
         else:
             said = c.t("视图已保存。", "The view is saved.")
             return Redirect(to=local(f"/{name}?{address}"), said=said)
@@ -93,7 +95,7 @@ def manage_views(c: Context) -> Answer:
     if c.request.method == "POST" and c.one("id").isdigit():
         views.remove_view(c.crm, int(c.one("id")), by=c.by)
         return Redirect(to=local(f"/{name}"), said=c.t("视图已删除。", "The view is removed."))
-    found = [v for v in views.list_views(c.crm, name, by=c.by) if v.user_id == c.by.user_id]
+    found = [s.view for s in views.list_views(c.crm, name, by=c.by) if s.own]
     return Page(template="view_manage.html", data={"list": name, "views": found})
 
 

@@ -112,12 +112,11 @@ def _read_calendar(text: str) -> dict[date, bool]:
 
 
 def _placed(c: Context, problem: Any) -> str:
-    place, _, name = problem.path.partition(".")
+    place = problem.path.partition(".")[0]
+    told = str(problem.message(c.language))
     if place.isdigit():
-        return c.t(f"第 {int(place) + 1} 条：", f"rule {int(place) + 1}: ") + problem.message(
-            c.language
-        )
-    return str(problem.message(c.language))
+        told = c.t(f"第 {int(place) + 1} 条：", f"rule {int(place) + 1}: ") + told
+    return told
 
 
 SCREENS = (show,)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import attrs
+
 from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
 from crm_domain.parsing import CONTACTS
 from crm_domain.ports import MyCustomer, Query
@@ -74,17 +76,23 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
 
 
 def _asked(record: type[Any], *names: str, **more: Any) -> tuple[Spec, ...]:
-    import attrs
-
     return tuple(attrs.evolve(specs(record)[n], **more.get(n, {})) for n in names)
 
 
 _REASON = (
-    Spec(kind="text", name="reason", zh="原因", en="Reason", length=200, optional=True),
+    Spec(
+        kind="text", name="reason", zh="原因", en="Reason", length=200, optional=True, default=None
+    ),
 )
-_NEEDED = (Spec(kind="text", name="reason", zh="原因", en="Reason", length=200),)
-_MEMO = Spec(kind="text", name="memo", zh="说明", en="Note", length=200, optional=True)
-_TO = Spec(kind="reference", name="to_id", zh="转给", en="To", target="Employee")
+_NEEDED = (
+    Spec(kind="text", name="reason", zh="原因", en="Reason", length=200, default=attrs.NOTHING),
+)
+_MEMO = Spec(
+    kind="text", name="memo", zh="说明", en="Note", length=200, optional=True, default=None
+)
+_TO = Spec(
+    kind="reference", name="to_id", zh="转给", en="To", target="Employee", default=attrs.NOTHING
+)
 
 
 def _number(text: str) -> int:
@@ -191,7 +199,9 @@ def _mine(row: Any, c: Context) -> bool:
 # -- the lists --------------------------------------------------------------------------------
 
 
-def _columns(*names: str, hidden: Sequence[str] = (), **more: Mapping[str, Any]) -> tuple[Column, ...]:
+def _columns(
+    *names: str, hidden: Sequence[str] = (), **more: Mapping[str, Any]
+) -> tuple[Column, ...]:
     looks: dict[str, dict[str, Any]] = {
         "name": {"link": True}, "phone": {"kind": "phone"}, "wechat": {"kind": "copy"},
         "qq": {"kind": "copy"}, "due_on": {"kind": "due", "words": ("距公海", "Until public")},
