@@ -385,3 +385,34 @@ def test_chinese_sentences_have_full_width_colons():
     for path in SOURCES.glob("*.py"):
         for line in path.read_text("utf-8").splitlines():
             assert not re.search('[\u4e00-\u9fff”）]:( |"|{)', line), (path.name, line)
+
+
+def test_the_operator_sees_and_ends_the_sessions_of_an_account(school):
+    """With the device; afterwards there are none."""
+    from crm_domain.usecases import sessions
+
+    school.typed("a long sentence\n")
+    school("user", "password", "li", "--password-stdin")
+    with open_crm(f"sqlite:///{school.folder / 'crm.db'}") as opened:
+        sessions.sign_in(opened, "li", "a long sentence", address="192.0.2.7", device="Firefox")
+    [row] = school.json("user", "sessions", "li")["items"]
+    assert (row["address"], row["device"]) == ("192.0.2.7", "Firefox")
+    assert "token" not in str(row)
+    assert "Firefox" in school("user", "sessions", "li", "--end")[0]
+    assert school.json("user", "sessions", "li") == {"items": [], "ended": 0}
+    assert school.json("user", "sessions", "no", status=2)["error"] == "not_found"
+
+
+def test_the_operator_issues_a_link_for_a_password(school):
+    """The newest one works, once."""
+    from crm_domain.usecases import access
+
+    old = school.json("user", "reset-link", "li")
+    new = school("user", "reset-link", "li")[0].strip()
+    assert new.startswith("/reset/")
+    assert old["path"] != new
+    assert old["hours"] == 24
+    with open_crm(f"sqlite:///{school.folder / 'crm.db'}") as opened:
+        access.redeem_reset(opened, new.removeprefix("/reset/"), "a long sentence")
+    assert sign_in(school, "li", "a long sentence") == "li"
+    assert school.json("user", "reset-link", "no", status=2)["error"] == "not_found"

@@ -59,7 +59,8 @@ class Sql:
 
 TABLES = ("assignment", "ownership", "customer", "follow_up", "audit_entry", "notice",
           "turn_cursor", "rotation_entry", "rotation_plan", "import_run", "payment", "pool_rule",
-          "holiday", "account", "employee", "department")  # fmt: skip
+          "holiday", "account", "employee", "department", "sign_in", "reset_link", "permission",
+          "list_preference")  # fmt: skip
 
 
 @pytest.fixture
@@ -109,7 +110,35 @@ POOL = ("UPDATE ownership SET owner_id = NULL, received_at = NULL, last_contacte
 NOTICE = ("INSERT INTO notice (recipient_id, subject, body, event, channel, status, attempts,"
           " idempotency_key, created_at) VALUES ")  # fmt: skip
 
+SIGN_IN = ("INSERT INTO sign_in (user_id, token_sha256, created_at, seen_at, expires_at, ended_at)"
+           " VALUES ({user}, ")  # fmt: skip
+FINGERPRINT = "'" + "a" * 64 + "'"
+LINK = "INSERT INTO reset_link (user_id, token_sha256, created_at, expires_at) VALUES ({user}, "
+PREFERENCE = ("INSERT INTO list_preference (user_id, list_name, columns, density, page_size)"
+              " VALUES ({user}, 'customers', '[]', ")  # fmt: skip
+
 ILLEGAL = {
+    # -- signing in, menus, lists
+    "a session whose token is no fingerprint": SIGN_IN + "'x', {now}, {now}, {later}, NULL)",
+    "a session that ends before it begins": SIGN_IN
+    + FINGERPRINT + ", {now}, {now}, {later}, {before})",
+    "a session that was seen before it began": SIGN_IN
+    + FINGERPRINT + ", {now}, {before}, {later}, NULL)",
+    "a session that never ran": SIGN_IN + FINGERPRINT + ", {now}, {now}, {now}, NULL)",
+    "two sessions of one token": SIGN_IN + FINGERPRINT + ", {now}, {now}, {later}, NULL);"
+    + SIGN_IN + FINGERPRINT + ", {now}, {now}, {later}, NULL)",
+    "two links of one account": LINK + FINGERPRINT + ", {now}, {later});"
+    + LINK + FINGERPRINT.replace("a", "b") + ", {now}, {later})",
+    "a link that was never usable": LINK + FINGERPRINT + ", {now}, {now})",
+    "a menu entry that leads nowhere": (
+        "UPDATE permission SET in_menu = {yes} WHERE code = 'customer:edit'"
+    ),
+    "a permission that hangs from itself": (
+        "UPDATE permission SET parent_id = id WHERE code = 'pool:view'"
+    ),
+    "a page of a million rows": PREFERENCE + "'compact', 1000000)",
+    "a density that there is not": PREFERENCE + "'tight', 50)",
+    "two preferences of one list": PREFERENCE + "'compact', 50);" + PREFERENCE + "'compact', 50)",
     # -- who owns whom
     "a second open assignment": ASSIGN
     + "{owned}, {a}, {now}, NULL, 1, 'manual', NULL, NULL, '')",

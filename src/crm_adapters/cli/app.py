@@ -53,7 +53,8 @@ def build_app(*, plugins: bool = True) -> App:
     _group(app, "user", "账号", "Accounts",
            {"add": users.add, "list": users.list_all, "password": users.set_password,
             "roles": users.set_roles, "disable": users.disable,
-            "enable": users.enable})  # fmt: skip
+            "enable": users.enable, "sessions": users.sessions,
+            "reset-link": users.reset_link})  # fmt: skip
     _import(app)
     _register(app, {"export": export.export})
     _group(app, "rotation", "轮转：新客户归谁", "Rotation: who gets the next new customer",

@@ -199,3 +199,52 @@ def set_roles(
         listed = ", ".join((first, *others))
         line(f"账号 {username} 现在的角色：{listed}",
              f"The roles of the account {username} now: {listed}")  # fmt: skip
+
+
+@in_chinese("列出账号正在使用的登录；--end 使其全部退出。")
+def sessions(
+    username: Annotated[str, login_name()],
+    /, *,
+    end: Annotated[
+        bool, Parameter(negative="", help=say("全部退出", "end all of them"))
+    ] = False,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """List the running sessions of an account, or end all of them."""
+    from crm_domain.usecases import sessions as use_cases
+
+    with opened() as crm:
+        found = use_cases.list_sessions(crm, username, by=SYSTEM)
+        ended = use_cases.end_other_sessions(crm, username=username, by=SYSTEM) if end else 0
+    if json:
+        write_json({"items": [plain(s) for s in found], "ended": ended})
+        return
+    table(
+        [say("编号", "No."), say("网络地址", "Address"), say("设备", "Device"),
+         say("登录时间", "Signed in"), say("最近活动", "Last seen"), say("到期时间", "Expires")],
+        [(s.id, s.address, s.device, s.created_at, s.seen_at, s.expires_at) for s in found],
+    )  # fmt: skip
+    if end:
+        line(f"已退出 {ended} 个登录。", f"Ended {ended} sessions.")
+
+
+@in_chinese("签发一次性链接，供本人设置密码；此前的链接作废。")
+def reset_link(
+    username: Annotated[str, login_name()],
+    /, *,
+    json: Annotated[bool, as_json()] = False,
+) -> None:  # fmt: skip
+    """Issue the one-time link by which somebody chooses a password; an earlier one is void."""
+    from crm_domain.usecases import access
+
+    with opened() as crm:
+        token = access.issue_reset(crm, username, by=SYSTEM)
+        hours = crm.settings.reset_hours
+    path = f"/reset/{token}"
+    if json:
+        write_json({"username": username, "token": token, "path": path, "hours": hours})
+        return
+    line(path, path)
+    hint(f"请在系统网址后加上此路径，交给 {username} 本人；{hours} 小时内可用一次。",
+         f"Put the address of the program before it and give it to {username} alone; "
+         f"it can be used once within {hours} hours.")  # fmt: skip

@@ -40,10 +40,13 @@ CREATE TABLE import_problem (
  STRICT;;
 CREATE TABLE menu (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	code TEXT,
 	title TEXT NOT NULL,
+	title_en TEXT NOT NULL,
 	icon TEXT,
 	position INTEGER NOT NULL,
 	version INTEGER NOT NULL,
+	CONSTRAINT uq_menu_code UNIQUE (code),
 	CONSTRAINT uq_menu_title UNIQUE (title)
 )
  STRICT;;
@@ -51,6 +54,7 @@ CREATE TABLE role (
 	id INTEGER NOT NULL,
 	code TEXT,
 	title TEXT NOT NULL,
+	title_en TEXT NOT NULL,
 	scope TEXT NOT NULL,
 	version INTEGER NOT NULL,
 	CONSTRAINT ck_role_scope CHECK (scope IN ('own', 'department', 'department_and_below', 'all')),
@@ -88,6 +92,15 @@ CREATE TABLE school (
 	CONSTRAINT uq_school_title UNIQUE (title)
 )
  STRICT;;
+CREATE TABLE sign_in_attempt (
+	"key" TEXT NOT NULL,
+	tries INTEGER NOT NULL,
+	last_at INTEGER NOT NULL,
+	free_at INTEGER NOT NULL,
+	CONSTRAINT ck_sign_in_attempt_tries CHECK (tries >= 0),
+	CONSTRAINT pk_sign_in_attempt PRIMARY KEY ("key")
+)
+ STRICT;;
 CREATE TABLE employee (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	name TEXT NOT NULL,
@@ -108,11 +121,14 @@ CREATE TABLE employee (
  STRICT;;
 CREATE TABLE permission_group (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	code TEXT,
 	title TEXT NOT NULL,
+	title_en TEXT NOT NULL,
 	menu_id INTEGER,
 	position INTEGER NOT NULL,
 	version INTEGER NOT NULL,
 	CONSTRAINT fk_permission_group_menu_id FOREIGN KEY(menu_id) REFERENCES menu (id),
+	CONSTRAINT uq_permission_group_code UNIQUE (code),
 	CONSTRAINT uq_permission_group_title UNIQUE (title)
 )
  STRICT;;
@@ -220,7 +236,10 @@ CREATE TABLE permission (
 	in_menu INTEGER NOT NULL,
 	parent_id INTEGER,
 	group_id INTEGER,
+	position INTEGER NOT NULL,
 	version INTEGER NOT NULL,
+	CONSTRAINT ck_permission_in_menu CHECK (NOT (CAST(in_menu AS INTEGER) = 1) OR url IS NOT NULL),
+	CONSTRAINT ck_permission_parent_id CHECK (parent_id <> id),
 	CONSTRAINT fk_permission_group_id FOREIGN KEY(group_id) REFERENCES permission_group (id),
 	CONSTRAINT fk_permission_parent_id FOREIGN KEY(parent_id) REFERENCES permission (id),
 	CONSTRAINT pk_permission PRIMARY KEY (id),
@@ -368,12 +387,77 @@ CREATE TABLE lesson (
 	CONSTRAINT uq_lesson_cohort_id_day_number UNIQUE (cohort_id, day_number)
 )
  STRICT;;
+CREATE TABLE list_preference (
+	id INTEGER NOT NULL,
+	user_id INTEGER NOT NULL,
+	list_name TEXT NOT NULL,
+	columns TEXT NOT NULL,
+	density TEXT NOT NULL,
+	page_size INTEGER NOT NULL,
+	CONSTRAINT ck_list_preference_density CHECK (density IN ('comfortable', 'compact')),
+	CONSTRAINT ck_list_preference_page_size CHECK (page_size BETWEEN 5 AND 500),
+	CONSTRAINT fk_list_preference_user_id FOREIGN KEY(user_id) REFERENCES account (id),
+	CONSTRAINT pk_list_preference PRIMARY KEY (id),
+	CONSTRAINT uq_list_preference_user_id_list_name UNIQUE (user_id, list_name)
+)
+ STRICT;;
+CREATE TABLE reset_link (
+	id INTEGER NOT NULL,
+	user_id INTEGER NOT NULL,
+	token_sha256 TEXT NOT NULL,
+	by_id INTEGER,
+	created_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL,
+	used_at INTEGER,
+	CONSTRAINT ck_reset_link_expires_at CHECK (expires_at > created_at),
+	CONSTRAINT ck_reset_link_token_sha256 CHECK (length(token_sha256) = 64),
+	CONSTRAINT fk_reset_link_by_id FOREIGN KEY(by_id) REFERENCES account (id),
+	CONSTRAINT fk_reset_link_user_id FOREIGN KEY(user_id) REFERENCES account (id),
+	CONSTRAINT pk_reset_link PRIMARY KEY (id),
+	CONSTRAINT uq_reset_link_token_sha256 UNIQUE (token_sha256),
+	CONSTRAINT uq_reset_link_user_id UNIQUE (user_id)
+)
+ STRICT;;
 CREATE TABLE role_permissions (
 	left_id INTEGER NOT NULL,
 	right_id INTEGER NOT NULL,
 	CONSTRAINT fk_role_permissions_left_id FOREIGN KEY(left_id) REFERENCES role (id) ON DELETE CASCADE,
 	CONSTRAINT fk_role_permissions_right_id FOREIGN KEY(right_id) REFERENCES permission (id),
 	CONSTRAINT pk_role_permissions PRIMARY KEY (left_id, right_id)
+)
+ STRICT;;
+CREATE TABLE saved_view (
+	id INTEGER NOT NULL,
+	user_id INTEGER NOT NULL,
+	list_name TEXT NOT NULL,
+	title TEXT NOT NULL,
+	"query" TEXT NOT NULL,
+	shared INTEGER NOT NULL,
+	created_at INTEGER,
+	version INTEGER NOT NULL,
+	CONSTRAINT fk_saved_view_user_id FOREIGN KEY(user_id) REFERENCES account (id),
+	CONSTRAINT pk_saved_view PRIMARY KEY (id),
+	CONSTRAINT uq_saved_view_user_id_list_name_title UNIQUE (user_id, list_name, title)
+)
+ STRICT;;
+CREATE TABLE sign_in (
+	id INTEGER NOT NULL,
+	user_id INTEGER NOT NULL,
+	token_sha256 TEXT NOT NULL,
+	created_at INTEGER NOT NULL,
+	seen_at INTEGER NOT NULL,
+	expires_at INTEGER NOT NULL,
+	address TEXT,
+	network TEXT,
+	device TEXT,
+	ended_at INTEGER,
+	CONSTRAINT ck_sign_in_ended_at CHECK (ended_at >= created_at),
+	CONSTRAINT ck_sign_in_expires_at CHECK (expires_at > created_at),
+	CONSTRAINT ck_sign_in_seen_at CHECK (seen_at >= created_at),
+	CONSTRAINT ck_sign_in_token_sha256 CHECK (length(token_sha256) = 64),
+	CONSTRAINT fk_sign_in_user_id FOREIGN KEY(user_id) REFERENCES account (id),
+	CONSTRAINT pk_sign_in PRIMARY KEY (id),
+	CONSTRAINT uq_sign_in_token_sha256 UNIQUE (token_sha256)
 )
  STRICT;;
 CREATE TABLE customer_courses (
@@ -561,6 +645,9 @@ CREATE INDEX ix_ownership_owner_id ON ownership (owner_id, due_on);;
 CREATE INDEX ix_ownership_warn_on ON ownership (warn_on);;
 CREATE INDEX ix_payment_customer_id ON payment (customer_id);;
 CREATE INDEX ix_role_permissions_right_id ON role_permissions (right_id);;
+CREATE INDEX ix_sign_in_attempt_last_at ON sign_in_attempt (last_at);;
+CREATE INDEX ix_sign_in_seen_at ON sign_in (seen_at);;
+CREATE INDEX ix_sign_in_user_id ON sign_in (user_id, seen_at);;
 CREATE UNIQUE INDEX uq_assignment_held ON assignment (customer_id) WHERE status = 1;;
 CREATE UNIQUE INDEX uq_assignment_turn ON assignment (cycle, position) WHERE cycle IS NOT NULL;;
 CREATE UNIQUE INDEX uq_customer_import_id_import_row ON customer (import_id, import_row) WHERE import_id IS NOT NULL;;
