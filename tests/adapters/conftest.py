@@ -38,7 +38,9 @@ def school_template(sqlite_template, tmp_path_factory):
             "customers add --name 赵四 --qq 123456 --to pool",
         ):
             assert main(command.split()) == 0
-        assert main(["db", "backup", str(path.with_name("copy.db"))]) == 0
+        assert main(["db", "backup", str(path.with_name("school.zip"))]) == 0
+        patch.setenv("CRM_DATABASE_URL", f"sqlite:///{path.with_name('copy.db')}")
+        assert main(["db", "restore", str(path.with_name("school.zip"))]) == 0
     return path.with_name("copy.db")
 
 

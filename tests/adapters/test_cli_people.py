@@ -375,9 +375,9 @@ def test_the_doctor_names_each_check_by_a_stable_code(school):
 
 def test_a_backup_is_named_by_business_time_and_its_offset(school):
     """Whoever reads the name must not guess the zone."""
-    assert re.fullmatch(r"crm-\d{8}-\d{6}\+0800\.db", school.json("db", "backup")["file"])
+    assert re.fullmatch(r"crm-\d{8}-\d{6}\+0800\.zip", school.json("db", "backup")["file"])
     school.monkeypatch.setenv("CRM_TIME_ZONE", "America/Sao_Paulo")
-    assert school.json("db", "backup")["file"].endswith("-0300.db")
+    assert school.json("db", "backup")["file"].endswith("-0300.zip")
 
 
 def test_chinese_sentences_have_full_width_colons():

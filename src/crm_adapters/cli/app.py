@@ -76,8 +76,8 @@ def build_app(*, plugins: bool = True) -> App:
            {"list": jobs.list_all, "run": jobs.run})  # fmt: skip
     _group(app, "db", "数据库", "The database",
            {"upgrade": database.upgrade, "check": database.check,
-            "backup": database.backup})  # fmt: skip
-    _register(app, {"doctor": database.doctor})
+            "backup": database.backup, "restore": database.restore})  # fmt: skip
+    _register(app, {"check": database.check, "doctor": database.doctor})
     _group(app, "plugins", "插件", "Plugins", {"list": start.list_plugins})
     if plugins:
         _add_plugins(app)

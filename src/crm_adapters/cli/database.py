@@ -1,7 +1,8 @@
-"""``crm db`` and ``crm doctor``."""
+"""``crm db``, ``crm check`` and ``crm doctor``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +12,10 @@ from cyclopts import Parameter
 from crm_adapters.cli.exits import DONE, NO
 from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
-from crm_adapters.cli.options import as_json, opened, overwritten, shown_url, sqlite_path
+from crm_adapters.cli.options import as_json, opened, overwritten, shown_url
 from crm_adapters.cli.output import line, plain, progress, table, write_json
 from crm_adapters.settings import database_url, read_settings
+from crm_domain.ports import Checked
 
 
 @in_chinese("把数据库升级到本程序的版本；事先请备份。")
@@ -39,10 +41,16 @@ def check(*, json: Annotated[bool, as_json()] = False) -> int:
     """Check the revision and the invariants, changing nothing; exits with 1 when one is broken."""
     with opened() as crm, progress("检查中", "checking"):
         found = crm.storage.check()
-    broken = [f for f in found if f.count]
     if json:
+        broken = [f for f in found if f.count]
         write_json({"ok": not broken, "checks": found})
         return NO if broken else DONE
+    return _tell(found)
+
+
+def _tell(found: Sequence[Checked]) -> int:
+    """Say what is broken, and give the exit code."""
+    broken = [f for f in found if f.count]
     for one in broken:
         examples = ", ".join(one.examples)
         line(f"✗ {one.zh}：{one.count} 处（{examples}）", f"✗ {one.en}: {one.count} ({examples})")
@@ -55,7 +63,7 @@ def check(*, json: Annotated[bool, as_json()] = False) -> int:
     return DONE
 
 
-@in_chinese("备份数据库，可在使用中进行。")
+@in_chinese("备份数据库，可在使用中进行；备份含密码哈希等全部数据，请妥善保管。")
 def backup(
     out: Annotated[
         Path | None, Parameter(help=say("备份文件；默认以业务时区的时间和时差命名",
@@ -66,24 +74,50 @@ def backup(
     force: Annotated[bool, overwritten()] = False,
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
-    """Back the database up, also while it is in use."""
+    """Back the database up, also while it is in use; keep the file safe, it holds all there is,
+    the hashes of passwords too."""
     from crm_adapters.storage.backup import back_up
 
-    url = database_url()
-    path = sqlite_path(url)
-    suffix = "db" if path is not None else "dump"
     now = datetime.now(read_settings().zone)
-    out = out or Path(f"crm-{now:%Y%m%d-%H%M%S%z}.{suffix}")
+    out = out or Path(f"crm-{now:%Y%m%d-%H%M%S%z}.zip")
     if out.exists() and not force:
         raise Refused(f"文件 {out} 已存在；加 --force 覆盖。",
                       f"the file {out} exists; add --force to replace it.",
                       code="file_exists")  # fmt: skip
     with progress("备份中", "backing up"):
-        size = back_up(url, out)
+        made = back_up(database_url(), out)
+    size, rows = out.stat().st_size, sum(made.rows.values())
     if json:
-        write_json({"file": str(out), "bytes": size})
+        write_json({"file": str(out), "bytes": size, "revision": made.revision, "rows": made.rows})
     else:
-        line(f"已备份到 {out}（{size:,} 字节）。", f"Backed up to {out} ({size:,} bytes).")
+        line(f"已备份到 {out}（{rows:,} 行，{size:,} 字节）。",
+             f"Backed up to {out} ({rows:,} rows, {size:,} bytes).")  # fmt: skip
+
+
+@in_chinese("把备份恢复到一个空的数据库，然后检查；要么全部恢复，要么什么都不改。")
+def restore(
+    file: Annotated[Path, Parameter(help=say("crm db backup 所写的文件",
+                                             "what crm db backup wrote"))],
+    /, *,
+    json: Annotated[bool, as_json()] = False,
+) -> int:  # fmt: skip
+    """Restore a backup into an empty database, all or nothing, and check it; exits with 1 when
+    the check finds something."""
+    from crm_adapters.storage.restore import restore as bring_back
+
+    with progress("恢复中", "restoring"):
+        found = bring_back(database_url(), file)
+    with opened() as crm, progress("检查中", "checking"):
+        checks = crm.storage.check()
+    rows = sum(found.rows.values())
+    if json:
+        ok = not any(c.count for c in checks)
+        write_json({"ok": ok, "made_at": found.made_at, "revision": found.revision,
+                    "rows": found.rows, "checks": checks})  # fmt: skip
+        return DONE if ok else NO
+    line(f"已恢复 {found.made_at} 的备份（{rows:,} 行，与清单一致）。",
+         f"Restored the backup of {found.made_at}: all {rows:,} rows.")  # fmt: skip
+    return _tell(checks)
 
 
 @in_chinese("体检：数据库、时钟、设置、渠道、轮转、通知，并说明如何处理。")

@@ -24,10 +24,10 @@ BY_CODE: Mapping[str, int] = {
     "declined": NO, "sweep_stopped": NO, "inconsistent": NO,
     "usage": WRONG, "needs_confirmation": WRONG, "invalid": WRONG, "not_found": WRONG,
     "ambiguous": WRONG, "bad_plan": WRONG, "bad_setting": WRONG, "unusable_file": WRONG,
-    "file_exists": WRONG, "unreadable_sheet": WRONG, "no_header": WRONG,
+    "file_exists": WRONG, "bad_backup": WRONG, "unreadable_sheet": WRONG, "no_header": WRONG,
     "extra_missing": WRONG,
     "wrong_revision": NOT_READY, "database_busy": NOT_READY, "database": NOT_READY,
-    "job_running": NOT_READY,
+    "job_running": NOT_READY, "not_empty": NOT_READY,
     "backup_failed": NOT_READY, "delivery_failed": NOT_READY, "os_error": NOT_READY,
     "internal": FAULT,
 }  # fmt: skip

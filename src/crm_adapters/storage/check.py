@@ -40,6 +40,18 @@ _QUERIES = (
     ("ended", "分配的状态与结束时间不符", "assignments whose status and end do not agree",
      "SELECT id FROM assignment WHERE (status = 1) <> (ended_at IS NULL)"
      " OR ended_at < started_at"),
+    ("periods", "同一客户的分配时间重叠", "assignments that overlap another of their customer",
+     "SELECT b.id FROM assignment a JOIN assignment b ON b.customer_id = a.customer_id"
+     " AND b.id > a.id WHERE a.ended_at IS NULL OR a.ended_at > b.started_at"
+     " OR a.started_at > b.started_at"),
+    ("follow_up", "跟进不在其分配的期间内", "follow-ups outside the assignment they belong to",
+     "SELECT f.id FROM follow_up f LEFT JOIN assignment a ON a.id = f.assignment_id"
+     " WHERE a.id IS NULL OR a.customer_id <> f.customer_id OR a.consultant_id <> f.consultant_id"
+     " OR f.at < a.started_at OR f.at > a.ended_at"),
+    ("contacted", "最后跟进早于跟进记录", "customers contacted later than their ownership knows",
+     "SELECT DISTINCT o.customer_id FROM follow_up f"
+     " JOIN ownership o ON o.assignment_id = f.assignment_id"
+     " WHERE o.owner_id IS NOT NULL AND o.last_contacted_at < f.at"),
     ("turn", "同一顺位用了两次", "turns that were used twice",
      "SELECT max(id) FROM assignment WHERE cycle IS NOT NULL GROUP BY cycle, position"
      " HAVING count(*) > 1"),

@@ -26,11 +26,16 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
 
     Others who want the same wait: on SQLite for the one writer, on PostgreSQL for a lock.
     """
-    from alembic import command
-
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
-        made = config()
-        made.attributes["connection"] = connection
-        command.upgrade(made, revision)
+        upgrade_on(connection, revision)
+
+
+def upgrade_on(connection: sa.Connection, revision: str = "head") -> None:
+    """Do it in a transaction that the caller began and ends."""
+    from alembic import command
+
+    made = config()
+    made.attributes["connection"] = connection
+    command.upgrade(made, revision)
