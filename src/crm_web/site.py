@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from crm_domain.errors import Language
 from crm_domain.model import specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Crm
+from crm_domain.rules.menus import EntryMenu
 from crm_domain.usecases import access
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
@@ -53,11 +54,23 @@ class Site:
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
         }  # fmt: skip
         if session is not None and not context.fragment:
-            shared["menus"] = access.navigation(self.crm, by=context.by).menus
+            shared["menus"] = self._there(access.navigation(self.crm, by=context.by).menus)
             shared["icons"] = {r.path: r.icon for r in self.resources.values()}
-            staff = context.by.employee_id is not None
-            shared["unread"] = 0 if staff else 0
+            shared["unread"] = 0
         return self.templates.get_template(template).render({**shared, **data})
+
+    def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:
+        """Leave out entries of pages that nobody has made, as of a plugin that is gone."""
+        paths = {screen.path for screen in self.screens}
+        found = []
+        for menu in menus:
+            groups = [
+                attrs.evolve(group, entries=tuple(e for e in group.entries if e.url in paths))
+                for group in menu.groups
+            ]
+            if kept := tuple(group for group in groups if group.entries):
+                found.append(attrs.evolve(menu, groups=kept))
+        return found
 
 
 def make_templates(files: Files, folders: Sequence[Path] = ()) -> jinja2.Environment:

@@ -280,7 +280,7 @@ _MINE: tuple[tuple[str, tuple[str, str], str, dict[str, Any]], ...] = (
 )
 MINE = Resource(
     name="my/customers", record=Customer, words=("我的客户", "My customers"), icon="address-book",
-    needs="customer:view", key="customer_id",
+    needs="customer:mine", key="customer_id",
     rows=lambda crm, query, by: assignment.my_customers(crm, query, by=by),
     tally=lambda crm, query, names, by: assignment.tally_mine(crm, query, names, by=by),
     columns=tuple(
