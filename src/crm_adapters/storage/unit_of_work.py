@@ -19,6 +19,7 @@ from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.schedule import SqlSchedule
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.turns import Memory, SqlTurns
+from crm_adapters.storage.work import SqlWork
 from crm_domain.errors import WrongRevision
 from crm_domain.model import AuditEntry
 from crm_domain.ports import Checked, PoolRules
@@ -50,6 +51,7 @@ class SqlUnitOfWork:
         self.notices = SqlNotices(session)
         self.imports = SqlImports(session)
         self.schedule = SqlSchedule(session)
+        self.work = SqlWork(session)
         self.directory = SqlDirectory(session)
         return self
 

@@ -53,8 +53,8 @@ def export_customers(
     """
     by.need("customer:export")
     by.need("customer:view")
-    _refuse_unknown("form", form, get_args(Form))
-    _refuse_unknown("language", language, get_args(Language))
+    refuse_unknown("form", form, get_args(Form))
+    refuse_unknown("language", language, get_args(Language))
     rows = _Rows(crm, query or Query(), language, told, by)
     fields = [specs(Customer)[n] for n in COLUMNS]
     table = Table(
@@ -66,17 +66,22 @@ def export_customers(
         told(rows.count)
     with crm.unit_of_work() as uow:
         audit(uow, by, crm.now(), "export", "Customer", None, None,
-              _asked(query or Query()) | {"rows": rows.count})  # fmt: skip
+              asked_for(query or Query()) | {"rows": rows.count})  # fmt: skip
     return content
 
 
-def _refuse_unknown(name: str, value: Any, known: tuple[Any, ...]) -> None:
+def refuse_unknown(name: str, value: Any, known: tuple[Any, ...]) -> None:
+    """Refuse what is none of a few words.
+
+    Raises:
+        Invalid: Naming them.
+    """
     if value not in known:
         raise Invalid([FieldError(name, "unknown_choice", value, f"只能是 {'、'.join(known)}",
                                   f"it must be {' or '.join(known)}")])  # fmt: skip
 
 
-def _asked(query: Query) -> dict[str, Any]:
+def asked_for(query: Query) -> dict[str, Any]:
     """Give the filter as it may be written down: contact data stays out of the audit log."""
     contacts = {n for n, s in specs(Customer).items() if s.contact}
     search = query.search
