@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+ASSETS := src/crm_web/static/vendor/icons.svg
+PORT   ?= 8000
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -17,10 +19,14 @@ $(STAMP): requirements.lock pyproject.toml
 
 install: $(STAMP)  ## make the virtual environment in .venv
 
-demo: $(STAMP)  ## a school's worth of data: import, rotation, sweep, and what happened
-	$(BIN)/crm demo
+$(ASSETS): $(STAMP) src/crm_web/npm/package-lock.json src/crm_web/assets.py
+	$(BIN)/crm assets install
 
-test: $(STAMP)  ## the whole test suite, on SQLite and on a PostgreSQL started from a wheel
+demo: $(STAMP) $(ASSETS)  ## a school's worth of data, what happened to whom, and its web pages
+	$(BIN)/crm demo
+	@CRM_DATABASE_URL=sqlite:///demo/demo.db $(BIN)/crm serve --port $(PORT)
+
+test: $(STAMP) $(ASSETS)  ## the whole test suite, on SQLite and on a PostgreSQL started from a wheel
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP)  ## format, lint, types, borders, documents
@@ -46,6 +52,6 @@ lock:  ## pin all dependencies again (needs uv)
 		--extra web --extra jobs --extra redis --extra postgres --group dev pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built
-	rm -rf $(VENV) dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) src/crm_web/static/vendor dist build demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .PHONY: help install demo test check torture format bench lock clean

@@ -1,7 +1,7 @@
 """Brings what the pages need of others: htmx, Tabler and its icons, through npm.
 
-Exactly the versions of ``npm/package-lock.json``, checked by the hashes that stand there. They go to
-a folder outside the repository; nothing is loaded from anywhere else at run time.
+Exactly the versions of ``npm/package-lock.json``, checked by the hashes that stand there. They go
+to a folder outside the repository; nothing is loaded from anywhere else at run time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ ICONS = (
     "building-community", "calendar", "calendar-event", "cash", "chalkboard", "chart-bar",
     "chart-funnel", "check", "checklist", "chevron-down", "chevron-left", "chevron-right",
     "chevron-up", "chevrons-left", "clock", "coin", "columns", "copy", "database", "devices",
-    "dots", "download", "edit", "eye", "file-import", "file-spreadsheet", "filter", "flag", "folder",
+    "dots", "download", "edit", "eye", "file-import", "file-spreadsheet", "filter", "flag",
+    "folder",
     "hand-grab", "hand-stop", "history", "home", "key", "language", "layout-dashboard",
     "layout-grid", "list", "lock", "lock-open", "login", "logout", "mail", "menu-2", "message",
     "mood-empty", "moon", "note", "phone", "player-pause", "player-play", "plug", "plus", "point",

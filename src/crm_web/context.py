@@ -41,7 +41,7 @@ class Context:
 
     @property
     def language(self) -> Language:
-        """The language of the answer: the person's choice, the browser's cookie, what it asks for."""
+        """The language of the answer: the person's choice, the browser's, the program's."""
         wishes = [
             self.session.principal.language if self.session else None,
             self.request.cookies.get("language"),
@@ -124,7 +124,7 @@ def _weight(q: str) -> float:
 
 
 def local(next_: Any, default: str = "/") -> str:
-    """Give an address of this site to go on to, or the default for anything that leads elsewhere."""
+    """Give an address of this site to go on to; the default for any that leads elsewhere."""
     if not isinstance(next_, str) or not next_.startswith("/") or next_[1:2] in ("/", "\\"):
         return default
     if any(ord(c) < 33 or c == "\\" or ord(c) == 127 for c in next_):

@@ -56,8 +56,10 @@ def list_screens(resource: Resource) -> list[Screen]:
         found.append(Screen(path=f"{path}/{{id:int}}/remove", needs=resource.removes,
                             methods=("GET", "POST"), call=partial(remove, resource)))  # fmt: skip
     for action in resource.actions:
-        found.append(Screen(path=f"{path}/actions/{action.name}", needs=action.needs,
-                            methods=("GET", "POST"), call=partial(act, resource, action)))  # fmt: skip
+        found.append(
+            Screen(path=f"{path}/actions/{action.name}", needs=action.needs,
+                   methods=("GET", "POST"), call=partial(act, resource, action))
+        )  # fmt: skip
     return found
 
 
@@ -73,7 +75,11 @@ def show_list(resource: Resource, c: Context) -> Answer:
     columns = shown_columns(resource, kept.columns)
     tally = None
     if resource.tally is not None:
-        counted = [f.name for f in resource.filters if not f.ranged and f.kind != "references"]
+        counted = [
+            f.name
+            for f in resource.filters
+            if not (f.ranged or f.kind == "references" or f.name in resource.uncounted)
+        ]
         counted += [resource.tab_facet] if resource.tab_facet else []
         tally = resource.tally(c.crm, query, counted, c.by)
     titles = titles_of(c, columns, page.items)
@@ -118,7 +124,7 @@ def titles_of(
     """Find what the records are called that rows refer to: one question for each kind."""
     wanted: dict[str, set[int]] = {}
     for column in columns:
-        if column.target and column.target != "Customer":
+        if column.target:
             numbers = wanted.setdefault(column.target, set())
             for row in rows:
                 value = getattr(row, column.name)

@@ -172,6 +172,8 @@ class Resource:
     """The permission to remove one."""
     actions: tuple[Action, ...] = ()
     tabs: tuple[Tab, ...] = ()
+    uncounted: tuple[str, ...] = ()
+    """Filters whose values `tally` does not count."""
     tab_facet: str = ""
     """The field under which `tally` counts the tabs by name; "" where it does not."""
     key: str = "id"

@@ -100,7 +100,7 @@ def _name(host: str) -> str:
 def _same_origin(headers: Headers, host: str) -> bool:
     """Whether a request that changes something comes from a page of ours.
 
-    Browsers say so in ``Sec-Fetch-Site``; older ones in ``Origin``. Whoever says neither is refused.
+    Browsers say so in ``Sec-Fetch-Site``, older ones in ``Origin``; without either it is refused.
     """
     site = headers.get("sec-fetch-site")
     if site is not None:

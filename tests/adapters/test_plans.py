@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from crm_adapters.storage import finding, pages
 from crm_adapters.storage.unit_of_work import SqlStorage
 from crm_domain import SYSTEM, Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import intake, pool
+from crm_domain.usecases import assignment, audit_log, figures, intake, pool, timeline
 from make import World
 
 Read = Callable[[World, Query], Any]
@@ -35,14 +36,16 @@ LISTS: dict[str, tuple[Read, Query]] = {
 }  # fmt: skip
 
 
-def read_by(world: World, read: Callable[[], Any]) -> list[tuple[str, Any]]:
+def read_by(
+    world: World, read: Callable[[], Any], of: str = "customer.archived_at IS NULL"
+) -> list[tuple[str, Any]]:
     """Read, and give the statements that chose customers, with their parameters."""
     storage = world.crm.storage
     assert isinstance(storage, SqlStorage)
     seen: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if "customer.archived_at IS NULL" in statement:
+        if of in statement:
             seen.append((statement, parameters))
 
     sa.event.listen(storage.reader, "before_cursor_execute", note)
@@ -108,6 +111,60 @@ def test_hits_are_gathered_before_they_are_sorted_by_name(world: World) -> None:
     query = Query(search="王", sort="name")
     [(statement, parameters)] = read_by(world, lambda: LISTED(world, query))
     assert "ix_customer_pinyin" not in plan(storage.reader, statement, parameters)
+
+
+MONTH = date(2026, 11, 1), date(2026, 11, 30)
+COUNTED: dict[str, tuple[Callable[[World], Any], tuple[str, ...]]] = {
+    "my tabs": (
+        lambda w: assignment.tally_mine(w.crm, None, ["tab"], by=w.a), ("ownership", "assignment")),
+    "my figures": (
+        lambda w: figures.my_figures(w.crm, by=w.a), ("assignment",)),
+    "the team's figures": (
+        lambda w: figures.team_figures(w.crm, *MONTH, by=w.manager),
+        ("ownership", "assignment", "follow_up", "payment")),
+    "the school's figures": (
+        lambda w: figures.team_figures(w.crm, *MONTH, by=SYSTEM),
+        ("ownership", "assignment", "follow_up", "payment")),
+    "a timeline": (
+        lambda w: timeline.timeline(w.crm, 1, by=SYSTEM),
+        ("assignment", "follow_up", "payment", "notice", "audit_entry")),
+    "the log of a day": (
+        lambda w: audit_log.list_entries(
+            w.crm, Query(ranges={"at": (w.clock(), w.clock())}), by=SYSTEM), ("audit_entry",)),
+    "the log of somebody": (
+        lambda w: audit_log.list_entries(w.crm, Query(where={"by_id": 1}), by=SYSTEM),
+        ("audit_entry",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_what_is_counted_is_found_by_an_index(world: World, name: str) -> None:
+    """None of the tables that grow is read through, however many consultants there are."""
+    for owner in (None, world.a, world.b):
+        world.customer(owner)
+    read, tables = COUNTED[name]
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    seen = read_by(world, lambda: read(world), of="SELECT")
+    assert seen
+    for statement, parameters in seen:
+        found = plan(storage.reader, statement, parameters, sorting=True)
+        for table in tables:
+            # A walk along an index has a condition on it, or is ended by a limit.
+            whole = (f"SCAN {table}\n", f"SCAN {table} USING COVERING", f"Seq Scan on {table} ")
+            assert not any(w in f"{found}\n" for w in whole), f"{statement}\n{found}"
+
+
+@pytest.mark.parametrize("most", [2, 3])
+def test_counting_ends_at_its_bound(world: World, most: int) -> None:
+    """The limit stands inside of what is counted."""
+    world.customer()
+    seen = read_by(
+        world, lambda: intake.tally_customers(world.crm, None, ["source"], most=most, by=SYSTEM)
+    )
+    [(statement, _)] = seen
+    inside = statement.index("LIMIT"), statement.index("count(*)")
+    assert inside[0] < inside[1]
 
 
 NAMES = ("王芳", "王强", "李雷", "René", "Ö_ne", "周王", "Wang", "安")
@@ -182,5 +239,6 @@ def plan(engine: sa.Engine, statement: str, parameters: Any, *, sorting: bool = 
             for way in ways if sorting else [*ways, "sort", "bitmapscan"]:
                 connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
         explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN "
+        parameters = tuple(parameters) if isinstance(parameters, list) else parameters
         rows = connection.exec_driver_sql(explain + statement, parameters)
         return "\n".join(str(r[-1]).replace("TEMP B-TREE FOR ORDER BY", "SORT") for r in rows)

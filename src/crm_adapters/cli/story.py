@@ -13,6 +13,7 @@ from crm_adapters.cli.customers import show_contacts, show_history
 from crm_adapters.cli.language import say
 from crm_adapters.cli.output import day, line, local, pairs, table
 from crm_adapters.cli.wording import reason, told, warning
+from crm_adapters.demo.life import PASSWORD
 
 if TYPE_CHECKING:
     from crm_adapters.demo import Example, Played
@@ -57,6 +58,12 @@ def tell(played: Played) -> None:
     for message in played.messages:
         print(f"  {message}")
     _try_next(played)
+    _heading("网页（crm serve）的登录名，密码都是 " + PASSWORD,
+             f"Sign-ins for the pages (crm serve); the password is always {PASSWORD}")  # fmt: skip
+    pairs([("  sales1", say("李雷，课程顾问", "李雷, consultant")),
+           ("  zhaomin", say("赵敏，销售主管", "赵敏, sales manager")),
+           ("  admin", say("孙总，管理员", "孙总, administrator")),
+           ("  teacher1", say("郑老师，老师", "郑老师, teacher"))])  # fmt: skip
 
 
 def _heading(zh: str, en: str) -> None:

@@ -33,6 +33,8 @@ from crm_domain.usecases.imports import ImportReport
 from crm_domain.usecases.pool import Sweep
 
 DAYS = 14
+PASSWORD = "demo-school-crm"
+"""Of every account of the demo, which is only a demo."""
 INTENTIONS = ("2个月内报名", "1个月内报名", "2周内报名")
 SEED = 20_261_101
 CONSULTANTS = (
@@ -125,8 +127,9 @@ class Story:
     def _hire(self, name: str, username: str, role: str, at: Any, **more: Any) -> Principal:
         person = self._save(Employee(name=name, department_id=at.id, **more))
         access.create_user(
-            self.crm, {"username": username, "employee_id": person.id, "roles": [role]}, by=SYSTEM
-        )
+            self.crm, {"username": username, "employee_id": person.id, "roles": [role],
+                       "password": PASSWORD}, by=SYSTEM,
+        )  # fmt: skip
         self.names[person.id] = name
         return access.principal_for(self.crm, username=username)
 

@@ -33,12 +33,13 @@ class Countable:
     """Gives what is known of a field, and its column, or the table of its links."""
 
 
-def fields_of(m: Mapper[Any]) -> Callable[[str], tuple[Spec, Any]]:
-    """Give the fields of a record that are counted by value."""
+def fields_of(m: Mapper[Any], texts: bool = False) -> Callable[[str], tuple[Spec, Any]]:
+    """Give the fields of a record that are counted by value; texts only where there are few."""
+    kinds = (*FACETS, "text") if texts else FACETS
 
     def field(name: str) -> tuple[Spec, Any]:
         spec = known(m.cls, name)
-        if spec.kind not in FACETS:
+        if spec.kind not in kinds:
             raise refuse(name, "no_facet", f"不能按“{spec.zh}”计数",
                          f"{spec.en} is not counted by value")  # fmt: skip
         many = spec.kind == "references"
@@ -121,6 +122,8 @@ def _value(spec: Spec, text: str | None) -> Any:
         return None
     if spec.kind == "choice":
         return spec.type(text)
+    if spec.kind == "text":
+        return text
     if spec.kind == "flag":
         return text in ("1", "true")
     return spec.type(int(text)) if spec.kind == "state" else int(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,8 +20,12 @@ _department, _permission, _role = TABLES["Department"], TABLES["Permission"], TA
 _user_roles, _role_permissions = LINKS["User", "roles"], LINKS["Role", "permissions"]
 
 
+@lru_cache(maxsize=256)
 def within(reach: Reach) -> Any:
-    """Select the numbers of the employees whose records are within a reach."""
+    """Select the numbers of the employees whose records are within a reach.
+
+    The same for the same reach: a statement may ask twice, and holds the recursion once.
+    """
     e = _employee.c
     if reach.scope is Scope.ALL:
         return sa.select(e.id)
@@ -73,10 +78,12 @@ class SqlDirectory:
         ).scalars()
         return frozenset(codes), tuple(scopes)
 
-    def with_permission(self, permission: str) -> tuple[Employee, ...]:
-        """Find the employees with an enabled account that holds a permission."""
+    def with_permission(self, permission: str, reach: Reach | None = None) -> tuple[Employee, ...]:
+        """Find the employees, within a reach, whose enabled account holds a permission."""
         m = mapper(Employee)
         chosen = m.select().where(m.column("id").in_(active_employees(permission)))
+        if reach is not None:
+            chosen = chosen.where(m.column("id").in_(within(reach)))
         return m.records(self._session, self._session.run(chosen.order_by(m.column("id"))))
 
     def holds(self, employee_id: int, permission: str) -> bool:

@@ -97,7 +97,7 @@ def _choose(
         narrow.append(public)
         query = _in_pool(query)
     elif reach is not None and limited:
-        theirs = _within(reach, today)
+        theirs = held_within(reach, today)
         chosen += [sa.or_(sa.and_(*theirs), public)] if pooled_too else theirs
         narrow += [] if pooled_too else theirs[:1]
     # In the pool nobody's contacts are clear.
@@ -133,7 +133,8 @@ def _private(whose: Condition, today: date, won: Condition) -> list[Condition]:
     return [whose, o.due_on > today, sa.or_(o.owner_id.is_not(None), won)]
 
 
-def _within(reach: Reach, today: date) -> list[Condition]:
+def held_within(reach: Reach, today: date) -> list[Condition]:
+    """Choose the customers that are within a limited reach as an owner's: private, or won."""
     o = ownership.c
     if reach.scope is Scope.OWN:
         whose: Condition = o.last_consultant_id == (reach.employee_id or 0)

@@ -55,12 +55,12 @@ class SqlRecords:
         return paged(self._session, mapper(cls), self._chosen(cls, query), query, chosen=True)
 
     def tally(self, cls: type[T], query: Query, facets: Sequence[str], reach: Reach | None = None,
-              *, most: int = MOST) -> Tally:  # fmt: skip
+              *, most: int = MOST, texts: bool = False) -> Tally:  # fmt: skip
         """Count what `page` would give, and the values of some fields of it."""
         m = mapper(cls)
 
         def choose(query: Query) -> Countable:
-            return Countable(self._chosen(cls, query), m.column("id"), fields_of(m))
+            return Countable(self._chosen(cls, query), m.column("id"), fields_of(m, texts))
 
         return tallied(self._session, choose, query, facets, most)
 

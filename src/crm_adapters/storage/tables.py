@@ -179,6 +179,9 @@ sa.Index("uq_assignment_turn", assignment.c.cycle, assignment.c.position, unique
          sqlite_where=_turn, postgresql_where=_turn)  # fmt: skip
 sa.Index("ix_assignment_customer_id", assignment.c.customer_id)
 sa.Index("ix_assignment_consultant_id", assignment.c.consultant_id, assignment.c.started_at)
+_ended = sa.text("ended_at IS NOT NULL")
+sa.Index("ix_assignment_ended", assignment.c.consultant_id, assignment.c.ended_at,
+         sqlite_where=_ended, postgresql_where=_ended)  # fmt: skip
 assignment.append_constraint(sa.UniqueConstraint("id", "customer_id", "held_by"))
 assignment.append_constraint(sa.CheckConstraint("ended_at >= started_at", name="ended_at"))
 assignment.append_constraint(sa.CheckConstraint("(status = 1) = (ended_at IS NULL)", name="ended"))
@@ -250,8 +253,6 @@ sa.Index("ix_notice_about", notice.c.about)
 sa.Index("ix_follow_up_customer_id", follow_up.c.customer_id)
 sa.Index("ix_import_problem_import_id", import_problem.c.import_id, import_problem.c.row)
 sa.Index("ix_import_run_sha256", import_run.c.sha256)
-sa.Index("ix_payment_customer_id", TABLES["Payment"].c.customer_id)
-sa.Index("ix_audit_entry_record", TABLES["AuditEntry"].c.record, TABLES["AuditEntry"].c.record_id)
 
 # -- signing in -------------------------------------------------------------------------------
 
@@ -287,6 +288,14 @@ _permission.append_constraint(
 TABLES["ListPreference"].append_constraint(
     sa.CheckConstraint("page_size BETWEEN 5 AND 500", name="page_size")
 )
+sa.Index("ix_follow_up_consultant_id", follow_up.c.consultant_id, follow_up.c.at)
+payment = TABLES["Payment"]
+sa.Index("ix_payment_customer_id", payment.c.customer_id)
+sa.Index("ix_payment_consultant_id", payment.c.consultant_id, payment.c.confirmed_at)
+audit_entry = TABLES["AuditEntry"]
+sa.Index("ix_audit_entry_record", audit_entry.c.record, audit_entry.c.record_id)
+sa.Index("ix_audit_entry_at", audit_entry.c.at, audit_entry.c.id)
+sa.Index("ix_audit_entry_by_id", audit_entry.c.by_id, audit_entry.c.at, audit_entry.c.id)
 revision = sa.Table(
     "alembic_version", metadata,
     sa.Column("version_num", sa.String(32).with_variant(sa.Text(), "sqlite"), primary_key=True),

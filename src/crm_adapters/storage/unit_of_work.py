@@ -20,6 +20,7 @@ from crm_adapters.storage.schedule import SqlSchedule
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.sign_ins import SqlSignIns
 from crm_adapters.storage.turns import Memory, SqlTurns
+from crm_adapters.storage.work import SqlWork
 from crm_domain.errors import WrongRevision
 from crm_domain.model import AuditEntry
 from crm_domain.ports import Checked, PoolRules
@@ -52,6 +53,7 @@ class SqlUnitOfWork:
         self.imports = SqlImports(session)
         self.schedule = SqlSchedule(session)
         self.sign_ins = SqlSignIns(session)
+        self.work = SqlWork(session)
         self.directory = SqlDirectory(session)
         return self
 

@@ -6,6 +6,7 @@ from crm_domain.model.fields import RECORDS, Choice, Spec, about, specs
 from crm_domain.model.office import (
     AuditEntry,
     Event,
+    HappeningKind,
     ImportProblem,
     ImportRun,
     ImportStatus,
@@ -14,6 +15,8 @@ from crm_domain.model.office import (
 )
 from crm_domain.model.organisation import Department, Employee, School
 from crm_domain.model.sales import (
+    INCOME,
+    PROMISING,
     Assignment,
     AssignmentMethod,
     AssignmentStatus,
@@ -33,6 +36,7 @@ from crm_domain.model.sales import (
     PoolRule,
     RotationEntry,
     Source,
+    Stage,
     WorkStatus,
 )
 from crm_domain.model.schedule import ScheduledJob
@@ -49,12 +53,13 @@ from crm_domain.model.teaching import (
 from crm_domain.model.views import Density, ListPreference, SavedView
 
 __all__ = [
-    "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus", "Attendance", "AuditEntry",
-    "Choice", "Cohort", "Course", "Customer", "CustomerStatus", "Density", "Department",
-    "Education", "Employee", "Enrolment", "EnrolmentStatus", "Event", "Experience", "FollowUp",
-    "FollowUpChannel", "Gender", "Holiday", "ImportProblem", "ImportRun", "ImportStatus",
-    "Intention", "Lesson", "ListPreference", "Menu", "Notice", "NoticeStatus", "Payment",
-    "PaymentKind", "PaymentMethod", "PaymentStatus", "Permission", "PermissionGroup", "PoolRule",
-    "ResetLink", "Role", "RotationEntry", "SavedView", "ScheduledJob", "School", "Scope", "Score",
-    "SignIn", "Source", "Spec", "Student", "StudyRecord", "User", "WorkStatus", "about", "specs",
+    "INCOME", "PROMISING", "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus",
+    "Attendance", "AuditEntry", "Choice", "Cohort", "Course", "Customer", "CustomerStatus",
+    "Density", "Department", "Education", "Employee", "Enrolment", "EnrolmentStatus", "Event",
+    "Experience", "FollowUp", "FollowUpChannel", "Gender", "HappeningKind", "Holiday",
+    "ImportProblem", "ImportRun", "ImportStatus", "Intention", "Lesson", "ListPreference", "Menu",
+    "Notice", "NoticeStatus", "Payment", "PaymentKind", "PaymentMethod", "PaymentStatus",
+    "Permission", "PermissionGroup", "PoolRule", "ResetLink", "Role", "RotationEntry", "SavedView",
+    "ScheduledJob", "School", "Scope", "Score", "SignIn", "Source", "Spec", "Stage", "Student",
+    "StudyRecord", "User", "WorkStatus", "about", "specs",
 ]  # fmt: skip

@@ -64,6 +64,18 @@ class Notice:
     sent_at: datetime | None = moment("发送时间", "Sent", default=None)
 
 
+class HappeningKind(Choice):
+    """What can happen with a customer."""
+
+    FOLLOW_UP = "follow_up", "跟进", "follow-up"
+    BEGUN = "begun", "接单", "assignment began"
+    ENDED = "ended", "分配结束", "assignment ended"
+    PAID = "paid", "登记缴费", "payment entered"
+    SETTLED = "settled", "缴费审核", "payment confirmed or rejected"
+    NOTICE = "notice", "通知", "notice"
+    CHANGE = "change", "修改", "change"
+
+
 class ImportStatus(Choice):
     """How far an import has come."""
 

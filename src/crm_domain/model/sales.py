@@ -152,6 +152,28 @@ class AssignmentStatus(IntEnum):
         return zh if language == "zh" else en
 
 
+class Stage(Choice):
+    """How far a customer came in the time of one assignment: each stage includes those before."""
+
+    RECEIVED = "received", "已接单", "received"
+    CONTACTED = "contacted", "已跟进", "contacted"
+    PROMISING = "promising", "有意向", "promising"
+    PAYING = "paying", "已缴费", "paying"
+    WON = "won", "已成单", "won"
+
+    @property
+    def onwards(self) -> tuple[Stage, ...]:
+        """This stage and those that include it."""
+        return tuple(Stage)[tuple(Stage).index(self) :]
+
+
+PROMISING = (
+    Intention.WITHIN_1_MONTH, Intention.WITHIN_2_WEEKS, Intention.WITHIN_1_WEEK,
+    Intention.WITHIN_2_DAYS, Intention.ENROLLED, Intention.PAID_IN_FULL,
+)  # fmt: skip
+"""The intentions that let one hope: within a month, or nearer."""
+
+
 @record("customer", "客户", "Customer", plain=False)
 class Customer:
     """A person the school hopes to teach.
@@ -331,6 +353,10 @@ class Payment:
     confirmed_at: datetime | None = moment("审核时间", "Confirmed", default=None, guarded=True)
     created_at: datetime | None = moment("创建时间", "Created", default=None, guarded=True)
     version: int = version(default=1)
+
+
+INCOME = (PaymentKind.DEPOSIT, PaymentKind.TUITION, PaymentKind.TRANSFER)
+"""The kinds of payments that come in; the others go back."""
 
 
 @record("pool_rule", "公海规则", "Pool rule", plain=False)

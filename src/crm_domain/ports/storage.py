@@ -21,6 +21,7 @@ from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Schedule
 from crm_domain.ports.sign_ins import SignIns
 from crm_domain.ports.turns import PoolRules, Turns
+from crm_domain.ports.work import Work
 
 T = TypeVar("T")
 
@@ -49,8 +50,17 @@ class Records(Protocol):
         ...
 
     def tally(self, cls: type[T], query: Query, facets: Sequence[str], reach: Reach | None = None,
-              *, most: int = MOST) -> Tally:  # fmt: skip
-        """Count what `page` would give, and the values of some fields of it."""
+              *, most: int = MOST, texts: bool = False) -> Tally:  # fmt: skip
+        """Count what `page` would give, and the values of some fields of it.
+
+        Args:
+            cls: The kind of record.
+            query: What is asked; its limit and its page mark do not matter.
+            facets: Fields that are choices, states, flags or references.
+            reach: As for `page`.
+            most: So many rows are counted at most.
+            texts: Whether texts may be counted by value, too.
+        """
         ...
 
     def look_up(
@@ -106,8 +116,8 @@ class Directory(Protocol):
         """Tell the permissions and scopes of some roles."""
         ...
 
-    def with_permission(self, permission: str) -> tuple[Employee, ...]:
-        """Find the employees with an enabled account that holds a permission."""
+    def with_permission(self, permission: str, reach: Reach | None = None) -> tuple[Employee, ...]:
+        """Find the employees, within a reach, whose enabled account holds a permission."""
         ...
 
     def holds(self, employee_id: int, permission: str) -> bool:
@@ -149,6 +159,8 @@ class UnitOfWork(Protocol):
     def schedule(self) -> Schedule: ...  # noqa: D102
     @property
     def sign_ins(self) -> SignIns: ...  # noqa: D102
+    @property
+    def work(self) -> Work: ...  # noqa: D102
     @property
     def directory(self) -> Directory: ...  # noqa: D102
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -14,10 +15,11 @@ from crm_domain.model import (
     Event,
     Notice,
     Scope,
+    User,
     specs,
 )
 from crm_domain.parsing import Unreadable, field_value, quoted, record_number
-from crm_domain.ports import Crm, PoolRules, Reach, UnitOfWork
+from crm_domain.ports import Crm, Now, PoolRules, Reach, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.rules.pool import Calendar, PoolPolicy, is_public
@@ -101,6 +103,34 @@ def start_of_day(crm: Crm, day: date) -> datetime:
 def end_of_day(crm: Crm, day: date) -> datetime:
     """Tell the last moment of a local day."""
     return start_of_day(crm, day + timedelta(days=1)) - timedelta(microseconds=1)
+
+
+def now_of(crm: Crm) -> Now:
+    """Tell the moment of asking, as lists of the past need it."""
+    today = crm.today()
+    return Now(today=today, midnight=start_of_day(crm, today))
+
+
+def people(
+    uow: UnitOfWork, employee_ids: Iterable[int | None], user_ids: Iterable[int | None]
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Tell what people are called: employees, and accounts (by their employee, if they have one).
+
+    Returns:
+        Two dictionaries by number.
+    """
+    staff = sorted({n for n in employee_ids if n is not None})
+    accounts = sorted({n for n in user_ids if n is not None})
+    named = uow.records.look_up(Employee, ("name",), ids=staff) if staff else {}
+    found = (
+        uow.records.look_up(User, ("employee_id.name", "username"), ids=accounts)
+        if accounts
+        else {}
+    )
+    return (
+        {n: name for n, (name,) in named.items()},
+        {n: person or username for n, (person, username) in found.items()},
+    )
 
 
 def latest(now: datetime, customer: Customer) -> datetime:

@@ -19,7 +19,9 @@ from crm_domain.usecases._common import (
     locked_customer,
     may_read,
     moment,
+    now_of,
     policy,
+    reach_of,
     said,
 )
 from crm_domain.usecases._owning import close_open, farewell, pooled
@@ -41,8 +43,9 @@ from crm_domain.usecases.rotation import (
 
 __all__ = [
     "Bulk", "Rotation", "assign_customer", "assign_customers", "current", "hand_over", "history",
-    "lock_customer", "my_customers", "my_tabs", "reset_rotation", "set_rotation", "show_rotation",
-    "tally_mine", "transfer_customer", "transfer_customers", "upcoming",
+    "list_assignments", "lock_customer", "my_customers", "my_tabs", "reset_rotation",
+    "set_rotation", "show_rotation", "tally_assignments", "tally_mine", "transfer_customer",
+    "transfer_customers", "upcoming",
 ]  # fmt: skip
 
 # -- reading ----------------------------------------------------------------------------------
@@ -145,6 +148,43 @@ def tally_mine(
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.tally_mine(by.employee_id, query or Query(), crm.today(), facets, tabs,
                                         most=most)  # fmt: skip
+
+
+def list_assignments(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Assignment]:
+    """Read one page of the assignments of consultants within one's reach, the newest first.
+
+    What became of the customer afterwards does not matter, so that the past adds up. One that fell
+    due is shown as ended, at the midnight before, until a sweep or a claim writes it.
+
+    Args:
+        crm: The CRM.
+        query: Filters by any field, and by ``stage``: how far the customer came in that time
+            (`Stage`; ``Stage.PAYING.onwards`` are those that paid, or were won).
+        by: Who asks.
+
+    Raises:
+        Invalid: The query names what is not there.
+        NotPermitted: Without ``customer:view``.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.work.page(Assignment, query or Query(), reach_of(by), now_of(crm))
+
+
+def tally_assignments(
+    crm: Crm, query: Query | None = None, facets: Sequence[str] = (), *, most: int = MOST,
+    by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the assignments that `list_assignments` would give, and the values of some fields.
+
+    Raises:
+        Invalid: The query or a facet names what is not there.
+        NotPermitted: Without ``customer:view``.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.work.tally(Assignment, query or Query(), reach_of(by), now_of(crm), facets,
+                              most=most)  # fmt: skip
 
 
 # -- holding still ---------------------------------------------------------------------------

@@ -53,8 +53,8 @@ def export_customers(
     """
     by.need("customer:export")
     by.need("customer:view")
-    _refuse_unknown("form", form, get_args(Form))
-    _refuse_unknown("language", language, get_args(Language))
+    refuse_unknown("form", form, get_args(Form))
+    refuse_unknown("language", language, get_args(Language))
     rows = _Rows(crm, query or Query(), language, told, by)
     fields = [specs(Customer)[n] for n in COLUMNS]
     table = Table(
@@ -66,7 +66,7 @@ def export_customers(
         told(rows.count)
     with crm.unit_of_work() as uow:
         audit(uow, by, crm.now(), "export", "Customer", None, None,
-              _asked(query or Query()) | {"rows": rows.count})  # fmt: skip
+              asked_for(query or Query()) | {"rows": rows.count})  # fmt: skip
     return content
 
 
@@ -96,13 +96,13 @@ def export_rows(
     Raises:
         Invalid: The form is none of these, or what the list refuses.
     """
-    _refuse_unknown("form", form, get_args(Form))
+    refuse_unknown("form", form, get_args(Form))
     counted = _Counted(rows)
     table = Table(name, headings, counted, text=frozenset(text))
     content = crm.writer.write_csv(table) if form == "csv" else crm.writer.write_xlsx([table])
     with crm.unit_of_work() as uow:
         audit(uow, by, crm.now(), "export", record, None, None,
-              _asked(query) | {"rows": counted.count})  # fmt: skip
+              asked_for(query) | {"rows": counted.count})  # fmt: skip
     return content
 
 
@@ -119,13 +119,18 @@ class _Counted:
             yield row
 
 
-def _refuse_unknown(name: str, value: Any, known: tuple[Any, ...]) -> None:
+def refuse_unknown(name: str, value: Any, known: tuple[Any, ...]) -> None:
+    """Refuse what is none of a few words.
+
+    Raises:
+        Invalid: Naming them.
+    """
     if value not in known:
         raise Invalid([FieldError(name, "unknown_choice", value, f"只能是 {'、'.join(known)}",
                                   f"it must be {' or '.join(known)}")])  # fmt: skip
 
 
-def _asked(query: Query) -> dict[str, Any]:
+def asked_for(query: Query) -> dict[str, Any]:
     """Give the filter as it may be written down: contact data stays out of the audit log."""
     contacts = {n for n, s in specs(Customer).items() if s.contact}
     search = query.search

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from datetime import time as clock
 from typing import Any
@@ -13,10 +13,10 @@ from crm_domain.errors import FieldError, Invalid, NotFound, NotOwner
 from crm_domain.model import CustomerStatus, Employee, Event, FollowUp
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields
-from crm_domain.ports import Crm
+from crm_domain.ports import MOST, Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
-from crm_domain.usecases._common import may_read, moment, notices, policy
+from crm_domain.usecases._common import may_read, moment, notices, now_of, policy, reach_of
 
 MAY_TYPE = ("at", "channel", "intention", "note", "next_contact_at")
 
@@ -110,6 +110,37 @@ def remind_contacts(crm: Crm, *, by: Principal) -> int:
     if written:
         crm.jobs.wake("deliver_due")
     return written
+
+
+def list_follow_ups(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[FollowUp]:
+    """Read one page of the follow-ups of consultants within one's reach, the newest first.
+
+    Of a customer that is out of reach by now neither the note, nor the intention, nor the next
+    contact is told.
+
+    Raises:
+        Invalid: The query names what is not there.
+        NotPermitted: Without ``customer:view``.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.work.page(FollowUp, query or Query(), reach_of(by), now_of(crm))
+
+
+def tally_follow_ups(
+    crm: Crm, query: Query | None = None, facets: Sequence[str] = (), *, most: int = MOST,
+    by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the follow-ups that `list_follow_ups` would give, and the values of some fields.
+
+    Raises:
+        Invalid: The query or a facet names what is not there.
+        NotPermitted: Without ``customer:view``.
+    """
+    by.need("customer:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.work.tally(FollowUp, query or Query(), reach_of(by), now_of(crm), facets,
+                              most=most)  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)

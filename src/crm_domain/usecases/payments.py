@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,10 +10,18 @@ from crm_domain.errors import FieldError, Invalid, NotFound
 from crm_domain.model import Customer, Payment, PaymentStatus
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields
-from crm_domain.ports import Crm, UnitOfWork
+from crm_domain.ports import MOST, Crm, Page, Query, Tally, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import PoolPolicy, dated, is_public
-from crm_domain.usecases._common import audit, holds, locked_customer, policy, said
+from crm_domain.usecases._common import (
+    audit,
+    holds,
+    locked_customer,
+    now_of,
+    policy,
+    reach_of,
+    said,
+)
 
 
 def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Payment:
@@ -106,3 +114,36 @@ def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> 
 
 def _keep(uow: UnitOfWork, rules: PoolPolicy, customer: Customer) -> None:
     uow.customers.keep(dated(customer, rules))
+
+
+def list_payments(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Payment]:
+    """Read one page of the payments that are credited to whoever is within one's reach.
+
+    Raises:
+        Invalid: The query names what is not there.
+        NotPermitted: Without ``payment:add`` and ``payment:confirm``.
+    """
+    _need_payments(by)
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.work.page(Payment, query or Query(), reach_of(by), now_of(crm))
+
+
+def tally_payments(
+    crm: Crm, query: Query | None = None, facets: Sequence[str] = (), *, most: int = MOST,
+    by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the payments that `list_payments` would give, and the values of some fields of them.
+
+    Raises:
+        Invalid: The query or a facet names what is not there.
+        NotPermitted: Without ``payment:add`` and ``payment:confirm``.
+    """
+    _need_payments(by)
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.work.tally(Payment, query or Query(), reach_of(by), now_of(crm), facets,
+                              most=most)  # fmt: skip
+
+
+def _need_payments(by: Principal) -> None:
+    if not by.may("payment:confirm"):
+        by.need("payment:add")

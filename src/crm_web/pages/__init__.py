@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-MODULES = ("sign_in", "me", "rotation", "pool_rules", "hand_over")
+MODULES = ("sign_in", "me", "home", "customer", "rotation", "pool_rules", "hand_over")
 
 
 def screens() -> list[Any]:

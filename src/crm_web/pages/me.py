@@ -39,8 +39,9 @@ def password(c: Context) -> Answer:
         return Page(template="me.html", status=422,
                     data={"errors": said_of(e.problems, c.language)})  # fmt: skip
     sessions.end_other_sessions(c.crm, keep=c.session.id if c.session else None, by=c.by)
-    return Redirect(to="/me", said=c.t("密码已修改，其他设备已退出登录。",
-                                       "The password is changed; other devices are signed out."))  # fmt: skip
+    said = c.t("密码已修改，其他设备已退出登录。",
+               "The password is changed; other devices are signed out.")  # fmt: skip
+    return Redirect(to="/me", said=said)
 
 
 @screen("/me/sessions", needs=SIGNED_IN)

@@ -14,8 +14,9 @@ from crm_web.screen import screen
 
 NEXT = 20
 ABSENT = {
-    "off_duty": ("不在岗", "off duty"), "on_leave": ("请假", "on leave"), "left": ("已离职", "left"),
-    "no_account": ("账号停用", "no enabled account"), "at_limit": ("已达上限", "at the limit"),
+    "off_duty": ("不在岗", "off duty"), "on_leave": ("请假", "on leave"),
+    "left": ("已离职", "left"), "no_account": ("账号停用", "no enabled account"),
+    "at_limit": ("已达上限", "at the limit"),
 }  # fmt: skip
 """Why somebody is passed over, by the code of the rotation."""
 

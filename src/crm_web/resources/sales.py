@@ -1,0 +1,66 @@
+"""The lists behind the figures: assignments, follow-ups, payments."""
+
+from __future__ import annotations
+
+from crm_domain.model import Assignment, FollowUp, Payment, Stage
+from crm_domain.ports import STAGE
+from crm_domain.usecases import assignment, follow_up, payments
+from crm_web.resource import Filter, Resource, column, narrowing
+
+ASSIGNMENTS = Resource(
+    name="assignments", record=Assignment, words=("客户分配", "Assignments"), icon="history",
+    needs="customer:view",
+    rows=lambda crm, query, by: assignment.list_assignments(crm, query, by=by),
+    tally=lambda crm, query, names, by: assignment.tally_assignments(crm, query, names, by=by),
+    columns=(
+        column(Assignment, "customer_id"), column(Assignment, "consultant_id"),
+        column(Assignment, "status", kind="badge"), column(Assignment, "method"),
+        column(Assignment, "started_at"), column(Assignment, "ended_at"),
+        column(Assignment, "explanation", sort=False), column(Assignment, "memo", shown=False),
+    ),
+    filters=(
+        narrowing(Assignment, "status"), narrowing(Assignment, "method"),
+        Filter(name=STAGE, words=("进展", "Stage"), kind="choice",
+               choices=tuple((s.value, (s.zh, s.en)) for s in Stage)),
+        narrowing(Assignment, "consultant_id"), narrowing(Assignment, "started_at"),
+        narrowing(Assignment, "ended_at"),
+    ),
+    search=("原因、说明", "Reason, note"), uncounted=(STAGE,), export="customer:export",
+)  # fmt: skip
+
+FOLLOW_UPS = Resource(
+    name="follow-ups", record=FollowUp, words=("跟进记录", "Follow-ups"), icon="message",
+    needs="customer:view",
+    rows=lambda crm, query, by: follow_up.list_follow_ups(crm, query, by=by),
+    tally=lambda crm, query, names, by: follow_up.tally_follow_ups(crm, query, names, by=by),
+    columns=(
+        column(FollowUp, "customer_id"), column(FollowUp, "consultant_id"), column(FollowUp, "at"),
+        column(FollowUp, "channel"), column(FollowUp, "intention", kind="badge"),
+        column(FollowUp, "note", sort=False), column(FollowUp, "next_contact_at"),
+    ),
+    filters=(
+        narrowing(FollowUp, "channel"), narrowing(FollowUp, "intention"),
+        narrowing(FollowUp, "consultant_id"), narrowing(FollowUp, "at"),
+    ),
+    search=("内容", "Note"), export="customer:export",
+)  # fmt: skip
+
+PAYMENTS = Resource(
+    name="payments", record=Payment, words=("缴费记录", "Payments"), icon="coin",
+    needs="payment:add",
+    rows=lambda crm, query, by: payments.list_payments(crm, query, by=by),
+    tally=lambda crm, query, names, by: payments.tally_payments(crm, query, names, by=by),
+    columns=tuple(
+        column(Payment, name, shown=name not in ("quote", "note", "cohort_id", "receipt_number"))
+        for name in ("customer_id", "kind", "amount", "paid_on", "status", "method",
+                     "consultant_id", "turnover", "confirmed_at", "cohort_id", "quote",
+                     "receipt_number", "note")
+    ),
+    filters=tuple(
+        narrowing(Payment, name)
+        for name in ("status", "kind", "method", "consultant_id", "paid_on", "confirmed_at")
+    ),
+    export="customer:export",
+)  # fmt: skip
+
+RESOURCES = (ASSIGNMENTS, FOLLOW_UPS, PAYMENTS)
