@@ -15,6 +15,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases.sessions import Session
 
 if TYPE_CHECKING:
+    from crm_web.screen import Screen
     from crm_web.site import Site
 
 CSRF = "csrf"
@@ -31,6 +32,8 @@ class Context:
     request: Request
     session: Session | None
     form: FormData
+    screen: Screen | None = None
+    """What answers; None where no screen does."""
 
     @property
     def by(self) -> Principal:
@@ -64,11 +67,6 @@ class Context:
     def address(self) -> str:
         """Where the request came from, as far as the server in front says so truthfully."""
         return self.request.client.host if self.request.client else ""
-
-    def here(self, address: str) -> bool:
-        """Whether an entry of the menu is where the page belongs."""
-        path = self.request.url.path
-        return bool(address) and (path == address or path.startswith(f"{address}/"))
 
     @property
     def fragment(self) -> bool:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+import attrs
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -77,36 +78,30 @@ def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Respon
 
 
 def _respond(site: Site, screen: Screen, request: Request, form: FormData) -> Response:
-    session: Session | None = None
+    context = Context(
+        crm=site.crm, site=site, request=request, session=None, form=form, screen=screen
+    )
     try:
-        session = _session(site, request)
-        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
+        context = attrs.evolve(context, session=_session(site, request))
         _admit(context, screen)
         return respond(context, screen.call(context, **request.path_params))
     except SignInNeeded:
-        return _ask_to_sign_in(_anonymous(site, request, form))
+        return _ask_to_sign_in(context)
     except Forged:
-        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
         return _refuse(context, 403, "forged", context.t(
             "页面已过期，请刷新后重试。", "This page has expired; load it again and repeat."
         ))  # fmt: skip
     except CrmError as e:
-        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
         return refused(context, e)
     except HTTPException:
         raise
     except Exception:
         log.exception("request %s failed", request.state.request_id)
-        context = Context(crm=site.crm, site=site, request=request, session=session, form=form)
         return _refuse(context, 500, "failed", context.t(
             "程序出错了，没有改动任何数据。请稍后重试；如仍有问题，请把下面的编号告诉管理员。",
             "Something went wrong, and nothing was changed. Try again later; if it stays, tell the "
             "administrator the number below.",
         ))  # fmt: skip
-
-
-def _anonymous(site: Site, request: Request, form: FormData) -> Context:
-    return Context(crm=site.crm, site=site, request=request, session=None, form=form)
 
 
 def _session(site: Site, request: Request) -> Session | None:

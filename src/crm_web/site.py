@@ -12,12 +12,13 @@ from typing import Any
 import attrs
 import jinja2
 
-from crm_domain.errors import Language
+from crm_domain.errors import Language, NotFound
 from crm_domain.model import specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Crm
-from crm_domain.rules.menus import EntryMenu
+from crm_domain.rules.menus import EntryMenu, Trail
 from crm_domain.usecases import access
+from crm_domain.usecases.access import Navigation
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
 from crm_web.resource import Resource
@@ -52,9 +53,12 @@ class Site:
             "csrf": session.csrf_token if session else "", "csrf_name": CSRF,
             "by": session.principal if session else None, "languages": LANGUAGES,
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
+            "trail": None,
         }  # fmt: skip
         if session is not None and not context.fragment:
-            shared["menus"] = self._there(access.navigation(self.crm, by=context.by).menus)
+            navigation = access.navigation(self.crm, by=context.by)
+            shared["menus"] = menus = self._there(navigation.menus)
+            shared["trail"] = self._trail(navigation, menus, context)
             shared["icons"] = {r.path: r.icon for r in self.resources.values()}
             shared["unread"] = 0
         return self.templates.get_template(template).render({**shared, **data})
@@ -71,6 +75,31 @@ class Site:
             if kept := tuple(group for group in groups if group.entries):
                 found.append(attrs.evolve(menu, groups=kept))
         return found
+
+    def _trail(
+        self, navigation: Navigation, menus: Iterable[EntryMenu], context: Context
+    ) -> Trail | None:
+        """Find where a page belongs: under the entry of its address, or its permission's.
+
+        A list may be open to whoever holds another permission than its entry asks for, so the
+        address counts first; what has no entry highlights that of its parent.
+        """
+        path, needs = context.request.url.path, context.screen.needs if context.screen else ""
+        entries = [e for menu in menus for group in menu.groups for e in group.entries]
+        under = [e for e in entries if path == e.url or path.startswith(f"{e.url}/")]
+        entry = max(under, key=lambda e: len(e.url), default=None)
+        try:
+            trail = navigation.trail(needs)
+        except NotFound:
+            trail = None
+        if entry is not None and (trail is None or trail.highlighted != entry.code):
+            trail = navigation.trail(entry.code)
+        if trail is None:
+            return None
+        paths = {e.url for e in entries}
+        return attrs.evolve(trail, crumbs=tuple(
+            attrs.evolve(c, url=c.url if c.url in paths else None) for c in trail.crumbs
+        ))  # fmt: skip
 
 
 def make_templates(files: Files, folders: Sequence[Path] = ()) -> jinja2.Environment:

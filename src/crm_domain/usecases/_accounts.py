@@ -17,6 +17,7 @@ from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._rights import (
     administrators,
     refuse_beyond,
+    refuse_foreign,
     refuse_lockout,
     refuse_stronger,
     wanted_roles,
@@ -155,7 +156,8 @@ def update_user(
         after = changed(user, **fields)
         if after.roles != user.roles:
             refuse_beyond(uow, after.roles, by)
-        _refuse_foreign(uow, user, after, by)
+        if after.employee_id != user.employee_id:
+            refuse_foreign(uow, after.employee_id, by)
         managers = administrators(crm, uow, now)
         saved = uow.records.save(after)
         refuse_lockout(crm, uow, managers, now, by)
@@ -233,13 +235,6 @@ def _departments(
         covered |= below
         more = bool(below)
     return tuple(d.title for d in every if d.id in covered)
-
-
-def _refuse_foreign(uow: UnitOfWork, user: User, after: User, by: Principal) -> None:
-    """Refuse to tie an account to an employee beyond one's reach: it would see what is theirs."""
-    moved = after.employee_id != user.employee_id and after.employee_id is not None
-    if moved and not uow.directory.in_reach(after.employee_id, reach_of(by)):
-        raise NotFound(what="员工", id=after.employee_id)
 
 
 def _account(uow: UnitOfWork, username: Any) -> User:

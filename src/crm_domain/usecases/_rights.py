@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from crm_domain.errors import FieldError, Invalid, LastAdministrator, ScopeTooWide
+from crm_domain.errors import FieldError, Invalid, LastAdministrator, NotFound, ScopeTooWide
 from crm_domain.model import Role, User
 from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
+from crm_domain.usecases._common import reach_of
 
 FREELY_GIVEN = frozenset({"customer:claim", "customer:mine"})
 """May be given without being held: an administrator, who does not sell, makes consultants."""
@@ -43,6 +44,16 @@ def refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
     """
     if user.id != by.user_id:
         refuse_beyond(uow, user.roles, by)
+
+
+def refuse_foreign(uow: UnitOfWork, employee_id: int | None, by: Principal) -> None:
+    """Refuse to tie an account to an employee beyond one's reach: it would see what is theirs.
+
+    Raises:
+        NotFound: The employee is not within one's reach.
+    """
+    if employee_id is not None and not uow.directory.in_reach(employee_id, reach_of(by)):
+        raise NotFound(what="员工", id=employee_id)
 
 
 def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> frozenset[int]:

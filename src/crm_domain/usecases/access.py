@@ -23,6 +23,8 @@ from crm_domain.usecases._accounts import (
 )
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._menus import (
+    ArrangedGroup,
+    Navigation,
     arrange_permission,
     list_permissions,
     navigation,
@@ -38,21 +40,30 @@ from crm_domain.usecases._passwords import (
 )
 from crm_domain.usecases._resets import issue_reset, read_reset, redeem_reset
 from crm_domain.usecases._rights import (
+    FREELY_GIVEN,
     administrators,
     refuse_beyond,
+    refuse_foreign,
     refuse_lockout,
     refuse_stronger,
     wanted_roles,
 )
-from crm_domain.usecases._roles import add_role, edit_role, list_roles, remove_role, set_role
+from crm_domain.usecases._roles import (
+    RoleSummary,
+    add_role,
+    edit_role,
+    list_roles,
+    remove_role,
+    set_role,
+)
 from crm_domain.usecases._synchronise import synchronise
 
 __all__ = [
-    "Account", "Effective", "add_role", "arrange_permission", "change_password", "create_user",
-    "edit_role", "effective", "get_account", "issue_reset", "list_accounts", "list_permissions",
-    "list_roles", "navigation", "principal_for", "read_reset", "redeem_reset", "remove_role",
-    "set_active", "set_language", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
-    "trail", "update_user",
+    "FREELY_GIVEN", "Account", "ArrangedGroup", "Effective", "Navigation", "RoleSummary",
+    "add_role", "arrange_permission", "change_password", "create_user", "edit_role", "effective",
+    "get_account", "issue_reset", "list_accounts", "list_permissions", "list_roles", "navigation",
+    "principal_for", "read_reset", "redeem_reset", "remove_role", "set_active", "set_language",
+    "set_password", "set_role", "set_roles", "sign_in", "synchronise", "trail", "update_user",
 ]  # fmt: skip
 
 
@@ -71,7 +82,7 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
     Raises:
         Invalid: With every problem.
         Duplicate: The username is taken, or the employee has an account already.
-        NotFound: There is no such employee or student.
+        NotFound: There is no such employee or student, or the employee is out of one's reach.
         NotPermitted: Without the permission, or for a role that holds more than oneself.
         ScopeTooWide: A role reaches further than one's own scope.
     """
@@ -98,6 +109,7 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
         if problems:
             raise Invalid(problems)
         refuse_beyond(uow, roles, by)
+        refuse_foreign(uow, fields.get("employee_id"), by)
         user = uow.records.add(User(**fields, roles=roles, password_hash=made, created_at=now))
         audit(uow, by, now, "create", "User", user.id, None, user)
         return user
