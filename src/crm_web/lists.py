@@ -36,7 +36,7 @@ def list_screens(resource: Resource) -> list[Screen]:
     """Make all screens of a list."""
     path, needs = resource.path, resource.needs
     found = [
-        Screen(path=path, needs=needs, call=partial(show_list, resource)),
+        Screen(path=path, needs=needs, call=resource.page or partial(show_list, resource)),
         Screen(path=f"{path}.json", needs=needs, call=partial(show_json, resource)),
         Screen(path=f"{path}/columns", needs=needs, call=partial(choose_columns, resource),
                methods=("GET", "POST")),
@@ -193,7 +193,14 @@ def _labels(
     c: Context, one: Filter, counts: Mapping[str, int] | None, chosen: Sequence[str]
 ) -> list[tuple[str, str]]:
     """Give the values of a filter by code and label, those that are chosen or that count first."""
-    if one.choices:
+    if one.kind == "exact":
+        return [(v, v) for v in chosen]
+    if one.kind == "text":
+        words = dict(one.choices)
+        there = {*words} if counts is None else {*counts}
+        known = sorted({*there, *chosen} - {"-"}, key=lambda v: (-(counts or {}).get(v, 0), v))
+        labels = [(v, c.t(*words.get(v, (v, v)))) for v in known]
+    elif one.choices:
         place = 0 if c.language == "zh" else 1
         labels = [(code, words[place]) for code, words in one.choices]
     elif one.target and one.target != "Customer":
@@ -274,6 +281,8 @@ def _cells(resource: Resource, c: Context, query: Query) -> Iterator[list[Any]]:
 
 def cell(look: Any, column: Column, row: Any, titles: Mapping[str, Mapping[int, str]]) -> Any:
     """Write one value as text or a plain value, as a sheet or a bare table has it."""
+    if column.say is not None:
+        return column.say(row, look)
     value = getattr(row, column.name)
     if value is None:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import attrs
 
@@ -18,7 +19,9 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases import records
 
 if TYPE_CHECKING:
+    from crm_web.answers import Answer
     from crm_web.context import Context
+    from crm_web.site import Look
 
 Words = tuple[str, str]
 """Chinese and English."""
@@ -42,6 +45,8 @@ class Column:
     """Whether it is there until a person chooses columns."""
     link: bool = False
     """Whether its cells lead to the record's page."""
+    say: Callable[[Any, Look], str] | None = None
+    """Writes a row's value, where its kind does not say how."""
 
     def label(self, language: Language) -> str:
         """Say the heading."""
@@ -56,7 +61,7 @@ class Filter:
     words: Words
     kind: str
     choices: tuple[tuple[str, Words], ...] = ()
-    """The values of a closed list, with what people call them."""
+    """The values of a closed list, with what people call them; of ``text`` those that may occur."""
     target: str = ""
 
     @property
@@ -178,8 +183,12 @@ class Resource:
     """The field under which `tally` counts the tabs by name; "" where it does not."""
     key: str = "id"
     """The field that holds a row's number."""
+    page: Callable[[Context], Answer] | None = None
+    """What stands at its address in place of the list."""
     own_page: str = ""
     """The address of a row's page, with ``{id}``; "" is the form."""
+    adds: str = ""
+    """The permission for a page of its own that makes one, at ``new``; "" is the form's."""
     opens: Callable[[Any, Context], bool] = lambda row, c: True
     """Whether somebody may open a row's page."""
     size: int = PAGE
@@ -195,16 +204,21 @@ class Resource:
         """Say what the list is called."""
         return self.words[0] if language == "zh" else self.words[1]
 
+    @property
+    def adding(self) -> str | None:
+        """The permission to make one; None where none are made."""
+        return self.adds or (self.form.add if self.form else None)
+
     def one(self, language: Language) -> str:
         """Say what one of its records is called."""
         found = about(self.record)
         return found.zh if language == "zh" else found.en
 
-    def page_of(self, number: int) -> str:
+    def page_of(self, key: int | str) -> str:
         """Give the address of a row's page; "" where it has none."""
         if self.own_page:
-            return self.own_page.format(id=number)
-        return f"{self.path}/{number}/edit" if self.form and self.form.edit else ""
+            return self.own_page.format(id=quote(str(key), safe=""))
+        return f"{self.path}/{key}/edit" if self.form and self.form.edit else ""
 
 
 def column(record: type[Any], name: str, **more: Any) -> Column:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +15,7 @@ import attrs
 import jinja2
 
 from crm_domain.errors import Language, NotFound
-from crm_domain.model import specs
+from crm_domain.model import Spec, about, specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Crm
 from crm_domain.rules.menus import EntryMenu, Trail
@@ -132,6 +134,44 @@ class Look:
     def label(self, record: str, name: str) -> str:
         """Say what a field is called."""
         return specs(RECORDS[record])[name].label(self.language)
+
+    def record(self, name: str) -> str:
+        """Say what a kind of record is called; one that is not known by its name."""
+        known = RECORDS.get(name)
+        if known is None:
+            return name
+        return about(known).zh if self.language == "zh" else about(known).en
+
+    def changes(self, row: Any) -> list[tuple[str, str, str]]:
+        """Tell what an entry of the audit log changed: field, before and after, as people say it.
+
+        Args:
+            row: With ``record`` and ``changes``: before and after, by field.
+        """
+        known = RECORDS.get(row.record)
+        fields = specs(known) if known is not None else {}
+        return [
+            (fields[n].label(self.language) if n in fields else n,
+             self.stored(fields.get(n), before), self.stored(fields.get(n), after))
+            for n, (before, after) in row.changes.items() if n != "version"
+        ]  # fmt: skip
+
+    def stored(self, spec: Spec | None, value: Any) -> str:
+        """Write a value as the audit log keeps it: codes as their words, lists with commas."""
+        if value is None or value in ("", [], {}):
+            return ""
+        if isinstance(value, bool):
+            return self.context.t("是", "yes") if value else self.context.t("否", "no")
+        if isinstance(value, list):
+            return self.context.t("、", ", ").join(self.stored(spec, v) for v in value)
+        if isinstance(value, dict):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        if spec is not None and spec.kind in ("choice", "state"):
+            return next((self.choice(m) for m in spec.type if m.value == value), str(value))
+        if spec is not None and spec.kind == "moment":
+            with suppress(ValueError):
+                return self.moment(datetime.fromisoformat(str(value)))
+        return str(value)
 
     def choice(self, value: Any) -> str:
         """Say a choice or a state."""

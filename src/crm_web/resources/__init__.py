@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-MODULES = ("customers", "sales", "records")
+MODULES = ("customers", "sales", "accounts", "office", "records")
 
 
 def resources() -> list[Any]:

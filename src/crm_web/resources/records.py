@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from crm_domain.model import Cohort, Course, Department, Employee, Lesson, School
+from crm_domain.model import (
+    Cohort,
+    Course,
+    Department,
+    Employee,
+    Lesson,
+    Menu,
+    PermissionGroup,
+    School,
+)
+from crm_web.pages.menus import arrange
 from crm_web.resource import plain
 
 RESOURCES = (
@@ -12,6 +22,8 @@ RESOURCES = (
     plain(School, "schools", ("校区", "Schools"), "building"),
     plain(Course, "courses", ("课程", "Courses"), "book"),
     plain(Cohort, "cohorts", ("班级", "Cohorts"), "users-group", hide=("memo",)),
+    plain(Menu, "menus", ("菜单", "Menus"), "layout-dashboard", page=arrange),
+    plain(PermissionGroup, "permission_groups", ("权限组", "Permission groups"), "folder"),
     plain(Lesson, "lessons", ("上课记录", "Lessons"), "chalkboard",
           hide=("room", "summary", "homework_title", "homework_note", "key_points")),
 )  # fmt: skip

@@ -73,6 +73,20 @@
     count(form);
   });
 
+  // -- groups of ticks: all of one at once, and how many are chosen ---------------------------
+  document.addEventListener("change", (event) => {
+    const group = event.target.closest("[data-ticks]");
+    if (!group) return;
+    const boxes = [...group.querySelectorAll("input[name]:not(:disabled)")];
+    const all = group.querySelector("[data-ticks-all]");
+    if (event.target === all) boxes.forEach((box) => { box.checked = all.checked; });
+    const every = group.querySelectorAll("input[name]").length;
+    const chosen = group.querySelectorAll("input[name]:checked").length;
+    all.checked = chosen === every;
+    all.indeterminate = chosen > 0 && chosen < every;
+    group.querySelector("[data-ticks-count]").textContent = `${chosen}/${every}`;
+  });
+
   // -- small things ---------------------------------------------------------------------------
   document.addEventListener("click", async (event) => {
     const target = event.target;

@@ -1,0 +1,53 @@
+"""What runs by itself: when, how it went, and at once where somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crm_domain.errors import JobRunning
+from crm_domain.usecases import schedule
+from crm_web.answers import Answer, Page, Redirect
+from crm_web.context import Context
+from crm_web.resource import Words
+from crm_web.screen import screen
+
+WORDS: Mapping[str, Words] = {
+    "sent": ("已发送", "sent"), "failed": ("待重试", "to be tried again"), "dead": ("失败", "dead"),
+    "expired": ("已过期", "expired"), "released": ("进入公海", "released"),
+    "notices": ("提醒", "notices"), "removed": ("已清理", "removed"),
+    "checks": ("检查项", "checks"),
+    "imports": ("导入", "imports"), "rows": ("行", "rows"),
+}  # fmt: skip
+"""What jobs count; what is not here is shown by its name."""
+
+
+@screen("/jobs", needs="job:run")
+def show(c: Context) -> Answer:
+    """Show the schedule with the next and the latest run of each job."""
+    return Page(template="jobs.html", data={
+        "jobs": schedule.list_jobs(c.crm, by=c.by), "told": lambda r: counted(c, r),
+        "zone": str(c.crm.settings.zone), "now": c.crm.storage.clock(),
+    })  # fmt: skip
+
+
+@screen("/jobs/{name}/run", needs="job:run", methods=("POST",))
+def run(c: Context, name: str) -> Answer:
+    """Run a job now, and tell how it went."""
+    try:
+        done = schedule.run_job(c.crm, name, by=c.by)
+    except JobRunning as e:
+        return Redirect(to="/jobs", said=e.message(c.language), tone="warning")
+    if done.error:
+        return Redirect(to="/jobs", said=c.t("运行失败：", "It failed: ") + done.error,
+                        tone="danger")  # fmt: skip
+    said = c.t("运行完成。", "Done. ") + counted(c, done.result)
+    return Redirect(to="/jobs", said=said)
+
+
+def counted(c: Context, result: Mapping[str, int] | None) -> str:
+    """Say what a run did."""
+    parts = [f"{c.t(*WORDS.get(n, (n, n)))} {v}" for n, v in (result or {}).items()]
+    return c.t("，", ", ").join(parts)
+
+
+SCREENS = (show, run)

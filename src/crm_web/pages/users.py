@@ -1,0 +1,248 @@
+"""Accounts: made, changed, looked through; one-time links to a password; sessions that run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from crm_domain.errors import (
+    CrmError,
+    Duplicate,
+    EditConflict,
+    Invalid,
+    LastAdministrator,
+    NotFound,
+    NotPermitted,
+)
+from crm_domain.model import Employee, User, specs
+from crm_domain.ports import Query
+from crm_domain.rules.access import union
+from crm_domain.usecases import access, records, sessions
+from crm_domain.usecases.access import Account, Effective, RoleSummary
+from crm_domain.usecases.sessions import SignedIn
+from crm_web.answers import Answer, Page, Redirect
+from crm_web.context import Context, said_of
+from crm_web.endpoint import status_of
+from crm_web.lists import typed_fields
+from crm_web.screen import screen
+from crm_web.widgets import MANY, Input, inputs
+
+NEW = ("username", "email", "employee_id", "student_id")
+EDITED = ("email", "employee_id", "student_id", "active")
+
+
+@screen("/users/new", needs="user:manage", methods=("GET", "POST"))
+def add(c: Context) -> Answer:
+    """Make an account, and show the one-time link by which its owner chooses a password."""
+    if c.request.method == "GET":
+        return _new(c, None, {}, 200)
+    typed = typed_fields(c, User, _offered(c, NEW)) | {"roles": c.many("roles")}
+    try:
+        made = access.create_user(c.crm, _given(typed), by=c.by)
+    except CrmError as e:
+        errors, status = problems_of(c, e)
+        return _new(c, typed, errors, status)
+    said = c.t("账号已创建。", "The account is made.")
+    try:
+        token = access.issue_reset(c.crm, made.username, by=c.by)
+    except CrmError as e:
+        # The account is there all the same; its page tells why there is no link.
+        return Redirect(to=address_of(made.username), said=f"{said}{e.message(c.language)}",
+                        tone="warning")  # fmt: skip
+    return _account(c, made.username, link=link_of(c, token), said=said)
+
+
+@screen("/users/{username:path}", needs="user:manage", methods=("GET", "POST"))
+def account(c: Context, username: str) -> Answer:
+    """Show an account with all it may do, or do one thing to it."""
+    # Whoever may not see it shall not change it either, nor learn that it is there.
+    known = access.get_account(c.crm, username, by=c.by)
+    if c.request.method == "GET":
+        return _account(c, username)
+    match c.one("do"):
+        case "link":
+            return _account(c, username, link=link_of(c, access.issue_reset(c.crm, username,
+                                                                            by=c.by)))  # fmt: skip
+        case "end":
+            return _end(c, known)
+        case "enable" | "disable" as wish:
+            return _switch(c, known, wish == "enable")
+    return _save(c, known)
+
+
+def _save(c: Context, known: Account) -> Answer:
+    typed = typed_fields(c, User, _offered(c, EDITED)) | {"roles": c.many("roles")}
+    version = str(typed.pop("version", ""))
+    seen = int(version) if version.isdigit() else known.version
+    try:
+        access.update_user(c.crm, known.username, _given(typed), version=seen, by=c.by)
+    except CrmError as e:
+        errors, status = problems_of(c, e)
+        return _account(c, known.username, typed=typed, errors=errors, status=status,
+                        conflict=isinstance(e, EditConflict))  # fmt: skip
+    return Redirect(to=address_of(known.username), said=c.t("已保存。", "Saved."))
+
+
+def _switch(c: Context, known: Account, active: bool) -> Answer:
+    try:
+        access.set_active(c.crm, known.username, active, by=c.by)
+    except (LastAdministrator, EditConflict) as e:
+        return Redirect(to=address_of(known.username), said=e.message(c.language), tone="danger")
+    said = c.t("账号已启用。", "The account is enabled.")
+    if not active:
+        said = c.t("账号已停用，其登录已全部结束。", "It is disabled, and its sessions have ended.")
+    return Redirect(to=address_of(known.username), said=said)
+
+
+def _end(c: Context, known: Account) -> Answer:
+    keep = c.session.id if c.session else None
+    if c.one("all"):
+        sessions.end_other_sessions(c.crm, keep=keep, username=known.username, by=c.by)
+    else:
+        running = {s.id for s in sessions.list_sessions(c.crm, known.username, by=c.by)}
+        number = int(c.one("id")) if c.one("id").isdigit() else 0
+        if number in running:
+            sessions.end_session(c.crm, number, by=c.by)
+    return Redirect(to=address_of(known.username), said=c.t("登录已结束。", "Ended."))
+
+
+# -- what is shown ----------------------------------------------------------------------------
+
+
+def _new(
+    c: Context, typed: dict[str, Any] | None, errors: Mapping[str, Sequence[str]], status: int
+) -> Answer:
+    return Page(template="user_new.html", status=status, data={
+        "inputs": _inputs(c, NEW, None, typed, errors), "errors": errors.get("", ()),
+        "roles": _roles(c), "chosen": _numbers(typed), "role_errors": errors.get("roles", ()),
+    })  # fmt: skip
+
+
+def _account(
+    c: Context, username: str, *, typed: dict[str, Any] | None = None,
+    errors: Mapping[str, Sequence[str]] | None = None, status: int = 200, link: str = "",
+    said: str = "", conflict: bool = False,
+) -> Answer:  # fmt: skip
+    errors = errors or {}
+    found = access.effective(c.crm, username, by=c.by)
+    shown = found.account
+    running: Sequence[SignedIn] = ()
+    beyond = ""
+    try:
+        running = sessions.list_sessions(c.crm, username, by=c.by)
+    except NotPermitted as e:
+        beyond = e.message(c.language)
+    stored = {r.id or 0 for r in shown.roles}
+    return Page(template="user.html", status=status, data={
+        "x": shown, "found": found, "permissions": _grouped(c, found), "sessions": running,
+        "beyond": beyond, "current": c.session.id if c.session else 0, "link": link, "said": said,
+        "inputs": _inputs(c, EDITED, shown, typed, errors, shown if conflict else None),
+        "errors": errors.get("", ()), "roles": _roles(c), "stored": stored, "conflict": conflict,
+        "chosen": stored if typed is None else _numbers(typed), "own": shown.id == c.by.user_id,
+        "role_errors": errors.get("roles", ()), "to": address_of(username),
+        "hours": c.crm.settings.reset_hours,
+    })  # fmt: skip
+
+
+def _offered(c: Context, names: Sequence[str]) -> list[str]:
+    """Leave out the employee where somebody may not see who there is."""
+    return [n for n in names if n != "employee_id" or c.by.may("employee:view")]
+
+
+def _inputs(
+    c: Context, names: Sequence[str], record: Account | None, typed: Mapping[str, Any] | None,
+    errors: Mapping[str, Sequence[str]], changed: Account | None = None,
+) -> list[Input]:  # fmt: skip
+    fields = [specs(User)[n] for n in _offered(c, names)]
+    # There is no list of students to choose from, so their number is typed.
+    fields = [attrs.evolve(s, kind="number") if s.target == "Student" else s for s in fields]
+    own = None if record is None else record.employee_id
+    return [
+        attrs.evolve(one, options=_employees(c, own)) if one.name == "employee_id" else one
+        for one in inputs(c, fields, record, typed, errors, changed)
+    ]
+
+
+def _employees(c: Context, own: int | None) -> tuple[tuple[str, str], ...]:
+    """Give the employees within reach who have no account, and the account's own."""
+    taken = {a.employee_id for a in access.list_accounts(c.crm, by=c.by)} - {own}
+    there = records.list_records(c.crm, Employee, Query(sort="name", limit=MANY), by=c.by)
+    found = {str(e.id): e.name for e in there if e.id not in taken}
+    if own is not None and str(own) not in found:
+        found |= {str(n): t for n, t in records.titles(c.crm, Employee, [own], by=c.by).items()}
+    return tuple(found.items())
+
+
+def _roles(c: Context) -> list[tuple[RoleSummary, bool]]:
+    """Give all roles, and whether somebody may give them: none that holds or reaches more."""
+    return [(r, within(c, r)) for r in access.list_roles(c.crm, by=c.by)]
+
+
+def within(c: Context, role: RoleSummary) -> bool:
+    """Whether a role neither holds nor reaches more than whoever asks."""
+    held = all(c.by.may(p) or p in access.FREELY_GIVEN for p in role.permissions)
+    return held and union((role.role.scope, c.by.scope)) is c.by.scope
+
+
+def _grouped(c: Context, found: Effective) -> list[tuple[str, str, list[Any]]]:
+    """Sort what an account may do as the menu does: menu, group, permissions with their roles."""
+    granted = {g.permission.id: g for g in found.permissions}
+    rows = []
+    for part in access.list_permissions(c.crm, by=c.by):
+        held = [granted[p.id] for p in part.permissions if p.id in granted]
+        if held:
+            rows.append((named(c, part.menu), named(c, part.group), held))
+    return rows
+
+
+# -- small things -----------------------------------------------------------------------------
+
+
+def address_of(username: str) -> str:
+    """Give the address of an account's page."""
+    return f"/users/{quote(username, safe='')}"
+
+
+def link_of(c: Context, token: str) -> str:
+    """Give the whole address of a one-time link, as it is sent to somebody."""
+    base = c.crm.settings.base_url.rstrip("/")
+    if not base:
+        # The guard has refused every host that is not ours.
+        url = c.request.url
+        base = f"{url.scheme}://{url.netloc}"
+    return f"{base}/reset/{token}"
+
+
+def named(c: Context, titled: Any) -> str:
+    """Say what a menu, a group, a permission or a role is called."""
+    if titled is None:
+        return c.t("未分组", "In no group")
+    return str(titled.title if c.language == "zh" else titled.title_en or titled.title)
+
+
+def problems_of(c: Context, error: CrmError) -> tuple[Mapping[str, Sequence[str]], int]:
+    """Sort a refusal beside the fields that it is about, with its status."""
+    if isinstance(error, Invalid):
+        return said_of(error.problems, c.language), 422
+    told = [error.message(c.language)]
+    if isinstance(error, Duplicate):
+        return dict.fromkeys(error.facts.get("fields") or ("",), told), 409
+    if isinstance(error, NotFound):
+        place = {"员工": "employee_id", "学员": "student_id"}.get(str(error.facts.get("what")), "")
+        return {place: told}, 422 if place else 404
+    return {"": told}, status_of(error)
+
+
+def _given(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what was typed as the use case reads it: roles by number."""
+    return {**typed, "roles": [int(v) for v in typed["roles"] if v.isdigit()]}
+
+
+def _numbers(typed: Mapping[str, Any] | None) -> set[int]:
+    return {int(v) for v in (typed or {}).get("roles", ()) if v.isdigit()}
+
+
+SCREENS = (add, account)

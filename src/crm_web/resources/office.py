@@ -1,0 +1,141 @@
+"""What the office keeps: the audit log, and the notices on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from crm_domain.model import RECORDS, AuditEntry, Notice, NoticeStatus, about
+from crm_domain.ports import Crm, Page, Query
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import audit_log, notices
+from crm_web.context import Context
+from crm_web.lists import one_by_one
+from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
+
+ACTIONS: Mapping[str, Words] = {
+    "create": ("新建", "create"), "update": ("修改", "change"), "remove": ("删除", "remove"),
+    "assign": ("分配", "assign"), "claim": ("抢单", "claim"), "release": ("退回公海", "give back"),
+    "transfer": ("转移", "move"), "lock": ("锁定", "lock"), "unlock": ("解锁", "unlock"),
+    "import": ("导入", "import"), "revert_import": ("撤销导入", "revert an import"),
+    "export": ("导出", "export"), "arrange": ("调整菜单", "arrange"),
+    "set_password": ("设置密码", "set a password"),
+    "change_password": ("修改密码", "change the password"),
+    "issue_reset": ("发出密码链接", "issue a password link"),
+    "redeem_reset": ("通过链接设置密码", "choose a password by a link"),
+    "end_session": ("结束登录", "end a session"), "end_sessions": ("结束全部登录", "end sessions"),
+    "reset_rotation": ("重置轮转", "reset the rotation"),
+    "set_rotation": ("设置轮转", "set the rotation"),
+    "set_pool_rules": ("设置公海规则", "set the pool's rules"),
+    "run_job": ("运行任务", "run a job"), "resend": ("重发", "send again"),
+    "confirm": ("确认", "confirm"), "reject": ("驳回", "reject"),
+}  # fmt: skip
+"""What the log's actions are called; one that is not here is shown by its code."""
+
+CHANNELS: tuple[tuple[str, Words], ...] = (
+    ("inapp", ("站内消息", "in here")), ("email", ("邮件", "e-mail")), ("sms", ("短信", "SMS")),
+    ("wechat", ("微信", "WeChat")), ("dingtalk", ("钉钉", "DingTalk")),
+    ("console", ("控制台", "console")),
+)  # fmt: skip
+"""The channels that there are plugins for; others are shown by their name."""
+
+
+@attrs.frozen(kw_only=True)
+class Line:
+    """One entry of the audit log as its list shows it."""
+
+    id: int
+    at: datetime
+    by_id: int | None
+    by_name: str | None
+    action: str
+    record: str
+    record_id: int | None
+    changes: Mapping[str, tuple[Any, Any]]
+    """Before and after, by field."""
+
+
+def list_lines(crm: Crm, query: Query, by: Principal) -> Page[Line]:
+    """Give one page of the log."""
+    page = audit_log.list_entries(crm, query, by=by)
+    return Page(items=tuple(_line(e.entry, e.by_name) for e in page), next=page.next)
+
+
+def _line(entry: AuditEntry, name: str | None) -> Line:
+    before, after = entry.before or {}, entry.after or {}
+    return Line(
+        id=entry.id or 0, at=entry.at, by_id=entry.by_id, by_name=name, action=entry.action,
+        record=entry.record, record_id=entry.record_id,
+        changes={n: (before.get(n), after.get(n)) for n in {**before, **after}},
+    )  # fmt: skip
+
+
+def _resend(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    return one_by_one(c, ids, lambda n: notices.resend(c.crm, n, by=c.by),
+                      ("已重新排队 {n} 条通知。", "{n} notices are queued again."))  # fmt: skip
+
+
+AUDIT = Resource(
+    name="audit", record=AuditEntry, words=("操作日志", "Audit log"), icon="history",
+    needs="audit:view", rows=list_lines,
+    tally=lambda crm, query, names, by: audit_log.tally_entries(crm, query, names, by=by),
+    columns=(
+        column(AuditEntry, "at"),
+        Column(name="by_name", words=("操作人", "By"), kind="text",
+               say=lambda row, look: row.by_name or look.context.t("系统", "the program")),
+        Column(name="action", words=("操作", "Action"), kind="text",
+               say=lambda row, look: look.context.t(*ACTIONS.get(row.action, (row.action,) * 2))),
+        Column(name="record", words=("记录类型", "Record"), kind="text",
+               say=lambda row, look: look.record(row.record)),
+        Column(name="record_id", words=("编号", "No."), kind="number"),
+        Column(name="changes", words=("修改内容", "Changes"), kind="changes",
+               say=lambda row, look: "\n".join(f"{n}: {a} → {b}"
+                                               for n, a, b in look.changes(row))),
+    ),
+    filters=(
+        Filter(name="record", words=("记录类型", "Record"), kind="text",
+               choices=tuple((n, (about(r).zh, about(r).en)) for n, r in RECORDS.items())),
+        Filter(name="action", words=("操作", "Action"), kind="text",
+               choices=tuple(ACTIONS.items())),
+        narrowing(AuditEntry, "by_id"), narrowing(AuditEntry, "at"),
+        Filter(name="record_id", words=("编号", "No."), kind="exact"),
+    ),
+    uncounted=("record_id",), export="audit:view",
+)  # fmt: skip
+
+NOTICES = Resource(
+    name="notices", record=Notice, words=("通知记录", "Notices"), icon="send",
+    needs="notice:view", rows=lambda crm, query, by: notices.list_notices(crm, query, by=by),
+    columns=(
+        column(Notice, "created_at"), column(Notice, "recipient_id", sort=False),
+        column(Notice, "subject", sort=False), column(Notice, "event"),
+        column(Notice, "channel",
+               say=lambda row, look: look.context.t(*dict(CHANNELS).get(row.channel,
+                                                                        (row.channel,) * 2))),
+        column(Notice, "status", kind="badge"),
+        column(Notice, "attempts"), column(Notice, "error", sort=False),
+        column(Notice, "next_attempt_at", shown=False), column(Notice, "sent_at", shown=False),
+        column(Notice, "provider_id", shown=False, sort=False),
+        column(Notice, "about", shown=False, sort=False),
+        column(Notice, "body", shown=False, sort=False),
+    ),
+    filters=(
+        narrowing(Notice, "status"), narrowing(Notice, "event"),
+        Filter(name="channel", words=("渠道", "Channel"), kind="text", choices=CHANNELS),
+        narrowing(Notice, "recipient_id"), narrowing(Notice, "created_at"),
+    ),
+    export="notice:view",
+    actions=(
+        Action(
+            name="resend", words=("重发", "Send again"), icon="refresh", needs="notice:deliver",
+            run=_resend,
+            fits=lambda row, c: row.status in (NoticeStatus.DEAD, NoticeStatus.FAILED),
+            hint=("失败的通知将立即重新发送。", "What failed is sent again at once."),
+        ),
+    ),
+)  # fmt: skip
+
+RESOURCES = (AUDIT, NOTICES)
