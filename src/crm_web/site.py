@@ -29,6 +29,14 @@ from crm_web.screen import Screen
 log = logging.getLogger(__name__)
 TEMPLATES = Path(__file__).parent / "templates"
 COOKIE = "crm"
+LOGGED: Mapping[str, tuple[str, str]] = {
+    "reason": ("原因", "Reason"), "file": ("文件", "File"), "entries": ("方案", "Plan"),
+    "rules": ("规则", "Rules"), "holidays": ("日历", "Calendar"), "rows": ("行数", "Rows"),
+    "count": ("数量", "Count"), "name": ("名称", "Name"), "session": ("登录", "Session"),
+    "ended": ("结束", "Ended"), "search": ("搜索", "Search"), "sort": ("排序", "Order"),
+    "status": ("状态", "Status"), "channel": ("渠道", "Channel"), "event": ("事件", "Event"),
+}  # fmt: skip
+"""What the audit log keeps beside the fields of records; what is not here is shown by its name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -146,15 +154,28 @@ class Look:
         """Tell what an entry of the audit log changed: field, before and after, as people say it.
 
         Args:
-            row: With ``record`` and ``changes``: before and after, by field.
+            row: With ``record``, ``changes`` (before and after, by field) and ``titles`` of what
+                references point to.
         """
         known = RECORDS.get(row.record)
         fields = specs(known) if known is not None else {}
-        return [
-            (fields[n].label(self.language) if n in fields else n,
-             self.stored(fields.get(n), before), self.stored(fields.get(n), after))
-            for n, (before, after) in row.changes.items() if n != "version"
-        ]  # fmt: skip
+        said = []
+        for n, both in row.changes.items():
+            words = LOGGED.get(n, (n, n))
+            label = fields[n].label(self.language) if n in fields else self.context.t(*words)
+            before, after = (self._logged(fields.get(n), v, row.titles) for v in both)
+            if n not in ("id", "version") and before != after:
+                said.append((label, before, after))
+        return said
+
+    def _logged(
+        self, spec: Spec | None, value: Any, titles: Mapping[str, Mapping[int, str]]
+    ) -> str:
+        if spec is not None and spec.target and value not in (None, []):
+            known = titles.get(spec.target, {})
+            many = value if isinstance(value, list) else [value]
+            return self.context.t("、", ", ").join(known.get(v, f"#{v}") for v in many)
+        return self.stored(spec, value)
 
     def stored(self, spec: Spec | None, value: Any) -> str:
         """Write a value as the audit log keeps it: codes as their words, lists with commas."""

@@ -158,7 +158,12 @@ def _inputs(
 ) -> list[Input]:  # fmt: skip
     fields = [specs(User)[n] for n in _offered(c, names)]
     # There is no list of students to choose from, so their number is typed.
-    fields = [attrs.evolve(s, kind="number") if s.target == "Student" else s for s in fields]
+    fields = [
+        attrs.evolve(s, kind="number", zh="学员编号", en="Student no.")
+        if s.target == "Student"
+        else s
+        for s in fields
+    ]
     own = None if record is None else record.employee_id
     return [
         attrs.evolve(one, options=_employees(c, own)) if one.name == "employee_id" else one

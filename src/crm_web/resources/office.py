@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import attrs
 
-from crm_domain.model import RECORDS, AuditEntry, Notice, NoticeStatus, about
+from crm_domain.errors import GuardedField
+from crm_domain.model import RECORDS, AuditEntry, Notice, NoticeStatus, about, specs
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import audit_log, notices
+from crm_domain.usecases import audit_log, notices, records
 from crm_web.context import Context
 from crm_web.lists import one_by_one
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
@@ -56,21 +58,48 @@ class Line:
     record_id: int | None
     changes: Mapping[str, tuple[Any, Any]]
     """Before and after, by field."""
+    titles: Mapping[str, Mapping[int, str]]
+    """What the records are called that fields refer to, by kind; as far as one may know them."""
 
 
 def list_lines(crm: Crm, query: Query, by: Principal) -> Page[Line]:
     """Give one page of the log."""
     page = audit_log.list_entries(crm, query, by=by)
-    return Page(items=tuple(_line(e.entry, e.by_name) for e in page), next=page.next)
+    changes = [_changes(e.entry) for e in page]
+    titles = _titles(crm, [(e.entry.record, c) for e, c in zip(page, changes, strict=True)], by)
+    return Page(next=page.next, items=tuple(
+        Line(
+            id=e.entry.id or 0, at=e.entry.at, by_id=e.entry.by_id, by_name=e.by_name,
+            action=e.entry.action, record=e.entry.record, record_id=e.entry.record_id, changes=c,
+            titles=titles,
+        )
+        for e, c in zip(page, changes, strict=True)
+    ))  # fmt: skip
 
 
-def _line(entry: AuditEntry, name: str | None) -> Line:
+def _changes(entry: AuditEntry) -> dict[str, tuple[Any, Any]]:
     before, after = entry.before or {}, entry.after or {}
-    return Line(
-        id=entry.id or 0, at=entry.at, by_id=entry.by_id, by_name=name, action=entry.action,
-        record=entry.record, record_id=entry.record_id,
-        changes={n: (before.get(n), after.get(n)) for n in {**before, **after}},
-    )  # fmt: skip
+    return {n: (before.get(n), after.get(n)) for n in {**before, **after}}
+
+
+def _titles(
+    crm: Crm, changed: Sequence[tuple[str, Mapping[str, tuple[Any, Any]]]], by: Principal
+) -> dict[str, Mapping[int, str]]:
+    """Find what the records are called that changes refer to: one question for each kind."""
+    wanted: dict[str, set[int]] = {}
+    for record, changes in changed:
+        fields = specs(RECORDS[record]) if record in RECORDS else {}
+        for name, both in changes.items():
+            if name in fields and (target := fields[name].target):
+                for value in both:
+                    many = value if isinstance(value, list) else [value]
+                    wanted.setdefault(target, set()).update(v for v in many if type(v) is int)
+    found: dict[str, Mapping[int, str]] = {}
+    for target, numbers in wanted.items():
+        # Some kinds of record have no titles; they stay numbers.
+        with suppress(GuardedField):
+            found[target] = records.titles(crm, RECORDS[target], numbers, by=by)
+    return found
 
 
 def _resend(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
