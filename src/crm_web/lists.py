@@ -36,7 +36,7 @@ def list_screens(resource: Resource) -> list[Screen]:
     """Make all screens of a list."""
     path, needs = resource.path, resource.needs
     found = [
-        Screen(path=path, needs=needs, call=partial(show_list, resource)),
+        Screen(path=path, needs=needs, call=partial(show_list, resource), icon=resource.icon),
         Screen(path=f"{path}.json", needs=needs, call=partial(show_json, resource)),
         Screen(path=f"{path}/columns", needs=needs, call=partial(choose_columns, resource),
                methods=("GET", "POST")),

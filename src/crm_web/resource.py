@@ -182,6 +182,8 @@ class Resource:
     """The address of a row's page, with ``{id}``; "" is the form."""
     opens: Callable[[Any, Context], bool] = lambda row, c: True
     """Whether somebody may open a row's page."""
+    links: tuple[tuple[str, Words, str, str], ...] = ()
+    """Pages that belong to it: address, words, icon, permission."""
     size: int = PAGE
     export: str | None = None
     """The permission to export; None where nobody can."""

@@ -55,7 +55,7 @@ class Site:
         }  # fmt: skip
         if session is not None and not context.fragment:
             shared["menus"] = self._there(access.navigation(self.crm, by=context.by).menus)
-            shared["icons"] = {r.path: r.icon for r in self.resources.values()}
+            shared["icons"] = {s.path: s.icon for s in self.screens if s.icon}
             shared["unread"] = 0
         return self.templates.get_template(template).render({**shared, **data})
 

@@ -123,7 +123,7 @@ def mine(
         [say("编号", "No."), say("姓名", "Name"), say("状态", "Status"), say("手机", "Phone"),
          say("意向", "Intention"), say("最后跟进", "Last contact"), say("下次联系", "Next contact"),
          say("公开日期", "Public from")],
-        [(m.customer_id, m.name, _status(m), m.phone, _INTENTIONS.get(m.intention or ""),
+        [(m.customer_id, m.name, _status(m), m.phone, m.intention and _INTENTIONS.get(m.intention.value),
           local(None if m.last_contacted_at == m.started_at else m.last_contacted_at, zone),
           local(m.next_contact_at, zone), day(m.due_on)) for m in page],
         least=(4, 5, 6),
