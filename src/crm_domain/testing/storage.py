@@ -684,7 +684,7 @@ class StorageContract:
             ]
             user = uow.records.add(User(username="li", roles=tuple(roles)))
             uow.records.add(a_session(user.id or 0))
-        asked = {"now": NOW, "idle_since": NOW - timedelta(hours=1), "today": TODAY}
+        asked: dict[str, Any] = {"now": NOW, "idle_since": NOW - timedelta(hours=1), "today": TODAY}
 
         def resumed(**other: Any) -> Any:
             return read(crm, lambda uow: uow.sign_ins.resume("a" * 64, **{**asked, **other}))
