@@ -76,8 +76,8 @@ def sign_in(
         address: The network address of whoever asks, from a proxy that is trusted, or None.
         device: What the browser says it is, for the list of sessions.
         before: The token that this browser was given last, if it kept it. Then the browser is
-            known, which spares it the waiting that others cause, and a session that still runs
-            under that token is ended.
+            known, which spares it the waiting that others cause, and the session that still runs
+            under that token, whosever it is, is ended.
 
     Returns:
         The token, which is new each time and stands nowhere else, and who acts.
@@ -104,7 +104,7 @@ def sign_in(
         if fresh is not None:
             uow.sign_ins.rehash(user.id or 0, old=hashed, new=fresh)
         if last is not None:
-            uow.sign_ins.end(now=now, user_id=user.id, token_sha256=last)
+            uow.sign_ins.end(now=now, token_sha256=last)
         uow.records.add(
             SignIn(
                 user_id=user.id or 0, token_sha256=fingerprint(token) or "", created_at=now,
