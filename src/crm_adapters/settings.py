@@ -28,6 +28,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "sweep_max_share": (0, 1),
     "max_attempts": (1, 1000),
     "lease_seconds": (1, 86_400),
+    "retry_seconds": (0.01, 21_600),
+    "notice_days": (1, _CENTURY),
 }
 
 

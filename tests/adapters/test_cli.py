@@ -332,16 +332,24 @@ def test_an_export_can_be_imported_again(school):
 
 def test_notices_are_listed_delivered_and_resent(school):
     """The console's lines go to standard error, so that the answer stays JSON."""
-    assert len(school.json("notices", "list", "--status", "pending")["items"]) == 2
+    assert len(school.json("notices", "list", "--status", "pending")["items"]) == 4
     out, err = school("notices", "deliver", "--json")
-    assert json.loads(out) == {"sent": 2, "failed": 0, "dead": 0}
+    assert json.loads(out) == {"sent": 4, "failed": 0, "dead": 0, "expired": 0,
+                               "cancelled": 0}  # fmt: skip
     assert err.count("notice |") == 2
     assert school.json("notices", "resend", "1", status=2)["error"] == "not_found"
     with sqlite3.connect(school.folder / "crm.db") as connection:
-        connection.execute("UPDATE notice SET status = 'dead' WHERE id = 1")
+        connection.execute(
+            "UPDATE notice SET status = 'dead', sent_at = NULL, error = 'x' WHERE id = 1"
+        )
     connection.close()
     assert any(c["state"] == "warning" for c in school.json("doctor")["checks"])
     school("notices", "resend", "1")
+    assert school.json("notices", "resend", "--dead", "--channel", "console") == {"count": 0}
+    assert school.json("notices", "resend", "--all", "--event", "新客户") == {"count": 0}
+    for wrong in ((), ("1", "--dead"), ("--dead", "--all"), ("1", "--channel", "x"),
+                  ("--all", "--event", "party")):  # fmt: skip
+        assert school.json("notices", "resend", *wrong, status=2)["error"] == "usage"
     assert [n["id"] for n in school.json("notices", "list", "--status", "pending")["items"]] == [1]
 
 
@@ -367,6 +375,15 @@ BROKEN = {
     "contact_phone": "UPDATE customer SET phone = '13800138000'",
     "key": "UPDATE notice SET idempotency_key = 'x'",
     "cursor": "DELETE FROM turn_cursor",
+    "notice_sent": "UPDATE notice SET status = 'sent'",
+    "notice_leased": "UPDATE notice SET status = 'cancelled', leased_until = 1",
+    "notice_due": "UPDATE notice SET next_attempt_at = NULL",
+    "notice_attempts": "UPDATE notice SET attempts = 3",
+    "notice_reason": "UPDATE notice SET status = 'dead'",
+    "notice_expired": "UPDATE notice SET status = 'expired', expires_at = NULL",
+    "notice_read": "UPDATE notice SET read_at = 1",
+    "quiet": "INSERT INTO notice_preference (employee_id, off, quiet_from, version)"
+    " VALUES (1, '{}', '22:00:00', 1)",
     "references": "UPDATE customer SET school_id = 77 WHERE id = 1",
     "guards": "DROP TRIGGER audit_entry_no_delete",
 }
@@ -390,6 +407,7 @@ def test_a_broken_invariant_is_found(school, code):
         connection.execute("DROP TABLE notice")
         connection.execute(loose)
         connection.execute("INSERT INTO notice SELECT * FROM kept")
+    connection.execute("PRAGMA ignore_check_constraints = ON")
     connection.execute(BROKEN[code])
     connection.close()
     found = school.json("db", "check", status=1)

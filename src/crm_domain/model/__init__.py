@@ -10,6 +10,7 @@ from crm_domain.model.office import (
     ImportRun,
     ImportStatus,
     Notice,
+    NoticePreference,
     NoticeStatus,
 )
 from crm_domain.model.organisation import Department, Employee, School
@@ -50,8 +51,8 @@ __all__ = [ "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus", "At
     "AuditEntry", "Choice", "Cohort", "Course", "Customer", "CustomerStatus", "Department",
     "Education", "Employee", "Enrolment", "EnrolmentStatus", "Event", "Experience", "FollowUp",
     "FollowUpChannel", "Gender", "Holiday", "ImportProblem", "ImportRun", "ImportStatus",
-    "Intention", "Lesson", "Menu", "Notice", "NoticeStatus", "Payment", "PaymentKind",
-    "PaymentMethod", "PaymentStatus", "Permission", "PermissionGroup", "PoolRule", "Role",
-    "RotationEntry", "ScheduledJob", "School", "Scope", "Score", "Source", "Spec", "Student",
-    "StudyRecord", "User", "WorkStatus", "about", "specs",
+    "Intention", "Lesson", "Menu", "Notice", "NoticePreference", "NoticeStatus", "Payment",
+    "PaymentKind", "PaymentMethod", "PaymentStatus", "Permission", "PermissionGroup", "PoolRule",
+    "Role", "RotationEntry", "ScheduledJob", "School", "Scope", "Score", "Source", "Spec",
+    "Student", "StudyRecord", "User", "WorkStatus", "about", "specs",
 ]  # fmt: skip

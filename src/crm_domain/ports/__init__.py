@@ -18,7 +18,7 @@ from crm_domain.ports.customers import (
     Released,
     Standing,
 )
-from crm_domain.ports.outbox import Imports, Notices
+from crm_domain.ports.outbox import Backlog, Imports, Notices
 from crm_domain.ports.query import Page, Query
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Cron, Schedule
@@ -27,9 +27,9 @@ from crm_domain.ports.storage import Checked, Directory, Records, Storage, UnitO
 from crm_domain.ports.turns import Mate, PoolRules, Roster, Turns
 
 __all__ = [
-    "Cell", "Checked", "Clock", "Closing", "Crm", "Cron", "Customers", "Directory", "Ended",
-    "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier",
-    "Page", "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Released", "Roster",
-    "Row", "Schedule", "Settings", "Sheet", "SheetReader", "SheetWriter", "Standing", "Storage",
-    "Table", "Turns", "UnitOfWork",
+    "Backlog", "Cell", "Checked", "Clock", "Closing", "Crm", "Cron", "Customers", "Directory",
+    "Ended", "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices",
+    "Notifier", "Page", "PasswordHasher", "PoolRules", "Query", "Reach", "Records", "Released",
+    "Roster", "Row", "Schedule", "Settings", "Sheet", "SheetReader", "SheetWriter", "Standing",
+    "Storage", "Table", "Turns", "UnitOfWork",
 ]  # fmt: skip
