@@ -84,6 +84,13 @@ class NotPermitted(CrmError):
     code = "not_permitted"
 
 
+class NoEmployee(NotPermitted):
+    """Your account belongs to no employee, so it has neither messages nor wishes of its own."""
+
+    zh = "您的账号没有对应的员工，没有自己的消息和通知设置。"
+    code = "no_employee"
+
+
 class ScopeTooWide(NotPermitted):
     """Nobody gives or changes rights that reach further ({scope_en}) than their own."""
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from crm_adapters.jobs.broker import QUEUE
 from crm_adapters.logs import job_named
 from crm_domain.ports import Crm
@@ -41,8 +43,9 @@ def works(crm: Crm, metrics: Metrics) -> Mapping[str, Work]:
     """Give what is done for each job, logged and counted."""
 
     def deliver_due() -> bool:
-        done = notices.deliver_due(crm, by=SYSTEM)
-        return bool(done.sent or done.failed or done.dead)
+        done = notices.deliver_due(crm, seconds=schedule.DELIVERING, by=SYSTEM)
+        metrics.delivered(attrs.asdict(done))
+        return any(attrs.astuple(done))
 
     def run_import(import_id: int) -> bool:
         imports.run_import(crm, import_id, by=SYSTEM)

@@ -64,7 +64,7 @@ def run_alone(
     metrics = Metrics()
     with _asked_to_stop() as stop:
         if port is not None:
-            serve(metrics.registry, port, host)
+            serve(metrics.registry, crm, port, host)
         with embedded(crm, threads=threads, seconds=LOOK, metrics=metrics):
             log.info("ready")
             stop.wait()
@@ -170,6 +170,8 @@ def supervise(
         port: Where Prometheus is answered for all of them; None is nowhere.
         host: The address of that port.
     """
+    from crm_adapters import open_crm
+
     log_to_stderr(as_json=as_json)
     with ExitStack() as ending:
         stop = ending.enter_context(_asked_to_stop())
@@ -178,7 +180,7 @@ def supervise(
             # The library looks for it when it is imported: here below, and in the children.
             os.environ[FOLDER] = folder
             ending.callback(os.environ.pop, FOLDER, None)
-            serve(of_all_processes(), port, host)
+            serve(of_all_processes(), ending.enter_context(open_crm()), port, host)
         command = [sys.executable, "-m", "crm_adapters.jobs.child", str(threads)]
         places = [_Place([*command, *["--json"][: int(as_json)]]) for _ in range(processes)]
         log.info("%d workers", len(places))

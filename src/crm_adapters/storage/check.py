@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from crm_adapters.storage.engine import translated
-from crm_adapters.storage.tables import metadata
+from crm_adapters.storage.tables import NOTICE_LAWS, metadata
 from crm_adapters.storage.triggers import HISTORY
 from crm_domain.ports import Checked
 
@@ -67,6 +67,21 @@ _QUERIES = (
      " AND wechat IS NULL"),
     ("key", "通知的幂等键重复", "notices that were written twice",
      "SELECT max(id) FROM notice GROUP BY idempotency_key HAVING count(*) > 1"),
+    *(
+        (f"notice_{name}", zh, en, f"SELECT id FROM notice WHERE NOT ({NOTICE_LAWS[name]})")
+        for name, zh, en in (
+            ("sent", "通知的状态与发送时间不符", "notices whose status and sending do not agree"),
+            ("leased", "已了结的通知仍被占用", "notices that are over and still leased"),
+            ("due", "待发送的通知没有时间，不会被发送", "notices that wait for no moment"),
+            ("attempts", "通知的尝试次数多于租用次数", "notices tried more often than leased"),
+            ("reason", "发送失败的通知没有原因", "dead notices without a reason"),
+            ("expired", "没有期限的通知却已过期", "notices that expired and have no end"),
+            ("read", "已读的不是站内消息", "notices read that are no messages in the program"),
+        )
+    ),
+    ("quiet", "免打扰时段不完整", "quiet hours without a beginning or an end",
+     "SELECT id FROM notice_preference WHERE (quiet_from IS NULL) <> (quiet_until IS NULL)"
+     " OR quiet_from = quiet_until"),
     ("import", "导入的客户数与记录不符", "imports that did not keep all they took in",
      "SELECT r.id FROM import_run r WHERE r.status IN ('done', 'running')"
      " AND r.record <> 'Employee' AND r.accepted <>"

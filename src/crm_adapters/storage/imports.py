@@ -162,7 +162,7 @@ class SqlImports:
             self._session.run(
                 sa.update(notice)
                 .where(self._session.among(notice.c.about, about), notice.c.status.in_(WAITING))
-                .values(status=NoticeStatus.CANCELLED)
+                .values(status=NoticeStatus.CANCELLED, leased_until=None)
             )
         done = self._session.run(
             sa.update(customer).where(c.import_id == import_id, c.archived_at.is_(None))

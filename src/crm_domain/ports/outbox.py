@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+import attrs
+
 from crm_domain.model import (
+    Event,
     ImportProblem,
     ImportRun,
     Notice,
+    NoticePreference,
     NoticeStatus,
 )
 from crm_domain.ports.query import Page, Query
 from crm_domain.ports.reach import Reach
+
+
+@attrs.frozen(kw_only=True)
+class Backlog:
+    """What stands in the outbox and was not sent."""
+
+    waiting: Mapping[NoticeStatus, int]
+    """How many are pending, failed and dead."""
+    due_since: datetime | None = None
+    """Since when the oldest has been due that nobody is at; None when none is."""
 
 
 class Notices(Protocol):
@@ -27,24 +41,66 @@ class Notices(Protocol):
         """The same, and count those that were not there."""
         ...
 
-    def lease(self, now: datetime, until: datetime, limit: int) -> tuple[Notice, ...]:
-        """Take due notices for sending: count the attempt and keep others away until then."""
+    def lease(self, now: datetime, seconds: float, limit: int) -> tuple[Notice, ...]:
+        """Take due notices for sending: count the attempt and keep others away for so long.
+
+        Leases end by the database's clock. One that ends later than any that is given now, by ten
+        minutes or more, was given by a clock that has been set back since, and counts for nothing.
+
+        Args:
+            now: The moment at which they must be due.
+            seconds: How long nobody else may take them.
+            limit: How many at most.
+        """
         ...
 
     def settle(self, notices: Sequence[Notice]) -> frozenset[int]:
-        """Write what became of leased notices.
+        """Write what became of leased notices, and end their leases.
+
+        Args:
+            notices: As they were leased, with status, attempts, next attempt, error and so on as
+                they are now.
 
         Returns:
             The numbers of those that were still leased to the caller; another took over the rest.
         """
         ...
 
-    def give_back(self, notices: Sequence[Notice], at: datetime) -> None:
-        """Let leased notices that were not tried be due at a moment; their attempt counts not."""
+    def resend(
+        self, now: datetime, *, ids: Sequence[int] | None = None,
+        statuses: Collection[NoticeStatus], channel: str | None = None, event: Event | None = None,
+    ) -> int:  # fmt: skip
+        """Make notices pending again, to be sent at once, and count them.
+
+        Those that somebody is at, and those that have expired, stay as they are.
+
+        Args:
+            now: The moment.
+            ids: Which; None is all.
+            statuses: Only those of these statuses; dead and failed ones can be sent again.
+            channel: Only those of this channel; None is any.
+            event: Only those of this event; None is any.
+        """
         ...
 
-    def resend(self, id: int, now: datetime) -> bool:
-        """Make a dead or failed notice pending again."""
+    def backlog(self, now: datetime) -> Backlog:
+        """Count what was not sent."""
+        ...
+
+    def preferences(self, employee_ids: Collection[int]) -> Mapping[int, NoticePreference]:
+        """Read what some employees want to be told, as far as they said."""
+        ...
+
+    def inbox(self, recipient_id: int, query: Query, *, unread_only: bool) -> Page[Notice]:
+        """Read one page of somebody's messages in the program, the newest first."""
+        ...
+
+    def unread(self, recipient_id: int) -> int:
+        """Count somebody's messages in the program that were not read yet."""
+        ...
+
+    def mark_read(self, recipient_id: int, ids: Sequence[int] | None, at: datetime) -> int:
+        """Mark somebody's unread messages as read, these or all, and count them."""
         ...
 
     def cancel(self, about: str) -> int:

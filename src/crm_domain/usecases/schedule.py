@@ -21,6 +21,8 @@ from crm_domain.usecases._common import audit
 
 log = logging.getLogger(__name__)
 Result = Mapping[str, int]
+DELIVERING = 300.0
+"""Seconds after which a delivery takes no more notices, long before anybody would stop it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +69,7 @@ class Run:
 
 
 def _deliver(crm: Crm) -> Result:
-    return attrs.asdict(notices.deliver_due(crm, by=SYSTEM))
+    return attrs.asdict(notices.deliver_due(crm, seconds=DELIVERING, by=SYSTEM))
 
 
 def _sweep(crm: Crm) -> Result:
