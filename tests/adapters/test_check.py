@@ -30,8 +30,11 @@ SQLITE_ONLY = {"damage", "references"}
 SQLITE = (
     "SELECT 'DROP ' || type || ' ' || name FROM sqlite_master WHERE type = 'trigger'"
     " OR (type = 'index' AND sql LIKE '%UNIQUE%')",
-    "VALUES ('CREATE TABLE kept AS SELECT * FROM notice'), ('DROP TABLE notice'),"
-    " ('ALTER TABLE kept RENAME TO notice')",  # The constraints of a table go with it alone.
+    *(  # The constraints of a table go with it alone.
+        f"VALUES ('CREATE TABLE kept AS SELECT * FROM {table}'), ('DROP TABLE {table}'),"
+        f" ('ALTER TABLE kept RENAME TO {table}')"
+        for table in ("notice", "sign_in", "reset_link", "saved_view")
+    ),
 )
 POSTGRESQL = (
     "SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname)"
