@@ -273,6 +273,20 @@ def test_changing_the_own_password_keeps_the_session_in_which_it_is_done(
         sessions.resume(world.crm, there)
 
 
+def test_a_session_gets_another_token_and_goes_on(world: World, name: str) -> None:
+    """The old token is worth nothing, and so is one of a session that has ended."""
+    old = signed_in(world, name)
+    before = sessions.resume(world.crm, old)
+    new = sessions.renew(world.crm, old)
+    after = sessions.resume(world.crm, new)
+    assert (after.id, after.expires_at) == (before.id, before.expires_at)
+    assert after.csrf_token != before.csrf_token
+    sessions.sign_out(world.crm, new)
+    for token in (old, new, None):
+        with pytest.raises(SignedOut):
+            sessions.renew(world.crm, token)
+
+
 # -- the throttle -----------------------------------------------------------------------------
 
 
