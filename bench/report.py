@@ -113,7 +113,9 @@ def write(
 
 
 def _remark(result: Listed) -> str:
-    later = f"measured {result['date'][:10]}" if "date" in result else ""
+    later = ""
+    if "date" in result:
+        later = f"measured {result['date'][:10]} at load {result['machine']['load'][0]}"
     return "; ".join(filter(None, (result["note"], result["fault"], later)))
 
 
