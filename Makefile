@@ -44,7 +44,9 @@ format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff format src tests bench
 	$(BIN)/ruff check --fix src tests bench
 
-bench: $(STAMP)  ## measure, beside hand-written SQL in the same run
+bench: $(STAMP)  ## measure, beside hand-written SQL and other queues in the same run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		-r bench/requirements.lock
 	$(BIN)/python -m bench
 
 lock:  ## pin all dependencies again (needs uv)

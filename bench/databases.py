@@ -97,11 +97,16 @@ class Servers:
     ) -> None:
         self._closing.close()
 
-    def fresh(self, engine: str) -> Database:
-        """Make a database with our tables and nothing in them."""
+    def empty(self, engine: str) -> Database:
+        """Make a database without tables; of SQLite only its address."""
         database = self._named(engine)
         if engine == "postgresql":
             self._admin(f"CREATE DATABASE {_name(database)}")
+        return database
+
+    def fresh(self, engine: str) -> Database:
+        """Make a database with our tables and nothing in them."""
+        database = self.empty(engine)
         database.crm(migrate=True).close()
         return database
 

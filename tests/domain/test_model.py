@@ -55,7 +55,7 @@ SEED = [
     "Role",
     "User",
 ]
-BESIDES = ["Enrolment", "Notice", "PoolRule"]
+BESIDES = ["Enrolment", "Notice", "NoticePreference", "PoolRule"]
 
 FIELDS = {
     "Department": "code title parent_id manager_id",
