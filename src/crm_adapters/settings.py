@@ -28,6 +28,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "sweep_max_share": (0, 1),
     "max_attempts": (1, 1000),
     "lease_seconds": (1, 86_400),
+    "import_lease_seconds": (0.1, 86_400),
 }
 
 

@@ -56,9 +56,23 @@ _QUERIES = (
     ("key", "通知的幂等键重复", "notices that were written twice",
      "SELECT max(id) FROM notice GROUP BY idempotency_key HAVING count(*) > 1"),
     ("import", "导入的客户数与记录不符", "imports that did not keep all they took in",
-     "SELECT r.id FROM import_run r WHERE r.status IN ('done', 'running')"
+     "SELECT r.id FROM import_run r WHERE r.status <> 'reverted'"
      " AND r.record <> 'Employee' AND r.accepted <>"
      " (SELECT count(*) FROM customer c WHERE c.import_id = r.id)"),
+    ("partition", "导入的各行未恰好计入一次", "imports whose rows do not count once each",
+     "SELECT r.id FROM import_run r WHERE r.refused <>"
+     " (SELECT count(*) FROM import_problem p WHERE p.import_id = r.id)"
+     " OR r.accepted + r.refused > r.data_rows"
+     " OR (r.status = 'done' AND r.accepted + r.refused <> r.data_rows)"
+     " OR EXISTS (SELECT 1 FROM import_problem p WHERE p.import_id = r.id"
+     " GROUP BY p.\"row\" HAVING count(*) > 1)"
+     " OR EXISTS (SELECT 1 FROM import_problem p JOIN customer c"
+     " ON c.import_id = p.import_id AND c.import_row = p.\"row\" WHERE p.import_id = r.id)"),
+    ("import_state", "导入的状态与其余字段不符", "imports whose state is not possible",
+     "SELECT id FROM import_run WHERE (status IN ('done', 'reverted')) <> (finished_at IS NOT NULL)"
+     " OR (status = 'failed' AND error IS NULL)"
+     " OR (error IS NOT NULL AND status NOT IN ('paused', 'failed'))"
+     " OR (leased_until IS NOT NULL AND status <> 'running')"),
     ("cursor", "轮转位置丢失", "the rotation has lost its place",
      "SELECT 1 WHERE (SELECT count(*) FROM turn_cursor) <> 1"),
 )  # fmt: skip

@@ -234,6 +234,18 @@ import_run.append_constraint(
         " AND (mode = 'consultant') = (consultant_id IS NOT NULL)"
         " AND (mode = 'none') = (record <> 'Customer')", name="mode")
 )  # fmt: skip
+for _name, _law in {
+    "rows": "accepted >= 0 AND refused >= 0 AND accepted + refused <= data_rows",
+    "checked": "status <> 'checked' OR (accepted + refused = 0 AND started_at IS NULL)",
+    "done": "status <> 'done' OR (accepted + refused = data_rows AND next_row > last_row)",
+    "finished": "(status IN ('done', 'reverted')) = (finished_at IS NOT NULL)",
+    "started": "started_by_id IS NULL OR started_at IS NOT NULL",
+    "failed": "status <> 'failed' OR error IS NOT NULL",
+    "error": "error IS NULL OR status IN ('paused', 'failed')",
+    "leased": "leased_until IS NULL OR status = 'running'",
+    "attempts": "attempts >= 0 AND attempts <= fence",
+}.items():
+    import_run.append_constraint(sa.CheckConstraint(_law, name=_name))
 
 # -- the rest ---------------------------------------------------------------------------------
 
@@ -250,6 +262,9 @@ sa.Index("ix_notice_about", notice.c.about)
 sa.Index("ix_follow_up_customer_id", follow_up.c.customer_id)
 sa.Index("ix_import_problem_import_id", import_problem.c.import_id, import_problem.c.row)
 sa.Index("ix_import_run_sha256", import_run.c.sha256)
+_running = sa.text("status = 'running'")
+sa.Index("ix_import_run_running", import_run.c.started_at,
+         sqlite_where=_running, postgresql_where=_running)  # fmt: skip
 sa.Index("ix_payment_customer_id", TABLES["Payment"].c.customer_id)
 sa.Index("ix_audit_entry_record", TABLES["AuditEntry"].c.record, TABLES["AuditEntry"].c.record_id)
 revision = sa.Table(

@@ -118,6 +118,10 @@ class Settings:
     lease_seconds: int = attrs.field(
         default=60, metadata={"help": "seconds after which another worker takes over a notice"}
     )
+    import_lease_seconds: float = attrs.field(
+        default=10.0,
+        metadata={"help": "seconds after which another worker takes over an import"},
+    )
     smtp_url: str = attrs.field(
         default="",
         repr=False,
@@ -142,6 +146,10 @@ class Settings:
     )
     cron_remind: str = attrs.field(
         default="30 8 * * *", metadata={"help": "when consultants are reminded of next contacts"}
+    )
+    cron_imports: str = attrs.field(
+        default="* * * * *",
+        metadata={"help": "when imports are run that no worker was woken for"},
     )
     cron_check: str = attrs.field(
         default="30 3 * * *", metadata={"help": "when the database is checked"}
