@@ -88,6 +88,10 @@ def check_invariants(reader: sa.Engine) -> tuple[Checked, ...]:
         All checks in order; those that passed count nothing.
     """
     with translated(), reader.connect() as connection:
+        if reader.dialect.name == "sqlite":
+            # A connection remembers where the search index was when it last looked, and then takes
+            # an index that was merged since for a damaged one.
+            connection.invalidate()
         found = [_guards(connection)]
         if reader.dialect.name == "sqlite":
             found += [_damage(connection), _foreign_keys(connection)]

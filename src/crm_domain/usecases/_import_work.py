@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -42,6 +43,9 @@ from crm_domain.usecases._rights import principal_of
 log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 10
 """So many workers take an import without ending one batch, before nobody does any more."""
+BREATH = 0.1
+"""Seconds at most between two batches where only one can write at a time. Whoever waits for the
+writer there looks no more often, so without it somebody who claims or pauses waits for the end."""
 BEATS = 3
 """How often a lease is renewed in its time, while a file is read."""
 
@@ -155,7 +159,7 @@ def _run(crm: Crm, import_id: int, fence: int, stopping: Callable[[], bool]) -> 
         raise ImportStuck(id=import_id, attempts=run.attempts - 1)
     with _kept(crm, import_id, fence):
         rows = read_again(crm, run, content)
-    go_on(crm, run, rows, _starter(crm, fence), _until(stopping))
+    go_on(crm, run, rows, _starter(crm, fence), _until(crm, stopping))
 
 
 def _read(uow: UnitOfWork, import_id: int) -> ImportRun:
@@ -165,10 +169,17 @@ def _read(uow: UnitOfWork, import_id: int) -> ImportRun:
     return run
 
 
-def _until(stopping: Callable[[], bool]) -> Progress:
+def _until(crm: Crm, stopping: Callable[[], bool]) -> Progress:
+    """Give what is done between two batches: look whether to stop, and let others in."""
+    begun = time.monotonic()
+
     def progress(_: int, __: int) -> None:
+        nonlocal begun
         if stopping():
             raise _Stopping
+        if crm.storage.one_writer:
+            time.sleep(min(BREATH, time.monotonic() - begun))
+        begun = time.monotonic()
 
     return progress
 
