@@ -26,7 +26,7 @@ from crm_domain.ports import Settings
 from crm_domain.ports.sheets import Row, Sheet
 from crm_domain.rules.access import Principal
 from crm_domain.testing.clock import FixedClock
-from crm_domain.usecases import access, follow_up, imports, intake, pool
+from crm_domain.usecases import _import_work, access, follow_up, imports, intake, pool
 from races import mutants
 
 START = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
@@ -339,7 +339,7 @@ def _die_at_row(row: int, where: str) -> None:
 
 def import_worker(
     url: str, now: str, batch_rows: int, row: int | None = None, where: str = "read",
-    mutant: str | None = None, patience: float = 30.0,
+    mutant: str | None = None, patience: float = 120.0,
 ) -> None:  # fmt: skip
     """Be a worker that looks for imports until none runs any more, or that is killed at a row.
 
@@ -356,6 +356,8 @@ def import_worker(
         getattr(mutants, mutant)()
     if row is not None:
         _die_at_row(row, where)
+    # Nobody else waits for the writer here.
+    _import_work.BREATH = 0.0
     settings = Settings(batch_rows=batch_rows, import_lease_seconds=IMPORT_LEASE)
     clock = FixedClock(datetime.fromisoformat(now))
     until = seconds() + patience
