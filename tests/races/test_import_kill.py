@@ -33,7 +33,7 @@ ENGINES = ("sqlite", "postgresql")
 ROWS = 300
 BACKGROUND = 200
 """Rows of the sheet of the background imports."""
-DEATHS = int(os.environ.get("CRM_TEST_IMPORT_ROWS", "6"))
+DEATHS = int(os.environ.get("CRM_TEST_IMPORT_ROWS", "3"))
 """At how many rows of it a worker dies, in each way."""
 Make = Callable[[str], Any]
 on_both_engines = pytest.mark.parametrize(
@@ -216,7 +216,8 @@ def test_progress_that_is_written_in_another_transaction_is_found_out(
 ) -> None:
     """The negative control: killed in between, rows are doubled or lost, and the test sees it."""
     background = Background(copies(engine), launcher, memory, 30)
-    assert background.problems([40], "written", mutant) != []
+    found = background.problems([40], "written", mutant)
+    assert any("counted twice" in f or "lost" in f or "otherwise" in f for f in found), found
 
 
 @on_both_engines
