@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 
 from . import report
+from .backup import bench_backup
 from .bulk import bench_bulk
 from .claims import bench_claims
 from .databases import Servers
+from .dispatch import bench_dispatch
 from .importing import bench_import
 from .intake import bench_intake
 from .lists import bench_lists
@@ -23,7 +25,8 @@ from .sweep import bench_sweep
 
 BENCHES: dict[str, Callable[[Stage], Iterator[Result]]] = {
     "lists": bench_lists, "intake": bench_intake, "bulk": bench_bulk, "import": bench_import,
-    "sweep": bench_sweep, "claims": bench_claims,
+    "sweep": bench_sweep, "claims": bench_claims, "dispatch": bench_dispatch,
+    "backup": bench_backup,
 }  # fmt: skip
 ENGINES = ("sqlite", "postgresql")
 
@@ -46,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 start = time.perf_counter()
                 try:
                     for result in BENCHES[name](stage):
-                        say("  " + "  ".join(report.row(result)))
+                        say("  " + "  ".join(report.row(report.listed(result))))
                         results.append(result)
                         if result.fault:
                             wrong.append(f"{engine}: {result.work} {result.fault}")
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if result.met is False:
             print(f"\n{result.work}, {result.engine}: {result.profile}")
     if not wish.dry:
-        report.write(results, sizes, versions, wish.quick)
+        report.write(results, sizes, versions, wish.quick, wish.add)
     for complaint in wrong:
         print(f"\nWRONG: {complaint}", file=sys.stderr)
     return 1 if wrong else 0
@@ -76,6 +79,7 @@ def _wishes() -> argparse.ArgumentParser:
     parser.add_argument("--engine", choices=ENGINES, help="only this one")
     parser.add_argument("--customers", type=int, help="how many there are, in hundreds")
     parser.add_argument("--pairs", type=int, help="how often each way is measured")
+    parser.add_argument("--add", action="store_true", help="keep the figures of other works")
     parser.add_argument("--dry", action="store_true", help="write no files")
     return parser
 

@@ -122,9 +122,9 @@ def _postgresql(connection: Any, database: Database, who: int) -> Callable[[int]
         f" method, explanation) SELECT number, customer_id, {who}, {v['now']}, 1, 'claim', '抢单'"
         " FROM won LEFT JOIN closed ON closed.id = won.before)"
         " INSERT INTO notice (recipient_id, subject, body, event, about, channel, status,"
-        " attempts, next_attempt_at, idempotency_key, created_at)"
+        " attempts, next_attempt_at, fence, idempotency_key, created_at)"
         f" SELECT {who}, '抢单成功', '您已抢到客户。', 'claimed', 'customer:' || customer_id,"
-        f" 'console', 'pending', 0, {v['now']}, 'claimed:' || number || '|console|{who}',"
+        f" 'console', 'pending', 0, {v['now']}, 0, 'claimed:' || number || '|console|{who}',"
         f" {v['now']} FROM won"
     )
     return lambda target: connection.execute(statement, (target,)).rowcount == 1
@@ -159,9 +159,9 @@ def _sqlite(connection: Any, database: Database, who: int) -> Callable[[int], bo
             f" due_status = 3, due_days = 3, warn_on = {v['warn']} WHERE customer_id = ?",
             (number, target))  # fmt: skip
         run("INSERT INTO notice (recipient_id, subject, body, event, about, channel, status,"
-            " attempts, next_attempt_at, idempotency_key, created_at) VALUES"
+            " attempts, next_attempt_at, fence, idempotency_key, created_at) VALUES"
             f" ({who}, '抢单成功', '您已抢到客户。', 'claimed', 'customer:' || ?, 'console',"
-            f" 'pending', 0, {v['now']}, 'claimed:' || ? || '|console|{who}', {v['now']})",
+            f" 'pending', 0, {v['now']}, 0, 'claimed:' || ? || '|console|{who}', {v['now']})",
             (target, number))  # fmt: skip
         run("COMMIT")
         return True

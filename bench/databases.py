@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from crm_adapters import open_crm
 from crm_adapters.storage.engine import sqlite_module
-from crm_domain import Crm
+from crm_domain import Crm, Settings
 from crm_domain.testing.clock import FixedClock
 
 from .data import NOW
@@ -41,7 +41,8 @@ class Database:
         return Path(self.address.removeprefix("sqlite:///"))
 
     def crm(self, **options: Any) -> Crm:
-        """Open it as ours; the clock stands still."""
+        """Open it as ours, with one channel; the clock stands still."""
+        options.setdefault("settings", Settings(channels="console"))
         return open_crm(self.address, clock=FixedClock(NOW), **options)
 
     def raw(self) -> Any:
@@ -96,11 +97,16 @@ class Servers:
     ) -> None:
         self._closing.close()
 
-    def fresh(self, engine: str) -> Database:
-        """Make a database with our tables and nothing in them."""
+    def empty(self, engine: str) -> Database:
+        """Make a database without tables; of SQLite only its address."""
         database = self._named(engine)
         if engine == "postgresql":
             self._admin(f"CREATE DATABASE {_name(database)}")
+        return database
+
+    def fresh(self, engine: str) -> Database:
+        """Make a database with our tables and nothing in them."""
+        database = self.empty(engine)
         database.crm(migrate=True).close()
         return database
 

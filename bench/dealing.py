@@ -86,9 +86,9 @@ def tell(connection: Any, database: Database, since: int, about: str) -> None:
     now = values(database)["now"]
     connection.execute(
         "INSERT INTO notice (recipient_id, subject, body, event, about, channel, status, attempts,"
-        " next_attempt_at, idempotency_key, created_at)"
+        " next_attempt_at, fence, idempotency_key, created_at)"
         " SELECT consultant_id, '您有 ' || count(*) || ' 位新客户', '请及时跟进。', 'assigned',"
-        f" '{about}', 'console', 'pending', 0, {now},"
+        f" '{about}', 'console', 'pending', 0, {now}, 0,"
         f" 'assigned:{about}|console|' || consultant_id, {now}"
         f" FROM assignment WHERE id > {since} GROUP BY consultant_id"
     )

@@ -142,9 +142,9 @@ def _saver(
         f" SELECT customer_id, consultant_id, id, consultant_id, {v['now']}, {v['now']},"
         f" 'not_enrolled', false, {v['due']}, 3, 3, {v['warn']} FROM a) "
         "INSERT INTO notice (recipient_id, subject, body, event, about, channel, status, attempts,"
-        " next_attempt_at, idempotency_key, created_at)"
+        " next_attempt_at, fence, idempotency_key, created_at)"
         " SELECT a.consultant_id, '您有一位新客户', t.name || '（' || a.explanation || '）',"
-        f" 'assigned', 'customer:' || t.id, 'console', 'pending', 0, {v['now']},"
+        f" 'assigned', 'customer:' || t.id, 'console', 'pending', 0, {v['now']}, 0,"
         f" 'registered:' || t.id || '|console|' || a.consultant_id, {v['now']} FROM a, t"
     )
 
@@ -173,8 +173,8 @@ def _sqlite(
     )
     notice = (
         "INSERT INTO notice (recipient_id, subject, body, event, about, channel, status, attempts,"
-        " next_attempt_at, idempotency_key, created_at) VALUES (?, '您有一位新客户', ?, 'assigned',"
-        f" ?, 'console', 'pending', 0, {v['now']}, ?, {v['now']})"
+        " next_attempt_at, fence, idempotency_key, created_at) VALUES (?, '您有一位新客户', ?,"
+        f" 'assigned', ?, 'console', 'pending', 0, {v['now']}, 0, ?, {v['now']})"
     )
     run = connection.execute
 

@@ -28,22 +28,35 @@ def figure(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
-def row(result: Result) -> tuple[str, ...]:
+Listed = Mapping[str, Any]
+"""A result as it stands in ``results.json``."""
+
+
+def listed(r: Result) -> Listed:
+    """Give a result as it is kept."""
+    return {
+        "work": r.work, "engine": r.engine, "unit": r.unit, "ours": list(r.ours),
+        "raw": list(r.raw), "ratios": r.ratios, "goal": r.goal.says(r.unit), "met": r.met,
+        "note": r.note, "fault": r.fault, "profile": r.profile,
+    }  # fmt: skip
+
+
+def row(result: Listed) -> tuple[str, ...]:
     """Write a result as a row of the table."""
-    ratios = result.ratios
+    ratios, unit = result["ratios"], result["unit"]
     spread = "-"
     if ratios:
         spread = f"{median(ratios):.2f}x ({min(ratios):.2f}–{max(ratios):.2f})"
     return (
-        result.work, result.engine, figure(median(result.ours), result.unit),
-        figure(median(result.raw), result.unit) if result.raw else "-", spread,
-        result.goal.says(result.unit), {True: "yes", False: "MISSED", None: "-"}[result.met],
+        result["work"], result["engine"], figure(median(result["ours"]), unit),
+        figure(median(result["raw"]), unit) if result["raw"] else "-", spread,
+        result["goal"], {True: "yes", False: "MISSED", None: "-"}[result["met"]],
     )  # fmt: skip
 
 
 def table(results: Sequence[Result]) -> str:
     """Write all results as a table for a terminal."""
-    rows = [HEADINGS, *(row(r) for r in results)]
+    rows = [HEADINGS, *(row(listed(r)) for r in results)]
     widths = [max(_width(r[i]) for r in rows) for i in range(len(HEADINGS))]
     return "\n".join(
         "  ".join(c + " " * (w - _width(c)) for c, w in zip(r, widths, strict=True)).rstrip()
@@ -67,8 +80,19 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(results: Sequence[Result], sizes: Sizes, engines: Mapping[str, str], quick: bool) -> None:
-    """Write ``results.json`` and ``RESULTS.md``."""
+def write(
+    results: Sequence[Result], sizes: Sizes, engines: Mapping[str, str], quick: bool, add: bool
+) -> None:
+    """Write ``results.json`` and ``RESULTS.md``.
+
+    Args:
+        results: What was measured.
+        sizes: How much.
+        engines: The versions of the engines.
+        quick: Whether it was a small run.
+        add: Whether figures of an earlier run that were not measured again are kept, with its date.
+    """
+    path = FOLDER / "results.json"
     told = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
@@ -76,24 +100,26 @@ def write(results: Sequence[Result], sizes: Sizes, engines: Mapping[str, str], q
         "engines": dict(engines),
         "machine": machine(),
     }
-    listed = [
-        {
-            "work": r.work, "engine": r.engine, "unit": r.unit, "ours": list(r.ours),
-            "raw": list(r.raw), "ratios": r.ratios, "goal": r.goal.says(r.unit), "met": r.met,
-            "note": r.note, "fault": r.fault, "profile": r.profile,
-        }
-        for r in results
-    ]  # fmt: skip
-    text = json.dumps({**told, "results": listed}, ensure_ascii=False, indent=1)
-    (FOLDER / "results.json").write_text(text + "\n", "utf-8")
-    (FOLDER / "RESULTS.md").write_text(_page(results, told), "utf-8")
+    new = [listed(r) for r in results]
+    if add:
+        before = json.loads(path.read_text("utf-8"))
+        again = {(r["work"], r["engine"]) for r in new}
+        kept = [r for r in before.pop("results") if (r["work"], r["engine"]) not in again]
+        new = [r | {"date": told["date"], "machine": told["machine"]} for r in new]
+        told, new = before, [*kept, *new]
+    text = json.dumps({**told, "results": new}, ensure_ascii=False, indent=1)
+    path.write_text(text + "\n", "utf-8")
+    (FOLDER / "RESULTS.md").write_text(_page(new, told), "utf-8")
 
 
-def _remark(result: Result) -> str:
-    return "; ".join(filter(None, (result.note, result.fault)))
+def _remark(result: Listed) -> str:
+    later = ""
+    if "date" in result:
+        later = f"measured {result['date'][:10]} at load {result['machine']['load'][0]}"
+    return "; ".join(filter(None, (result["note"], result["fault"], later)))
 
 
-def _page(results: Sequence[Result], told: Mapping[str, Any]) -> str:
+def _page(results: Sequence[Listed], told: Mapping[str, Any]) -> str:
     about = told["machine"]
     head = [
         "# Figures",
@@ -103,19 +129,17 @@ def _page(results: Sequence[Result], told: Mapping[str, Any]) -> str:
         f" Python {about['python']}, {', '.join(told['engines'].values())};"
         f" {', '.join(f'{n} {about[n]}' for n in LIBRARIES)}.",
         f"{told['sizes']['customers']:,} customers, {told['sizes']['pairs']} pairs. A ratio is ours"
-        " to hand-written SQL, pair by pair; figures are medians.",
+        " to hand-written SQL, or to the other queue that the line names, pair by pair; figures are"
+        " medians.",
         "",
         "| " + " | ".join((*HEADINGS, "")) + " |",
         "|" + "---|" * (len(HEADINGS) + 1),
     ]
-    head += [
-        "| " + " | ".join((*row(r), "; ".join(filter(None, (r.note, r.fault))))) + " |"
-        for r in results
-    ]
-    missed = [r for r in results if r.met is False]
+    head += ["| " + " | ".join((*row(r), _remark(r))) + " |" for r in results]
+    missed = [r for r in results if r["met"] is False]
     if missed:
         head += ["", "## What misses its goal, and where its time goes", ""]
     for r in missed:
-        head += [f"### {r.work}, {r.engine}", "", "```", *textwrap.dedent(r.profile).splitlines(),
-                 "```", ""]  # fmt: skip
+        head += [f"### {r['work']}, {r['engine']}", "", "```",
+                 *textwrap.dedent(r["profile"]).splitlines(), "```", ""]  # fmt: skip
     return "\n".join(head).rstrip() + "\n"

@@ -31,12 +31,16 @@ class Sizes:
     """How many of them each client tries to get."""
     calls: int
     """Calls of a list in one block."""
+    notices: int = 20_000
+    """Notices that are written and delivered."""
+    messages: int = 5_000
+    """Messages that others send and work off."""
 
 
 FULL = Sizes(customers=1_000_000, bulk=100_000, rows=100_000, pairs=3, seconds=4.0, targets=1000,
              tries=200, calls=50)  # fmt: skip
 QUICK = Sizes(customers=50_000, bulk=5_000, rows=5_000, pairs=3, seconds=0.3, targets=10, tries=5,
-              calls=10)  # fmt: skip
+              calls=10, notices=2_000, messages=500)  # fmt: skip
 
 
 @attrs.define

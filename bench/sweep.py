@@ -54,9 +54,9 @@ def _tell(connection: Any, database: Database, overdue: str, now: str) -> None:
     joined = "group_concat(c.name, '、')" if database.on_sqlite else "string_agg(c.name, '、')"
     connection.execute(
         "INSERT INTO notice (recipient_id, subject, body, event, about, channel, status, attempts,"
-        " next_attempt_at, idempotency_key, created_at)"
+        " next_attempt_at, fence, idempotency_key, created_at)"
         f" SELECT owner_id, n || ' 位客户已退回公海', {joined} || ' 等 ' || n || ' 位客户。',"
-        f" 'expired', 'employee:' || owner_id, 'console', 'pending', 0, {now},"
+        f" 'expired', 'employee:' || owner_id, 'console', 'pending', 0, {now}, 0,"
         f" 'expired:' || min(assignment_id) || '|console|' || owner_id, {now}"
         " FROM (SELECT owner_id, customer_id, assignment_id, count(*) OVER (PARTITION BY owner_id)"
         " AS n, row_number() OVER (PARTITION BY owner_id ORDER BY customer_id) AS k"

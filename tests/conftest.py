@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import attrs
 import pytest
 import sqlalchemy as sa
 
 from crm_adapters import open_crm
+from crm_adapters.settings import read_settings
 from crm_domain import Crm
 from crm_domain.testing.clock import FixedClock
 from engines import ENGINES, named
@@ -113,8 +115,12 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def crm(url: str, clock: FixedClock) -> Iterator[Crm]:
-    """Open a CRM on a fresh database, once for each engine."""
-    with open_crm(url, clock=clock) as opened:
+    """Open a CRM on a fresh database, once for each engine, with one channel.
+
+    So one fact makes one notice to each person; tests of several channels say so themselves.
+    """
+    one = attrs.evolve(read_settings(), channels="console")
+    with open_crm(url, clock=clock, settings=one) as opened:
         yield opened
 
 

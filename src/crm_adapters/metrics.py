@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from crm_domain.errors import ExtraMissing
+from crm_domain.ports import Crm
+from crm_domain.rules.access import SYSTEM
+from crm_domain.usecases import notices
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from prometheus_client import CollectorRegistry, Metric
+
+log = logging.getLogger(__name__)
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes keep what they count, so that one of them can tell all of it."""
 
 
 class Metrics:
-    """Runs of jobs. No label holds anything but the name of a job."""
+    """Runs of jobs and what became of notices. No label holds anything but the name of a job or
+    a status."""
 
     def __init__(self) -> None:
         """Begin to count.
@@ -34,6 +42,8 @@ class Metrics:
                                   registry=self.registry)  # fmt: skip
         self._takeovers = Counter("crm_job_takeovers", "Runs that another process had begun",
                                   ["job"], registry=self.registry)  # fmt: skip
+        self._notices = Counter("crm_notices", "Notices that were dealt with",
+                                ["outcome"], registry=self.registry)  # fmt: skip
 
     def ran(self, job: str, outcome: str, seconds: float) -> None:
         """Count a run: ``done`` or ``failed``."""
@@ -43,6 +53,43 @@ class Metrics:
     def taken_over(self, job: str) -> None:
         """Count a run whose slot was begun before and never ended."""
         self._takeovers.labels(job).inc()
+
+    def delivered(self, outcomes: Mapping[str, int]) -> None:
+        """Count notices by what became of them: ``sent``, ``failed``, ``dead`` …"""
+        for outcome, n in outcomes.items():
+            if n:
+                self._notices.labels(outcome).inc(n)
+
+
+class Outbox:
+    """What waits in the outbox, read from the database whenever Prometheus asks."""
+
+    def __init__(self, crm: Crm) -> None:
+        """Take an open CRM; it stays open."""
+        self._crm = crm
+
+    def describe(self) -> tuple[()]:
+        """Say nothing: otherwise the library would ask the database when this is registered."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the gauges; none when the database does not answer, so that the rest is told."""
+        from prometheus_client.core import GaugeMetricFamily
+
+        try:
+            found = notices.backlog(self._crm, by=SYSTEM)
+        except Exception as e:
+            log.warning("the outbox cannot be counted: %s", type(e).__name__)
+            return
+        waiting = GaugeMetricFamily("crm_outbox_notices", "Notices that were not sent",
+                                    labels=["status"])  # fmt: skip
+        for status, n in found.waiting.items():
+            waiting.add_metric([status.value], n)
+        yield waiting
+        age = self._crm.now() - found.due_since if found.due_since else None
+        yield GaugeMetricFamily("crm_outbox_oldest_due_seconds",
+                                "How long the oldest has been due that nobody is at",
+                                value=age.total_seconds() if age else 0.0)  # fmt: skip
 
 
 def of_all_processes() -> CollectorRegistry:
@@ -55,8 +102,16 @@ def of_all_processes() -> CollectorRegistry:
     return registry
 
 
-def serve(registry: CollectorRegistry, port: int, host: str = "127.0.0.1") -> None:
-    """Answer Prometheus on a port, in a thread, until the program ends."""
+def serve(registry: CollectorRegistry, crm: Crm, port: int, host: str = "127.0.0.1") -> None:
+    """Answer Prometheus on a port, in a thread, until the program ends.
+
+    Args:
+        registry: What was counted.
+        crm: An open CRM, whose outbox is looked at each time.
+        port: The port.
+        host: The address of that port.
+    """
     from prometheus_client import start_http_server
 
+    registry.register(Outbox(crm))
     start_http_server(port, host, registry=registry)

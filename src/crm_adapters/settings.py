@@ -32,6 +32,9 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "session_idle_minutes": (1, 44_640),
     "sign_in_days": (1, _CENTURY),
     "reset_hours": (1, 744),
+    "retry_seconds": (0.01, 21_600),
+    "notice_days": (1, _CENTURY),
+    "import_lease_seconds": (0.1, 86_400),
 }
 
 

@@ -191,6 +191,8 @@ class Resource:
     """The permission for a page of its own that makes one, at ``new``; "" is the form's."""
     opens: Callable[[Any, Context], bool] = lambda row, c: True
     """Whether somebody may open a row's page."""
+    links: tuple[tuple[str, Words, str, str], ...] = ()
+    """Pages that belong to it: address, words, icon, permission."""
     size: int = PAGE
     export: str | None = None
     """The permission to export; None where nobody can."""

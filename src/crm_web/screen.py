@@ -27,10 +27,12 @@ class Screen:
     needs: str
     """A permission, or `ANYBODY` or `SIGNED_IN`."""
     methods: tuple[str, ...] = ("GET",)
+    icon: str = ""
+    """What its entry of the menu shows."""
 
 
 def screen(
-    path: str, *, needs: str, methods: tuple[str, ...] = ("GET",)
+    path: str, *, needs: str, methods: tuple[str, ...] = ("GET",), icon: str = ""
 ) -> Callable[[Callable[..., Any]], Screen]:
     """Make a screen of a function.
 
@@ -38,5 +40,6 @@ def screen(
         path: The address, with its parameters in braces.
         needs: The permission that it needs, or `ANYBODY` or `SIGNED_IN`.
         methods: What it answers to.
+        icon: What its entry of the menu shows.
     """
-    return lambda call: Screen(path=path, call=call, needs=needs, methods=methods)
+    return lambda call: Screen(path=path, call=call, needs=needs, methods=methods, icon=icon)

@@ -19,7 +19,7 @@ from crm_domain.model import Spec, about, specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Crm
 from crm_domain.rules.menus import EntryMenu, Trail
-from crm_domain.usecases import access
+from crm_domain.usecases import access, inbox
 from crm_domain.usecases.access import Navigation
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
@@ -69,8 +69,9 @@ class Site:
             navigation = access.navigation(self.crm, by=context.by)
             shared["menus"] = menus = self._there(navigation.menus)
             shared["trail"] = self._trail(navigation, menus, context)
-            shared["icons"] = {r.path: r.icon for r in self.resources.values()}
-            shared["unread"] = 0
+            shared["icons"] = {s.path: s.icon for s in self.screens if s.icon}
+            staff = context.by.employee_id is not None
+            shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
         return self.templates.get_template(template).render({**shared, **data})
 
     def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:

@@ -30,8 +30,11 @@ SQLITE_ONLY = {"damage", "references"}
 SQLITE = (
     "SELECT 'DROP ' || type || ' ' || name FROM sqlite_master WHERE type = 'trigger'"
     " OR (type = 'index' AND sql LIKE '%UNIQUE%')",
-    "VALUES ('CREATE TABLE kept AS SELECT * FROM notice'), ('DROP TABLE notice'),"
-    " ('ALTER TABLE kept RENAME TO notice')",  # The constraints of a table go with it alone.
+    *(  # The constraints of a table go with it alone.
+        f"VALUES ('CREATE TABLE kept AS SELECT * FROM {table}'), ('DROP TABLE {table}'),"
+        f" ('ALTER TABLE kept RENAME TO {table}')"
+        for table in ("notice", "sign_in", "reset_link", "saved_view")
+    ),
 )
 POSTGRESQL = (
     "SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname)"
@@ -100,6 +103,20 @@ def ruin(url: str, crm: Crm, world: World) -> Iterator[Ruin]:
     made.close()
 
 
+_SIGN_IN = (
+    "INSERT INTO sign_in (id, user_id, token_sha256, created_at, seen_at, expires_at)"
+    " SELECT (SELECT count(*) + 1 FROM sign_in), 1, '{token}', {at}, {at}, {until} FROM notice"
+)
+_SIGN_INS = _SIGN_IN.format(at="min(created_at)", until="max(expires_at)", token="a" * 64)
+_LINK = (
+    "INSERT INTO reset_link (id, user_id, token_sha256, created_at, expires_at)"
+    " SELECT (SELECT count(*) + 1 FROM reset_link), 1, 'a', min(created_at), max(expires_at)"
+    " FROM notice"
+)
+_VIEW = (
+    "INSERT INTO saved_view (id, user_id, list_name, title, query, shared, version)"
+    " SELECT (SELECT count(*) + 1 FROM saved_view), 1, 'x', 'x', '', (1 = 0), 1"
+)
 BROKEN = {
     "two_open": "INSERT INTO assignment (id, customer_id, consultant_id, started_at, status,"
     " method, explanation) SELECT max(id) + 1, {owned}, {b}, max(started_at), 1, 'manual', ''"
@@ -120,7 +137,24 @@ BROKEN = {
     "contact_wechat": "UPDATE customer SET wechat = 'wx_1' WHERE id IN ({owned}, {other})",
     "no_contact": "UPDATE customer SET phone = NULL, qq = NULL, wechat = NULL WHERE id = {owned}",
     "key": "UPDATE notice SET idempotency_key = 'x'",
+    "notice_sent": "UPDATE notice SET status = 'sent', sent_at = NULL",
+    "notice_leased": "UPDATE notice SET status = 'cancelled', leased_until = created_at",
+    "notice_due": "UPDATE notice SET next_attempt_at = NULL",
+    "notice_attempts": "UPDATE notice SET attempts = fence + 1",
+    "notice_reason": "UPDATE notice SET status = 'dead', error = NULL",
+    "notice_expired": "UPDATE notice SET status = 'expired', expires_at = NULL",
+    "notice_read": "UPDATE notice SET read_at = created_at WHERE channel <> 'inapp'",
+    "quiet": 'INSERT INTO notice_preference (id, employee_id, "off", quiet_from, version)'
+    " VALUES (1, {a}, '{{}}', '22:00:00', 1)",
+    "session": _SIGN_IN.format(at="max(created_at)", until="min(created_at)", token="a"),
+    "session_token": f"{_SIGN_INS};{_SIGN_INS}",
+    "link": f"{_LINK};{_LINK}",
+    "menu_entry": "UPDATE permission SET url = NULL WHERE code = 'customer:view'",
+    "highlight": "UPDATE permission SET parent_id = id WHERE code = 'customer:view'",
+    "view": f"{_VIEW};{_VIEW}",
     "import": "UPDATE import_run SET accepted = 2 WHERE id = {run}",
+    "partition": "UPDATE import_run SET refused = 1, data_rows = data_rows + 1 WHERE id = {run}",
+    "import_state": "UPDATE import_run SET finished_at = NULL WHERE id = {run}",
     "cursor": "DELETE FROM turn_cursor",
     "guards": "DROP INDEX uq_assignment_held",
     "references": "UPDATE customer SET school_id = 77 WHERE id = {owned}",

@@ -332,16 +332,24 @@ def test_an_export_can_be_imported_again(school):
 
 def test_notices_are_listed_delivered_and_resent(school):
     """The console's lines go to standard error, so that the answer stays JSON."""
-    assert len(school.json("notices", "list", "--status", "pending")["items"]) == 2
+    assert len(school.json("notices", "list", "--status", "pending")["items"]) == 4
     out, err = school("notices", "deliver", "--json")
-    assert json.loads(out) == {"sent": 2, "failed": 0, "dead": 0}
+    assert json.loads(out) == {"sent": 4, "failed": 0, "dead": 0, "expired": 0,
+                               "cancelled": 0}  # fmt: skip
     assert err.count("notice |") == 2
     assert school.json("notices", "resend", "1", status=2)["error"] == "not_found"
     with sqlite3.connect(school.folder / "crm.db") as connection:
-        connection.execute("UPDATE notice SET status = 'dead' WHERE id = 1")
+        connection.execute(
+            "UPDATE notice SET status = 'dead', sent_at = NULL, error = 'x' WHERE id = 1"
+        )
     connection.close()
     assert any(c["state"] == "warning" for c in school.json("doctor")["checks"])
     school("notices", "resend", "1")
+    assert school.json("notices", "resend", "--dead", "--channel", "console") == {"count": 0}
+    assert school.json("notices", "resend", "--all", "--event", "新客户") == {"count": 0}
+    for wrong in ((), ("1", "--dead"), ("--dead", "--all"), ("1", "--channel", "x"),
+                  ("--all", "--event", "party")):  # fmt: skip
+        assert school.json("notices", "resend", *wrong, status=2)["error"] == "usage"
     assert [n["id"] for n in school.json("notices", "list", "--status", "pending")["items"]] == [1]
 
 

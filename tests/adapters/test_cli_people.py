@@ -368,7 +368,7 @@ def test_the_doctor_names_each_check_by_a_stable_code(school):
         found[tongue] = [(c["code"], c["subject"]) for c in school.json("doctor")["checks"]]
     assert found["zh"] == found["en"] == [
         ("settings", None), ("revision", None), ("sqlite", None), ("clock", None),
-        ("rotation", None), ("channel", "console"), ("notices_dead", None),
+        ("rotation", None), ("channel", "inapp"), ("channel", "console"), ("notices_dead", None),
         ("notices_late", None), ("sweep", None),
     ]  # fmt: skip
 

@@ -58,6 +58,7 @@ class Sql:
 
 
 TABLES = ("assignment", "ownership", "customer", "follow_up", "audit_entry", "notice",
+          "notice_preference",
           "turn_cursor", "rotation_entry", "rotation_plan", "import_run", "payment", "pool_rule",
           "holiday", "account", "employee", "department", "sign_in", "reset_link", "permission",
           "list_preference")  # fmt: skip
@@ -108,7 +109,12 @@ POOL = ("UPDATE ownership SET owner_id = NULL, received_at = NULL, last_contacte
         " due_on = '0001-01-01', due_status = NULL, due_days = NULL, warn_on = NULL"
         " WHERE customer_id = ")  # fmt: skip
 NOTICE = ("INSERT INTO notice (recipient_id, subject, body, event, channel, status, attempts,"
-          " idempotency_key, created_at) VALUES ")  # fmt: skip
+          " idempotency_key, created_at, fence, next_attempt_at) VALUES ")  # fmt: skip
+ONE = "UPDATE notice SET {} WHERE id = (SELECT min(id) FROM notice)"
+"""A notice that waits to be sent."""
+
+WISHES = ("INSERT INTO notice_preference (employee_id, off, quiet_from, quiet_until, version)"
+          " VALUES ")  # fmt: skip
 
 SIGN_IN = ("INSERT INTO sign_in (user_id, token_sha256, created_at, seen_at, expires_at, ended_at)"
            " VALUES ({user}, ")  # fmt: skip
@@ -280,6 +286,31 @@ ILLEGAL = {
     "an import of the pool to somebody": (
         "UPDATE import_run SET consultant_id = {a} WHERE id = {run}"
     ),
+    "an import of more rows than there are": (
+        "UPDATE import_run SET refused = refused + 1 WHERE id = {run}"
+    ),
+    "an import done that lacks a row": (
+        "UPDATE import_run SET accepted = accepted - 1 WHERE id = {run}"
+    ),
+    "an import done before its last row": "UPDATE import_run SET next_row = 1 WHERE id = {run}",
+    "an import checked that took rows in": (
+        "UPDATE import_run SET status = 'checked', finished_at = NULL WHERE id = {run}"
+    ),
+    "an import done at no moment": "UPDATE import_run SET finished_at = NULL WHERE id = {run}",
+    "an import paused and finished": "UPDATE import_run SET status = 'paused' WHERE id = {run}",
+    "an import failed for no reason": (
+        "UPDATE import_run SET status = 'failed', finished_at = NULL WHERE id = {run}"
+    ),
+    "an import done with an error": "UPDATE import_run SET error = '{{}}' WHERE id = {run}",
+    "an import done that somebody is at": (
+        "UPDATE import_run SET leased_until = {later} WHERE id = {run}"
+    ),
+    "an import started by somebody at no moment": (
+        "UPDATE import_run SET started_by_id = {user} WHERE id = {run}"
+    ),
+    "an import begun by more workers than took it": (
+        "UPDATE import_run SET attempts = fence + 1 WHERE id = {run}"
+    ),
     "a payment of nothing": (
         "INSERT INTO payment (customer_id, kind, amount, paid_on, status, created_at, version)"
         " VALUES ({owned}, 'deposit', 0, '2026-11-01', 'pending', {now}, 1)"
@@ -294,14 +325,32 @@ ILLEGAL = {
         "UPDATE ownership SET intention = 'soon' WHERE customer_id = {owned}"
     ),
     "an unknown notice status": NOTICE
-    + "({a}, 'x', 'x', 'assigned', 'console', 'lost', 0, 'k', {now})",
-    "an unknown event": NOTICE + "({a}, 'x', 'x', 'party', 'console', 'pending', 0, 'k', {now})",
+    + "({a}, 'x', 'x', 'assigned', 'console', 'lost', 0, 'k', {now}, 0, {now})",
+    "an unknown event": NOTICE
+    + "({a}, 'x', 'x', 'party', 'console', 'pending', 0, 'k', {now}, 0, {now})",
     "an idempotency key twice": (
-        NOTICE + "({a}, 'x', 'x', 'assigned', 'console', 'pending', 0, 'k', {now});"
-        + NOTICE + "({b}, 'y', 'y', 'claimed', 'email', 'pending', 0, 'k', {now})"
+        NOTICE + "({a}, 'x', 'x', 'assigned', 'console', 'pending', 0, 'k', {now}, 0, {now});"
+        + NOTICE + "({b}, 'y', 'y', 'claimed', 'email', 'pending', 0, 'k', {now}, 0, {now})"
     ),
     "a notice to nobody": NOTICE
-    + "(999, 'x', 'x', 'assigned', 'console', 'pending', 0, 'k', {now})",
+    + "(999, 'x', 'x', 'assigned', 'console', 'pending', 0, 'k', {now}, 0, {now})",
+    "an attempt without a lease": ONE.format("attempts = 1"),
+    "fewer than no attempts": ONE.format("attempts = -1"),
+    "a notice that waits for no moment": ONE.format("next_attempt_at = NULL"),
+    "sent at no time": ONE.format("status = 'sent'"),
+    "a time of sending, and not sent": ONE.format("sent_at = {now}"),
+    "a lease on a notice that was sent": ONE.format(
+        "status = 'sent', sent_at = {now}, leased_until = {later}"
+    ),
+    "a lease on a cancelled notice": ONE.format("status = 'cancelled', leased_until = {later}"),
+    "dead for no reason": ONE.format("status = 'dead'"),
+    "expired without an end": ONE.format("status = 'expired', expires_at = NULL"),
+    "read, though it went to the console": ONE.format("channel = 'console', read_at = {now}"),
+    "wishes of somebody twice": WISHES
+    + "({a}, '{{}}', NULL, NULL, 1), ({a}, '{{}}', NULL, NULL, 1)",
+    "wishes of nobody": WISHES + "(999, '{{}}', NULL, NULL, 1)",
+    "quiet hours without an end": WISHES + "({a}, '{{}}', '22:00:00', NULL, 1)",
+    "quiet hours that never end": WISHES + "({a}, '{{}}', '22:00:00', '22:00:00', 1)",
     "an import row twice": (
         "UPDATE customer SET import_id = {run}, import_row = (SELECT import_row FROM customer"
         " WHERE id = {imported}) WHERE id = {pooled}"
@@ -330,6 +379,14 @@ ILLEGAL = {
 }  # fmt: skip
 
 LEGAL = {
+    "an import paused by an error": (
+        "UPDATE import_run SET status = 'paused', error = '{{}}', finished_at = NULL"
+        " WHERE id = {run}"
+    ),
+    "an import that somebody is at": (
+        "UPDATE import_run SET status = 'running', finished_at = NULL, started_at = {now},"
+        " started_by_id = {user}, leased_until = {later}, fence = 1, attempts = 1 WHERE id = {run}"
+    ),
     "a claim of a pooled customer": ASSIGN
     + "{pooled}, {a}, {now}, NULL, 1, 'claim', NULL, NULL, '');" + OWN + "{pooled}",
     "owner first, then the assignment": OWN + "{pooled};" + ASSIGN
@@ -352,6 +409,13 @@ LEGAL = {
     " {owned};" + CUSTOMER + ") VALUES ('x', '{phone}', NULL, NULL, 1, '', '', NULL)",
     "an ended assignment of the same day": ASSIGN
     + "{pooled}, {a}, {now}, {now}, 5, 'manual', NULL, NULL, '')",
+    "a notice that is sent": ONE.format(
+        "status = 'sent', sent_at = {now}, attempts = 1, fence = 1"
+    ),
+    "a notice that is leased": ONE.format("attempts = 1, fence = 1, leased_until = {later}"),
+    "a message that is read": ONE.format("channel = 'inapp', read_at = {now}"),
+    "a notice that expires": ONE.format("status = 'expired', expires_at = {now}"),
+    "quiet hours over midnight": WISHES + "({a}, '{{}}', '22:00:00', '07:00:00', 1)",
     "the next turn": ASSIGN + "{pooled}, {b}, {now}, {later}, 5, 'rotation', 999, 0, '')",
 }  # fmt: skip
 

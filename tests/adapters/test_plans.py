@@ -13,7 +13,16 @@ from crm_adapters.storage import finding, pages
 from crm_adapters.storage.unit_of_work import SqlStorage
 from crm_domain import SYSTEM, Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import assignment, audit_log, figures, intake, pool, timeline
+from crm_domain.usecases import (
+    assignment,
+    audit_log,
+    figures,
+    inbox,
+    intake,
+    notices,
+    pool,
+    timeline,
+)
 from make import World
 
 Read = Callable[[World, Query], Any]
@@ -228,6 +237,54 @@ def _pages(read: Callable[[Query], Any], query: Query) -> list[Any]:
         mark = page.next
         if mark is None:
             return found
+
+
+OUTBOX: dict[str, tuple[Callable[[World], Any], str, str]] = {
+    "the due are taken": (
+        lambda w: notices.deliver_due(w.crm, by=SYSTEM), "SELECT id FROM notice",
+        "ix_notice_waiting",
+    ),
+    "the backlog is counted": (
+        lambda w: notices.backlog(w.crm, by=SYSTEM), "UNION ALL", "ix_notice_waiting"
+    ),
+    "the dead are counted": (
+        lambda w: notices.backlog(w.crm, by=SYSTEM), "UNION ALL", "ix_notice_dead"
+    ),
+    "the unread are counted": (
+        lambda w: inbox.count_unread(w.crm, by=w.a), "count(*)", "ix_notice_unread"
+    ),
+    "an inbox is read": (
+        lambda w: inbox.list_messages(w.crm, by=w.a), "notice.recipient_id =", "ix_notice_inbox"
+    ),
+    "the unread are read": (
+        lambda w: inbox.list_messages(w.crm, unread_only=True, by=w.a), "notice.read_at IS NULL",
+        "ix_notice_unread",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTBOX)
+def test_the_outbox_is_found_by_its_small_indexes(world: World, name: str) -> None:
+    """However many notices were sent, none of them is looked at, and nothing is sorted."""
+    act, words, index = OUTBOX[name]
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    seen: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if words in statement and "notice" in statement:
+            given = tuple(parameters) if isinstance(parameters, list) else parameters
+            seen.append((statement, given))
+
+    for engine in (storage.reader, storage.engine):
+        sa.event.listen(engine, "before_cursor_execute", note)
+    act(world)
+    for engine in (storage.reader, storage.engine):
+        sa.event.remove(engine, "before_cursor_execute", note)
+    statement, parameters = seen[0]
+    found = plan(storage.engine, statement, parameters)
+    assert index in found
+    assert "sort" not in found.lower()
 
 
 def plan(engine: sa.Engine, statement: str, parameters: Any, *, sorting: bool = False) -> str:

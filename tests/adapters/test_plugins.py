@@ -70,7 +70,7 @@ def channels(plugins):
 def test_the_built_ins_need_no_metadata():
     """From a source tree the console and both strategies are there all the same, once."""
     plugins = Plugins(Settings(plugins="", plugins_strict=True))
-    assert channels(plugins) == ["console"]
+    assert channels(plugins) == ["inapp", "console"]
     assert sorted(plugins.strategies()) == ["rounds", "smooth"]
     assert plugins.permissions() == ()
     assert found(plugins, "crm-builtin").hooks == ("crm_notifiers", "crm_rotation_strategies")
@@ -79,14 +79,14 @@ def test_the_built_ins_need_no_metadata():
 def test_e_mail_is_there_where_a_mail_server_is_set():
     """Without a server there is no such channel."""
     settings = read_settings({"CRM_SMTP_URL": "smtp://h", "CRM_SMTP_FROM": "a@b"})
-    assert list(Plugins(settings).gather_notifiers(settings)) == ["console", "email"]
+    assert list(Plugins(settings).gather_notifiers(settings)) == ["inapp", "console", "email"]
 
 
 def test_an_installed_plugin_is_found(install):
     """Installing is all that a channel needs."""
     install("crm-pager", GOOD)
     plugins = Plugins(Settings(plugins_strict=True))
-    assert channels(plugins) == ["console", "pager"]
+    assert channels(plugins) == ["inapp", "console", "pager"]
     loaded = found(plugins, "crm-pager")
     assert (loaded.version, loaded.hooks, loaded.error) == ("1.2", ("crm_notifiers",), None)
 
@@ -111,7 +111,7 @@ def test_a_broken_plugin_is_noted_and_the_others_work(install, code, error):
     install("a-broken-one", code)
     install("b-good-one", GOOD)
     plugins = Plugins(Settings())
-    assert channels(plugins) == ["console", "pager"]
+    assert channels(plugins) == ["inapp", "console", "pager"]
     assert error in found(plugins, "a-broken-one").error.splitlines()[-1]
     assert found(plugins, "b-good-one").error is None
 
@@ -157,7 +157,7 @@ def test_a_name_that_is_taken_is_not_loaded_again(install):
     impostor = install("crm-builtin", GOOD, distribution="impostor")
     plugins = Plugins(Settings())
     assert impostor not in sys.modules
-    assert channels(plugins) == ["console"]
+    assert channels(plugins) == ["inapp", "console"]
     assert "was not loaded" in found(plugins, "crm-builtin").error
 
 

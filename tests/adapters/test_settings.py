@@ -136,8 +136,8 @@ def test_settings_of_an_embedder_are_checked_as_well():
 def test_names_that_nothing_provides_are_refused_with_those_that_would_do(settings, reason):
     """A misspelt channel or strategy is found at the start and not at the first notice."""
     with pytest.raises(BadSetting, match=reason):
-        check_names(settings, channels=["email", "console"], strategies=["rounds"])
-    check_names(Settings(), channels=["console"], strategies=["rounds"])
+        check_names(settings, channels=["email", "console", "inapp"], strategies=["rounds"])
+    check_names(Settings(), channels=["console", "inapp"], strategies=["rounds"])
 
 
 def test_the_reference_says_type_default_and_meaning():

@@ -4,8 +4,12 @@ import io
 
 import pytest
 
+from crm_adapters import open_crm
 from crm_adapters.notifiers.console import ConsoleNotifier
+from crm_adapters.notifiers.inapp import InAppNotifier
+from crm_domain import SYSTEM, Query
 from crm_domain.errors import DeliveryFailed
+from crm_domain.model.fields import changed
 from crm_domain.testing.notifiers import (
     NotifierContract,
     PassingFailureContract,
@@ -13,6 +17,7 @@ from crm_domain.testing.notifiers import (
     a_notice,
     an_employee,
 )
+from crm_domain.usecases import records
 
 
 class TestConsole(NotifierContract):
@@ -51,6 +56,39 @@ class TestConsole(NotifierContract):
             "",
             "notice | assigned | 李雷 | 新客户 | 张三 (customer 17)\n",
         )
+
+
+class Written(InAppNotifier):
+    """Writes the message, as whoever states the fact does, before it is "sent"."""
+
+    def __init__(self, crm):
+        self.crm = crm
+
+    def send(self, notice, employee):
+        with self.crm.unit_of_work() as uow:
+            uow.notices.add([changed(notice, id=None, channel=self.name)])
+        return super().send(notice, employee)
+
+
+class TestInApp(NotifierContract):
+    @pytest.fixture
+    def notifier(self):
+        with open_crm("sqlite://", migrate=True) as crm:
+            records.save_record(crm, changed(an_employee(), id=None), by=SYSTEM)
+            yield Written(crm)
+
+    @pytest.fixture
+    def received(self, notifier):
+        def read():
+            with notifier.crm.unit_of_work(read_only=True) as uow:
+                return [f"{' '.join(n.subject.split())}\n{n.body}"
+                        for n in uow.notices.inbox(1, Query(), unread_only=True)]  # fmt: skip
+
+        return read
+
+    @pytest.fixture
+    def secrets(self):
+        return ()
 
 
 class TestClosedConsole(PassingFailureContract):

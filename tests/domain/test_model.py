@@ -55,7 +55,7 @@ SEED = [
     "Role",
     "User",
 ]
-BESIDES = ["Enrolment", "Notice", "PoolRule"]
+BESIDES = ["Enrolment", "Notice", "NoticePreference", "PoolRule"]
 
 FIELDS = {
     "Department": "code title parent_id manager_id",
@@ -90,7 +90,8 @@ FIELDS = {
     "PoolRule": "position school_id course_id source intention contact_days closing_days "
     "warning_days",
     "Notice": "recipient_id subject body event about channel status attempts next_attempt_at "
-    "provider_id error idempotency_key created_at",
+    "leased_until fence expires_at provider_id error idempotency_key created_at sent_at read_at",
+    "NoticePreference": "employee_id off quiet_from quiet_until version",
 }
 
 UNIQUE = [

@@ -35,7 +35,9 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases import (
     access,
     assignment,
+    audit_log,
     exports,
+    figures,
     follow_up,
     imports,
     intake,
@@ -44,6 +46,7 @@ from crm_domain.usecases import (
     pool,
     pool_rules,
     records,
+    timeline,
 )
 from make import World, phone
 from steps import login
@@ -85,7 +88,8 @@ def test_a_consultant_never_sees_anothers_customer(world: World) -> None:
             public = pool.public_customers(world.crm, query, by=world.b)
             assert secret.id not in [c.id for c in public]
     assert names(intake.list_customers(world.crm, by=world.b)) == [mine.name]
-    for read in (intake.get_customer, assignment.history, assignment.current, follow_up.timeline):
+    for read in (intake.get_customer, assignment.history, assignment.current, follow_up.timeline,
+                 timeline.timeline):  # fmt: skip
         with pytest.raises(NotFound):
             read(world.crm, number, by=world.b)
 
@@ -206,12 +210,15 @@ def test_a_scope_reaches_so_far(
     boss = world.person("主任", "范围")
     # when / then
     assert names(intake.list_customers(world.crm, by=boss)) == sorted(sees)
+    assert intake.tally_customers(world.crm, by=boss).total == len(sees)
+    assert assignment.tally_assignments(world.crm, by=boss).total == len(sees)
     for name, customer in customers.items():
         number = customer.id or 0
         acts: list[Callable[[], Any]] = [
             lambda n=number: intake.get_customer(world.crm, n, by=boss),
             lambda n=number: assignment.history(world.crm, n, by=boss),
             lambda n=number: follow_up.timeline(world.crm, n, by=boss),
+            lambda n=number: timeline.timeline(world.crm, n, by=boss),
             lambda n=number: intake.edit_customer(world.crm, n, {"memo": "x"}, version=1, by=boss),
             lambda n=number: assignment.lock_customer(world.crm, n, reason="x", by=boss),
         ]
@@ -314,6 +321,23 @@ def _use_cases(world: World) -> dict[str, tuple[str, Callable[[Crm, Principal], 
         "get": ("customer:view", lambda c, p: intake.get_customer(c, n, by=p)),
         "list": ("customer:view", lambda c, p: intake.list_customers(c, by=p)),
         "mine": ("customer:view", lambda c, p: assignment.my_customers(c, by=p)),
+        "count": ("customer:view", lambda c, p: intake.tally_customers(c, by=p)),
+        "count mine": ("customer:view", lambda c, p: assignment.tally_mine(c, by=p)),
+        "count pool": ("pool:view", lambda c, p: pool.tally_public(c, by=p)),
+        "count records": ("department:view", lambda c, p: records.tally_records(
+            c, Department, by=p)),
+        "suggest": ("department:view", lambda c, p: records.suggest(c, Department, "", by=p)),
+        "assignments": ("customer:view", lambda c, p: assignment.list_assignments(c, by=p)),
+        "count assignments": ("customer:view", lambda c, p: assignment.tally_assignments(c, by=p)),
+        "follow-ups": ("customer:view", lambda c, p: follow_up.list_follow_ups(c, by=p)),
+        "count follow-ups": ("customer:view", lambda c, p: follow_up.tally_follow_ups(c, by=p)),
+        "stream": ("customer:view", lambda c, p: timeline.timeline(c, n, by=p)),
+        "my figures": ("customer:view", lambda c, p: figures.my_figures(c, by=p)),
+        "team figures": ("customer:view", lambda c, p: figures.team_figures(
+            c, date(2026, 11, 1), date(2026, 11, 30), by=p)),
+        "log": ("audit:view", lambda c, p: audit_log.list_entries(c, by=p)),
+        "count log": ("audit:view", lambda c, p: audit_log.tally_entries(c, by=p)),
+        "export log": ("audit:view", lambda c, p: audit_log.export_entries(c, by=p)),
         "history": ("customer:view", lambda c, p: assignment.history(c, n, by=p)),
         "timeline": ("customer:view", lambda c, p: follow_up.timeline(c, n, by=p)),
         "add": ("customer:add", lambda c, p: intake.register_customer(

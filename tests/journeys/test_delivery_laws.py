@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
+import sqlalchemy as sa
 
 from crm_domain import SYSTEM, Crm
-from crm_domain.errors import DeliveryFailed
-from crm_domain.model import Employee, Event, Notice, NoticeStatus
+from crm_domain.errors import DeliveryFailed, Invalid, NotFound, NotPermitted
+from crm_domain.model import AuditEntry, Employee, Event, Notice, NoticeStatus
 from crm_domain.ports import Query, Settings
-from crm_domain.usecases import notices
+from crm_domain.usecases import follow_up, intake, notices, sweep
 from make import World
+from steps import on, told
+
+WEEK = timedelta(days=7)
 
 
 class Channel:
@@ -38,20 +44,29 @@ class Channel:
         """Nothing is held."""
 
 
-def with_channels(world: World, *channels: Channel, lease: int = 60) -> Crm:
+def with_channels(world: World, *channels: Channel, lease: int = 60, **settings: Any) -> Crm:
     """Give the CRM of the world with these channels."""
     return attrs.evolve(
-        world.crm, notifiers={c.name: c for c in channels}, settings=Settings(lease_seconds=lease)
-    )
+        world.crm, notifiers={c.name: c for c in channels},
+        settings=Settings(lease_seconds=lease, **settings),
+    )  # fmt: skip
 
 
-def write(world: World, n: int, *channels: str) -> None:
+def let_leases_end(crm: Crm) -> None:
+    """Let the time of all leases pass, by the database's clock."""
+    storage: Any = crm.storage
+    with storage.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE notice SET leased_until = created_at"
+                                   " WHERE leased_until IS NOT NULL"))  # fmt: skip
+
+
+def write(world: World, n: int, *channels: str, **fields: Any) -> None:
     """Write n notices for each channel."""
+    usual = {"recipient_id": world.a.employee_id or 0, "event": Event.ASSIGNED}
     with world.crm.unit_of_work() as uow:
         uow.notices.add([
-            Notice(recipient_id=world.a.employee_id or 0, subject="x", body="x",
-                   event=Event.ASSIGNED, channel=channel, idempotency_key=f"{channel}{i}",
-                   created_at=world.clock())
+            Notice(subject="x", body="x", idempotency_key=f"{channel}{i}",
+                   created_at=world.clock(), **usual | {"channel": channel} | fields)
             for i in range(n) for channel in channels
         ])  # fmt: skip
 
@@ -76,7 +91,9 @@ def test_a_worker_that_dies_loses_nothing(world: World) -> None:
         notices.deliver_due(crm, by=SYSTEM)
     assert notices.deliver_due(crm, by=SYSTEM).sent == 0
     channel.act = lambda _: None
-    world.clock.advance(timedelta(seconds=61))
+    world.clock.advance(timedelta(days=1))
+    assert notices.deliver_due(crm, by=SYSTEM).sent == 0, "the lease is the database's"
+    let_leases_end(crm)
     assert notices.deliver_due(crm, by=SYSTEM).sent == 20
     copies = Counter(channel.arrived)
     assert len(copies) == 20
@@ -117,18 +134,157 @@ def test_whom_a_channel_cannot_reach_does_not_stop_it(world: World) -> None:
 
 def test_a_lease_that_ends_costs_the_rest_no_attempt(world: World) -> None:
     """What a slow channel leaves is given back, and taken again by the same call."""
-    channel = Channel("console", lambda _: world.clock.advance(timedelta(seconds=20)))
-    crm = with_channels(world, channel, lease=60)
-    write(world, 10, "console")
-    assert notices.deliver_due(crm, limit=10, by=SYSTEM).sent == 10
-    assert {n.attempts for n in kept(crm, NoticeStatus.SENT)} == {1}
-    assert len(channel.arrived) == len(set(channel.arrived)) == 10
+    channel = Channel("console", lambda _: time.sleep(0.2))
+    crm = with_channels(world, channel, lease=1)
+    write(world, 8, "console")
+    assert notices.deliver_due(crm, limit=8, by=SYSTEM).sent == 8
+    assert {(n.attempts, n.leased_until) for n in kept(crm, NoticeStatus.SENT)} == {(1, None)}
+    assert len(channel.arrived) == len(set(channel.arrived)) == 8
 
 
 def test_a_channel_too_slow_for_the_lease_ends_the_call(world: World) -> None:
-    """Each attempt outlasts its lease; whoever takes over settles, and the call comes to an end."""
-    channel = Channel("console", lambda _: world.clock.advance(timedelta(seconds=90)))
-    crm = with_channels(world, channel, lease=60)
+    """Each attempt outlasts what is relied on of its lease, and the call comes to an end."""
+    channel = Channel("console", lambda _: time.sleep(0.6))
+    crm = with_channels(world, channel, lease=1)
     write(world, 3, "console")
     assert notices.deliver_due(crm, by=SYSTEM).sent == 3
     assert len(channel.arrived) == 3
+
+
+def test_a_call_takes_no_more_than_its_time(world: World) -> None:
+    """What is left is due for the next one, with no attempt counted."""
+    channel = Channel("console", lambda _: time.sleep(0.02))
+    crm = with_channels(world, channel)
+    write(world, 30, "console")
+    assert notices.deliver_due(crm, limit=10, seconds=0.3, by=SYSTEM).sent == 20
+    assert {n.attempts for n in kept(crm, NoticeStatus.PENDING)} == {0}
+
+
+def test_what_is_of_no_use_any_more_is_not_sent(world: World) -> None:
+    """Not in its last moment either; it ends by itself, which nobody has to look into."""
+    channel = Channel("console")
+    crm = with_channels(world, channel)
+    end = world.clock() + timedelta(hours=1)
+    write(world, 3, "console", expires_at=end)
+    world.clock.set(end - timedelta(microseconds=1))
+    assert notices.deliver_due(crm, limit=1, by=SYSTEM).sent == 3
+    write(world, 2, "fine", expires_at=end)
+    world.clock.set(end)
+    done = notices.deliver_due(crm, by=SYSTEM)
+    assert (done.sent, done.dead, done.expired) == (0, 0, 2)
+    assert len(channel.arrived) == 3
+    assert {(n.attempts, n.sent_at) for n in kept(crm, NoticeStatus.EXPIRED)} == {(0, None)}
+
+
+def test_what_expires_between_two_tries_is_not_tried_again(world: World) -> None:
+    """It does not become a dead letter either."""
+
+    def fail(_: Notice) -> None:
+        raise DeliveryFailed("the provider is down")
+
+    crm = with_channels(world, Channel("console", fail))
+    write(world, 1, "console", expires_at=world.clock() + timedelta(seconds=40))
+    assert notices.deliver_due(crm, by=SYSTEM).failed == 1
+    world.clock.advance(timedelta(minutes=1))
+    assert notices.deliver_due(crm, by=SYSTEM) == notices.Delivery(expired=1)
+
+
+def test_each_notice_lasts_as_long_as_it_is_of_use(world: World) -> None:
+    """A warning until the customer is public, a reminder for a day, news for a week."""
+    customer = world.customer(world.a)
+    assert customer.due_on is not None
+    public = on(customer.due_on.day)
+    assert told(world.crm, Event.ASSIGNED)[0].expires_at == world.clock() + WEEK
+    follow_up.log_follow_up(
+        world.crm, customer.id or 0, {"note": "x", "next_contact_at": on(2, 9)}, by=world.a
+    )
+    world.clock.set(on(2, 8))
+    follow_up.remind_contacts(world.crm, by=SYSTEM)
+    reminder = told(world.crm, Event.CONTACT_DUE)[0]
+    assert reminder.expires_at == on(3, 8)
+    world.clock.set(public - timedelta(hours=10))
+    sweep.warn_owners(world.crm, by=SYSTEM)
+    warning = told(world.crm, Event.EXPIRING)[0]
+    assert warning.expires_at == public
+
+
+@pytest.mark.parametrize("days", [None, 2])
+def test_news_last_as_long_as_the_school_says(world: World, days: int | None) -> None:
+    """For ever, too."""
+    crm = attrs.evolve(world.crm, settings=Settings(notice_days=days))
+    intake.register_customer(crm, {"name": "王芳", "qq": "12345"}, by=SYSTEM)
+    expected = days and world.clock() + timedelta(days=days)
+    assert {n.expires_at for n in told(crm, Event.ASSIGNED)} == {expected}
+
+
+# -- dead letters ---------------------------------------------------------------------------------
+
+
+def doomed(world: World) -> Crm:
+    """Give a CRM whose notices on two channels are dead, and on one will be tried again."""
+
+    def refuse(notice: Notice) -> None:
+        raise DeliveryFailed("no", permanent=notice.channel != "c")
+
+    crm = with_channels(world, *(Channel(n, refuse) for n in "abc"))
+    write(world, 3, "a", "b", "c")
+    assert notices.deliver_due(crm, by=SYSTEM) == notices.Delivery(dead=6, failed=3)
+    return crm
+
+
+def test_dead_letters_are_sent_again_by_what_they_are(world: World) -> None:
+    """All of a channel or an event at once; the audit log says who did it and how many it were."""
+    crm = doomed(world)
+    assert notices.resend_many(crm, channel="a", by=SYSTEM) == 3
+    assert notices.resend_many(crm, event=Event.NOBODY, by=SYSTEM) == 0
+    assert notices.resend_many(crm, by=SYSTEM) == 3
+    assert notices.resend_many(crm, status=None, by=SYSTEM) == 3
+    assert {n.attempts for n in kept(crm, NoticeStatus.PENDING)} == {0}
+    with crm.unit_of_work(read_only=True) as uow:
+        entries = uow.records.all(AuditEntry, action="resend")
+    assert [(e.after or {})["count"] for e in entries] == [3, 0, 3, 3]
+    assert (entries[0].after or {})["channel"] == "a"
+
+
+def test_what_is_being_sent_is_not_resent_beside(world: World) -> None:
+    """One that failed and is tried again right now would go out twice."""
+    seen: list[int] = []
+    crm = doomed(world)
+    world.clock.advance(timedelta(hours=1))
+    busy = Channel("c", lambda _: seen.append(notices.resend_many(crm, status=None, by=SYSTEM)))
+    assert notices.deliver_due(attrs.evolve(crm, notifiers={"c": busy}), by=SYSTEM).sent == 3
+    assert seen == [6, 0, 0]
+
+
+def test_one_letter_is_resent_by_its_number(world: World) -> None:
+    """Once; then it waits to be sent, as one that was never tried."""
+    crm = doomed(world)
+    number = kept(crm, NoticeStatus.DEAD)[0].id or 0
+    notices.resend(crm, number, by=SYSTEM)
+    for wrong in (number, 10**6, -1):
+        with pytest.raises(NotFound):
+            notices.resend(crm, wrong, by=SYSTEM)
+
+
+def test_a_filter_that_makes_no_sense_is_refused_with_all_that_is_wrong(world: World) -> None:
+    """And nobody resends without the permission."""
+    wrong: Any = {"status": NoticeStatus.SENT, "channel": 7, "event": "party"}
+    with pytest.raises(Invalid) as caught:
+        notices.resend_many(world.crm, **wrong, by=SYSTEM)
+    assert [p.path for p in caught.value.problems] == ["status", "channel", "event"]
+    with pytest.raises(NotPermitted):
+        notices.resend_many(world.crm, by=world.a)
+    with pytest.raises(NotPermitted):
+        notices.backlog(world.crm, by=world.a)
+
+
+def test_the_backlog_tells_what_waits(world: World) -> None:
+    """By status, and since when."""
+    crm = doomed(world)
+    found = notices.backlog(crm, by=world.manager)
+    assert {s.value: n for s, n in found.waiting.items()} == {"pending": 0, "failed": 3, "dead": 6}
+    assert found.due_since is None
+    world.clock.advance(timedelta(minutes=2))
+    due = notices.backlog(crm, by=SYSTEM).due_since
+    assert due is not None
+    assert timedelta(minutes=1) < world.clock() - due < timedelta(minutes=2)

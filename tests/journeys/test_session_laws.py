@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -174,6 +175,28 @@ def test_a_password_that_was_changed_meanwhile_opens_nothing(
     assert sessions.list_sessions(world.crm, by=world.a) == ()
 
 
+def test_a_password_that_is_changed_at_the_same_moment_leaves_no_session_behind(
+    world: World, name: str
+) -> None:
+    """Whichever of the two comes first, the old password opens nothing any more."""
+
+    def enter(_: int) -> None:
+        with suppress(SignInRefused):
+            sessions.sign_in(world.crm, name, SECRET, address=HERE)
+
+    signed_in(world, name)
+    for _ in range(4):
+        with ThreadPoolExecutor(4) as pool:
+            entering = [pool.submit(enter, i) for i in range(3)]
+            pool.submit(access.set_password, world.crm, name, OTHER, by=SYSTEM).result()
+            for one in entering:
+                one.result()
+        assert sessions.list_sessions(world.crm, by=world.a) == ()
+        access.set_password(world.crm, name, SECRET, by=SYSTEM)
+        signed_in(world, name)
+        sessions.end_other_sessions(world.crm, by=world.a)
+
+
 def test_a_hash_of_other_parameters_is_renewed_at_signing_in(
     world: World, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +271,20 @@ def test_changing_the_own_password_keeps_the_session_in_which_it_is_done(
     assert sessions.resume(world.crm, here).id == kept.id
     with pytest.raises(SignedOut):
         sessions.resume(world.crm, there)
+
+
+def test_a_session_gets_another_token_and_goes_on(world: World, name: str) -> None:
+    """The old token is worth nothing, and so is one of a session that has ended."""
+    old = signed_in(world, name)
+    before = sessions.resume(world.crm, old)
+    new = sessions.renew(world.crm, old)
+    after = sessions.resume(world.crm, new)
+    assert (after.id, after.expires_at) == (before.id, before.expires_at)
+    assert after.csrf_token != before.csrf_token
+    sessions.sign_out(world.crm, new)
+    for token in (old, new, None):
+        with pytest.raises(SignedOut):
+            sessions.renew(world.crm, token)
 
 
 # -- the throttle -----------------------------------------------------------------------------

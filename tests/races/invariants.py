@@ -101,6 +101,7 @@ def _untold(connection: sa.Connection) -> Iterator[str]:
         sa.text(
             "SELECT about, recipient_id FROM notice"
             " WHERE event IN ('assigned', 'claimed') AND about LIKE 'customer:%'"
+            " AND channel = 'inapp'"
         )
     )
     expected = Counter((f"customer:{customer}", owner) for customer, owner in facts)

@@ -11,19 +11,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crm_adapters.storage import ownership
+from crm_adapters.storage import outbox, ownership
 from crm_adapters.storage.customers import SqlCustomers
 from crm_adapters.storage.outbox import SqlNotices
 from crm_adapters.storage.ownership import HOT, SqlOwnership
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import turn_cursor
 from crm_adapters.storage.turns import SqlTurns
-from crm_domain.model import Customer
+from crm_domain.errors import DeliveryFailed
+from crm_domain.model import Customer, NoticeStatus
+from crm_domain.model.fields import changed
 from crm_domain.ports import NewAssignment
-from crm_domain.rules import claims
+from crm_domain.rules import claims, notifying
 from crm_domain.rules import pool as rules_pool
 from crm_domain.rules.rotation import Cursor
-from crm_domain.usecases import _dealing
+from crm_domain.usecases import _dealing, notices
 
 
 def _let_others_in(session: Session) -> None:
@@ -119,6 +121,20 @@ def progress_commits_alone() -> None:
     SqlImports.save = save  # type: ignore[method-assign]
 
 
+def progress_commits_first() -> None:
+    """Write how far an import has come, and commit that, before its rows are dealt."""
+    from crm_adapters.storage.imports import SqlImports
+
+    real = SqlImports.save
+
+    def save(self: SqlImports, run: Any) -> None:
+        real(self, run)
+        self._session.connection.commit()
+        self._session.connection.begin()
+
+    SqlImports.save = save  # type: ignore[method-assign]
+
+
 class Switch:
     """Whether the next save fails."""
 
@@ -157,3 +173,111 @@ def a_day_too_long(patch: pytest.MonkeyPatch) -> None:
 def the_absent_are_dealt_to(patch: pytest.MonkeyPatch) -> None:
     """Ask nobody whether they are there."""
     patch.setattr(_dealing, "absence", lambda *_: None)
+
+
+# -- delivery without its guards ------------------------------------------------------------------
+
+
+def _failing(patch: pytest.MonkeyPatch, change: Callable[..., Any]) -> None:
+    """Change what becomes of a notice that could not be sent."""
+    real = notifying.failed
+
+    def failed(notice: Any, error: Any, now: Any, *, most: int, first_wait: Any) -> Any:
+        return change(real, notice, error, now, most, first_wait)
+
+    patch.setattr(notices, "failed", failed)
+
+
+def nothing_is_given_up(patch: pytest.MonkeyPatch) -> None:
+    """Try for ever what fails in passing."""
+    _failing(patch, lambda real, n, e, now, most, wait: real(n, e, now, most=9999, first_wait=wait))
+    patch.setattr(notices, "ruled_out", lambda *_, **__: None)
+
+
+def refusals_are_tried_again(patch: pytest.MonkeyPatch) -> None:
+    """Take a permanent failure for a passing one."""
+
+    def change(real: Any, n: Any, e: DeliveryFailed, now: Any, most: int, wait: Any) -> Any:
+        passing = DeliveryFailed(e.facts["reason"], retry_after=e.retry_after)
+        return real(n, passing, now, most=most, first_wait=wait)
+
+    _failing(patch, change)
+
+
+def a_failure_is_the_end(patch: pytest.MonkeyPatch) -> None:
+    """Give up at the first failure."""
+    _failing(patch, lambda real, n, e, now, most, wait: real(n, e, now, most=1, first_wait=wait))
+
+
+def providers_are_not_heard(patch: pytest.MonkeyPatch) -> None:
+    """Come back sooner than the provider asked."""
+
+    def change(real: Any, n: Any, e: DeliveryFailed, now: Any, most: int, wait: Any) -> Any:
+        deaf = DeliveryFailed(e.facts["reason"], permanent=e.permanent)
+        return real(n, deaf, now, most=most, first_wait=wait)
+
+    _failing(patch, change)
+
+
+def failures_count_as_sent(patch: pytest.MonkeyPatch) -> None:
+    """Write that it was sent, whatever the provider says."""
+
+    def change(_: Any, n: Any, __: Any, now: Any, ___: int, ____: Any) -> Any:
+        return changed(n, status=NoticeStatus.SENT, sent_at=now)
+
+    _failing(patch, change)
+
+
+def a_channel_holds_up_all(patch: pytest.MonkeyPatch) -> None:
+    """Stop at the first failure, whoever waits behind it."""
+    real = notices._outcomes
+
+    def outcomes(this: Any, batch: Any) -> Any:
+        for done in real(this, batch):
+            yield done
+            if any(n.status is NoticeStatus.FAILED for n in done):
+                raise KeyboardInterrupt
+
+    def deliver(*given: Any, **options: Any) -> Any:
+        try:
+            return whole(*given, **options)
+        except KeyboardInterrupt:
+            return None
+
+    whole = notices.deliver_due
+    patch.setattr(notices, "_outcomes", outcomes)
+    patch.setattr(notices, "deliver_due", deliver)
+
+
+def nobody_is_suspected(patch: pytest.MonkeyPatch) -> None:
+    """Count attempts and never look at them unless somebody lives to tell how they went."""
+    patch.setattr(notifying, "is_suspect", lambda *_: False)
+    patch.setattr(notices, "is_suspect", lambda *_: False)
+
+
+def suspects_are_not_alone(patch: pytest.MonkeyPatch) -> None:
+    """Give up what was tried too often, together with all that happened to be at hand."""
+    patch.setattr(notices, "is_suspect", lambda *_: False)
+
+
+def leases_keep_nobody_away() -> None:
+    """Take what is due, whoever else is at it: every lease is over."""
+    real = outbox.words
+
+    def words(on_sqlite: bool) -> Any:
+        endless = "9000000000000000000" if on_sqlite else "CAST('infinity' AS TIMESTAMPTZ)"
+        return {**real(on_sqlite), "now": endless}
+
+    outbox.words = words
+
+
+def sent_is_written_before_it_is_sent() -> None:
+    """Write that a notice was sent when it is taken, and send it afterwards."""
+    real = SqlNotices.lease
+
+    def lease(self: SqlNotices, *given: Any) -> Any:
+        found = real(self, *given)
+        self.settle([changed(n, status=NoticeStatus.SENT, sent_at=n.created_at) for n in found])
+        return found
+
+    SqlNotices.lease = lease  # type: ignore[method-assign]

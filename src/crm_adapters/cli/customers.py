@@ -36,7 +36,7 @@ from crm_adapters.cli.output import (
     table,
     write_json,
 )
-from crm_domain.model import Assignment, Customer, Intention, specs
+from crm_domain.model import Assignment, Customer, specs
 from crm_domain.ports import Crm, MyCustomer, Page, Query
 from crm_domain.rules.access import SYSTEM
 from crm_domain.rules.pool import spoken_to
@@ -123,16 +123,13 @@ def mine(
         [say("编号", "No."), say("姓名", "Name"), say("状态", "Status"), say("手机", "Phone"),
          say("意向", "Intention"), say("最后跟进", "Last contact"), say("下次联系", "Next contact"),
          say("公开日期", "Public from")],
-        [(m.customer_id, m.name, _status(m), m.phone, _INTENTIONS.get(m.intention or ""),
+        [(m.customer_id, m.name, _status(m), m.phone, m.intention,
           local(None if m.last_contacted_at == m.started_at else m.last_contacted_at, zone),
           local(m.next_contact_at, zone), day(m.due_on)) for m in page],
         least=(4, 5, 6),
     )  # fmt: skip
     if page.next:
         line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")
-
-
-_INTENTIONS = {str(i.value): i for i in Intention}
 
 
 def _status(row: MyCustomer) -> str:

@@ -138,15 +138,13 @@ def _channels(crm: Crm) -> Iterator[Found]:
 def _notices(crm: Crm) -> Iterator[Found]:
     from crm_domain.usecases import notices
 
-    limit = Query(limit=1000)
-    dead = len(notices.list_notices(crm, limit, status=NoticeStatus.DEAD, by=SYSTEM))
-    oldest = Query(limit=1, sort="id")
-    waiting = notices.list_notices(crm, oldest, status=NoticeStatus.PENDING, by=SYSTEM)
-    late = bool(len(waiting)) and crm.now() - waiting[0].created_at > WAITING
+    backlog = notices.backlog(crm, by=SYSTEM)
+    dead = backlog.waiting[NoticeStatus.DEAD]
+    late = backlog.due_since is not None and crm.now() - backlog.due_since > WAITING
     name = say("通知", "notices")
     if dead:
         yield Found("notices_dead", name, "warning", say(f"{dead} 条发送失败", f"{dead} are dead"),
-                    "crm notices list --status dead; crm notices resend")  # fmt: skip
+                    "crm notices list --status dead; crm notices resend --dead")  # fmt: skip
     else:
         yield Found("notices_dead", name, "ok", say("没有发送失败的", "none are dead"))
     if late:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from crm_adapters.cli.customers import read_query
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import (
     acting_as,
@@ -18,10 +19,11 @@ from crm_adapters.cli.options import (
     page_mark,
 )
 from crm_adapters.cli.output import hint, line, local, plain, progress, table, write_json
-from crm_domain.model import NoticeStatus
+from crm_domain.model import Event, NoticeStatus
+from crm_domain.parsing import Unreadable, choice_value
 from crm_domain.rules.access import SYSTEM
 
-Status = Literal["pending", "sent", "failed", "dead", "cancelled"]
+Status = Literal["pending", "sent", "failed", "dead", "cancelled", "expired"]
 
 
 @in_chinese("列出通知，最新的在前。")
@@ -69,27 +71,71 @@ def deliver(*, json: Annotated[bool, as_json()] = False) -> None:
     if json:
         write_json(done)
         return
-    line(f"已发送 {done.sent}，待重试 {done.failed}，失败 {done.dead}。",
-         f"Sent {done.sent}, to be tried again {done.failed}, dead {done.dead}.")  # fmt: skip
+    line(f"已发送 {done.sent}，待重试 {done.failed}，失败 {done.dead}，"
+         f"已过期 {done.expired}，不接收 {done.cancelled}。",
+         f"Sent {done.sent}, to be tried again {done.failed}, dead {done.dead}, "
+         f"expired {done.expired}, not wanted {done.cancelled}.")  # fmt: skip
     if done.dead:
-        hint("查看失败的通知：crm notices list --status dead；重发：crm notices resend 编号",
+        hint("查看失败的通知：crm notices list --status dead；重发：crm notices resend --dead",
              "See the dead ones: crm notices list --status dead; "
-             "send again: crm notices resend NUMBER")  # fmt: skip
+             "send again: crm notices resend --dead")  # fmt: skip
 
 
-@in_chinese("把发送失败的通知放回待发送。")
+@in_chinese("把发送失败的通知放回待发送：一条，或某个渠道、某个事件的全部。")
 def resend(
-    number: Annotated[int, Parameter(help=say("通知编号", "the number of the notice"))],
+    number: Annotated[
+        int | None, Parameter(help=say("通知编号", "the number of the notice"))
+    ] = None,
     /, *,
+    dead: Annotated[
+        bool, Parameter(negative="", help=say("全部发送失败的", "all that are dead"))
+    ] = False,
+    every: Annotated[
+        bool, Parameter(name="--all", negative="",
+                        help=say("全部发送失败的和待重试的", "all that are dead or failed"))
+    ] = False,
+    channel: Annotated[
+        str | None, Parameter(help=say("只重发这个渠道的", "only those of this channel"))
+    ] = None,
+    event: Annotated[
+        str | None, Parameter(help=say("只重发这个事件的，如 assigned",
+                                       "only those of this event, such as assigned"))
+    ] = None,
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
-    """Put a dead or failed notice back to be sent."""
+    """Put dead or failed notices back to be sent: one, or all of a channel or an event."""
     from crm_domain.usecases import notices
 
+    if (number is not None) + dead + every != 1:
+        raise Refused("须给出通知编号、--dead 或 --all 之一。",
+                      "give the number of a notice, --dead or --all.", code="usage")  # fmt: skip
+    if number is not None and (channel or event):
+        raise Refused("--channel 和 --event 只与 --dead 或 --all 同用。",
+                      "--channel and --event go with --dead or --all.", code="usage")  # fmt: skip
     with opened() as crm:
-        notices.resend(crm, number, by=SYSTEM)
+        if number is not None:
+            notices.resend(crm, number, by=SYSTEM)
+        else:
+            count = notices.resend_many(
+                crm, status=NoticeStatus.DEAD if dead else None, channel=channel,
+                event=_event(event), by=SYSTEM,
+            )  # fmt: skip
     if json:
-        write_json({"id": number, "status": "pending"})
-    else:
+        write_json({"id": number, "status": "pending"} if number is not None else {"count": count})
+    elif number is not None:
         line(f"通知 {number} 将重新发送：crm notices deliver",
              f"The notice {number} will be sent again: crm notices deliver")  # fmt: skip
+    else:
+        line(f"{count} 条通知将重新发送：crm notices deliver",
+             f"{count} notices will be sent again: crm notices deliver")  # fmt: skip
+
+
+def _event(word: str | None) -> Event | None:
+    """Read an event by its code or label."""
+    try:
+        return choice_value(Event, word)  # type: ignore[return-value]
+    except Unreadable as e:
+        codes = ", ".join(member.value for member in Event)
+        raise Refused(f"没有事件“{word}”；可选：{codes}。",
+                      f"there is no event {word!r}; there are: {codes}.",
+                      code="usage") from e  # fmt: skip

@@ -60,7 +60,8 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
         else:
             found.append(any_of(m.column(name), spec, wish))
     for name, ends in query.ranges.items():
-        found += between(m.column(name), known(m.cls, name), ends)
+        spec = known(m.cls, name)
+        found += between(m.column(name), spec, ends)
     return found
 
 

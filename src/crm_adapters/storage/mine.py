@@ -214,5 +214,5 @@ def _mine(row: Any) -> MyCustomer:
         next_contact_at=row.next_contact_at if own else None,
         phone=row.phone if own else None, qq=row.qq if own else None,
         wechat=row.wechat if own else None,
-        intention=str(row.intention) if own and row.intention else None, owned=own,
+        intention=row.intention if own else None, owned=own,
     )  # fmt: skip

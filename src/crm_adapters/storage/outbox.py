@@ -2,25 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
+from typing import Any
 
 import sqlalchemy as sa
 
+from crm_adapters.storage import types
+from crm_adapters.storage.instants import words
 from crm_adapters.storage.listing import paged
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import COPY_FROM, Session
-from crm_adapters.storage.tables import notice
-from crm_domain.model import Notice, NoticeStatus
+from crm_adapters.storage.tables import notice, notice_preference
+from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
-from crm_domain.ports import Page, Query
+from crm_domain.ports import Backlog, Page, Query
+from crm_domain.rules.notifying import INAPP
 
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 
-_OUTCOME = ("status", "next_attempt_at", "error", "provider_id", "sent_at")
+_OUTCOME = ("status", "attempts", "next_attempt_at", "error", "provider_id", "sent_at")
 _outcome = attrgetter(*_OUTCOME)
+
+
+def _lease(on_sqlite: bool) -> Any:
+    """Take what is due and what nobody is at, in one statement.
+
+    On PostgreSQL the numbers are gathered once, into an array: the planner may run a subquery more
+    than once, and each time skip what it has locked itself.
+    """
+    due = """
+        SELECT id FROM notice
+        WHERE status IN ('pending', 'failed') AND next_attempt_at <= :at
+        AND (leased_until IS NULL OR leased_until <= {now} OR leased_until > {endless})
+        ORDER BY next_attempt_at, id LIMIT :most"""
+    chosen = f"IN ({due})" if on_sqlite else f"= ANY(ARRAY({due} FOR UPDATE SKIP LOCKED))"
+    columns = mapper(Notice).read
+    text = f"""
+        UPDATE notice SET attempts = attempts + 1, fence = fence + 1, leased_until = {{lease}}
+        WHERE id {chosen} RETURNING {", ".join(c.name for c in columns)}"""
+    return (
+        sa.text(text.format(**words(on_sqlite)))
+        .bindparams(sa.bindparam("at", type_=types.Moment()))
+        .columns(*columns)
+    )
+
+
+def _backlog(on_sqlite: bool) -> Any:
+    """Count by two small indexes, however many were sent; the first of one is the oldest due."""
+    text = """
+        SELECT status, count(*) AS n, CAST(NULL AS {moment}) AS since FROM notice
+        WHERE status IN ('pending', 'failed') GROUP BY status
+        UNION ALL SELECT 'dead', count(*), NULL FROM notice WHERE status = 'dead'
+        UNION ALL SELECT NULL, 0, min(next_attempt_at) FROM notice
+        WHERE status IN ('pending', 'failed') AND next_attempt_at <= :at
+        AND (leased_until IS NULL OR leased_until <= {now})"""
+    kind = "INTEGER" if on_sqlite else "TIMESTAMPTZ"
+    c = notice.c
+    return (
+        sa.text(text.format(moment=kind, **words(on_sqlite)))
+        .bindparams(sa.bindparam("at", type_=types.Moment()))
+        .columns(c.status, sa.column("n", sa.Integer), sa.column("since", types.Moment()))
+    )
 
 
 class SqlNotices:
@@ -50,66 +95,75 @@ class SqlNotices:
     def _row(self, one: Notice) -> tuple[object, ...]:
         return self._m.values(changed(one, next_attempt_at=one.next_attempt_at or one.created_at))
 
-    def lease(self, now: datetime, until: datetime, limit: int) -> tuple[Notice, ...]:
-        """Take due notices for sending: count the attempt and keep others away until then."""
-        c = notice.c
-        due = (
-            sa.select(c.id)
-            .where(c.status.in_(WAITING), c.next_attempt_at <= now)
-            .order_by(c.next_attempt_at, c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        ids = list(self._session.run(due).scalars())
-        self._session.run(
-            sa.update(notice).where(self._session.among(c.id, ids))
-            .values(attempts=c.attempts + 1, next_attempt_at=until)
-        )  # fmt: skip
-        chosen = self._m.select().where(self._session.among(c.id, ids)).order_by(c.id)
-        return self._m.records(self._session, self._session.run(chosen))
+    def lease(self, now: datetime, seconds: float, limit: int) -> tuple[Notice, ...]:
+        """Take due notices for sending: count the attempt and keep others away for so long."""
+        rows = self._session.rows(_lease, at=now, seconds=seconds, most=limit)
+        found = self._m.records(self._session, rows)
+        return tuple(sorted(found, key=attrgetter("id")))
 
     def settle(self, notices: Sequence[Notice]) -> frozenset[int]:
         """Write what became of leased notices, as far as they are still leased to the caller."""
         ours = self._still_ours(notices)
-        self._session.update(notice, "id", _OUTCOME, [(*_outcome(n), n.id) for n in ours])
+        self._session.update(notice, "id", (*_OUTCOME, "leased_until"),
+                             [(*_outcome(n), None, n.id) for n in ours])  # fmt: skip
         return frozenset(n.id or 0 for n in ours)
 
-    def give_back(self, notices: Sequence[Notice], at: datetime) -> None:
-        """Let leased notices that were not tried be due at a moment; their attempt counts not."""
-        rows = [(n.attempts - 1, at, n.id) for n in self._still_ours(notices)]
-        self._session.update(notice, "id", ("attempts", "next_attempt_at"), rows)
-
     def _still_ours(self, notices: Sequence[Notice]) -> list[Notice]:
-        """Lock those of some leased notices that nobody took over: the attempts are the fence."""
+        """Lock those of some leased notices that nobody took over, as the fence tells."""
         c = notice.c
         ids = sorted(n.id or 0 for n in notices)
         chosen = (
-            sa.select(c.id, c.attempts)
+            sa.select(c.id, c.fence)
             .where(self._session.among(c.id, ids), c.status.in_(WAITING))
             .order_by(c.id)
             .with_for_update()
         )
-        held = {row.id: row.attempts for row in self._session.run(chosen)}
-        return [n for n in notices if held.get(n.id) == n.attempts]
+        held = {row.id: row.fence for row in self._session.run(chosen)}
+        return [n for n in notices if held.get(n.id) == n.fence]
 
-    def resend(self, id: int, now: datetime) -> bool:
-        """Make a dead or failed notice pending again."""
-        if record_number(id) is None:
-            return False
+    def resend(
+        self, now: datetime, *, ids: Sequence[int] | None = None,
+        statuses: Collection[NoticeStatus], channel: str | None = None, event: Event | None = None,
+    ) -> int:  # fmt: skip
+        """Make notices pending again, to be sent at once, and count them."""
         c = notice.c
+        over = sa.literal_column(words(self._session.on_sqlite)["now"], types.Moment())
+        wanted = [
+            c.status.in_(s for s in statuses if s in (NoticeStatus.DEAD, NoticeStatus.FAILED)),
+            sa.or_(c.leased_until.is_(None), c.leased_until <= over),
+            sa.or_(c.expires_at.is_(None), c.expires_at > now),
+        ]
+        if ids is not None:
+            wanted.append(self._session.among(c.id, [i for i in ids if record_number(i)]))
+        wanted += [] if channel is None else [c.channel == channel]
+        wanted += [] if event is None else [c.event == event]
         done = self._session.run(
-            sa.update(notice)
-            .where(c.id == id, c.status.in_((NoticeStatus.DEAD, NoticeStatus.FAILED)))
-            .values(status=NoticeStatus.PENDING, attempts=0, next_attempt_at=now, error=None)
-        )
-        return bool(done.rowcount)
+            sa.update(notice).where(*wanted)
+            .values(status=NoticeStatus.PENDING, attempts=0, fence=c.fence + 1,
+                    next_attempt_at=now, error=None, leased_until=None)
+        )  # fmt: skip
+        return int(done.rowcount)
+
+    def backlog(self, now: datetime) -> Backlog:
+        """Count what was not sent."""
+        rows = self._session.rows(_backlog, at=now)
+        waiting = dict.fromkeys((*WAITING, NoticeStatus.DEAD), 0)
+        waiting |= {status: n for status, n, _ in rows if status is not None}
+        return Backlog(waiting=waiting, due_since=next(s for status, _, s in rows if not status))
+
+    def preferences(self, employee_ids: Collection[int]) -> Mapping[int, NoticePreference]:
+        """Read what some employees want to be told, as far as they said."""
+        m = mapper(NoticePreference)
+        c = notice_preference.c
+        chosen = m.select().where(self._session.among(c.employee_id, sorted(employee_ids)))
+        return {p.employee_id: p for p in m.records(self._session, self._session.run(chosen))}
 
     def cancel(self, about: str) -> int:
         """Cancel the notices about a record that were not sent yet, and count them."""
         c = notice.c
         done = self._session.run(
             sa.update(notice).where(c.about == about, c.status.in_(WAITING))
-            .values(status=NoticeStatus.CANCELLED)
+            .values(status=NoticeStatus.CANCELLED, leased_until=None)
         )  # fmt: skip
         return int(done.rowcount)
 
@@ -119,3 +173,33 @@ class SqlNotices:
         if status is not None:
             statement = statement.where(notice.c.status == status)
         return paged(self._session, self._m, statement, query)
+
+    # -- messages in the program itself ---------------------------------------------------------
+
+    def inbox(self, recipient_id: int, query: Query, *, unread_only: bool) -> Page[Notice]:
+        """Read one page of somebody's messages in the program, the newest first."""
+        statement = self._m.select().where(*_own(recipient_id, unread_only))
+        return paged(self._session, self._m, statement, query)
+
+    def unread(self, recipient_id: int) -> int:
+        """Count somebody's messages in the program that were not read yet."""
+        count = sa.select(sa.func.count()).select_from(notice).where(*_own(recipient_id, True))
+        return int(self._session.run(count).scalar_one())
+
+    def mark_read(self, recipient_id: int, ids: Sequence[int] | None, at: datetime) -> int:
+        """Mark somebody's unread messages as read, these or all, and count them."""
+        wanted = list(_own(recipient_id, True))
+        if ids is not None:
+            wanted.append(self._session.among(notice.c.id, [i for i in ids if record_number(i)]))
+        done = self._session.run(sa.update(notice).where(*wanted).values(read_at=at))
+        return int(done.rowcount)
+
+
+def _own(recipient_id: int, unread_only: bool) -> tuple[sa.ColumnElement[bool], ...]:
+    """Give the conditions of somebody's messages.
+
+    The channel is written out, so that the planner sees the condition of the partial indexes.
+    """
+    c = notice.c
+    own = (c.channel == sa.literal_column(f"'{INAPP}'"), c.recipient_id == recipient_id)
+    return (*own, c.read_at.is_(None)) if unread_only else own

@@ -48,7 +48,7 @@ class Mapper(Generic[T]):
         found: tuple[Any, ...] = _getter(self.write)(record)
         return found
 
-    def records(self, session: Session, rows: Iterable[sa.Row[Any]]) -> tuple[T, ...]:
+    def records(self, session: Session, rows: Iterable[Sequence[Any]]) -> tuple[T, ...]:
         """Make records of rows; the links are read with one statement for each kind."""
         cls: Any = self.cls
         make = _maker(cls, self.names)

@@ -9,22 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_adapters.storage import types
+from crm_adapters.storage.instants import words
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_domain.model import ScheduledJob
-
-SET_BACK = 600
-"""Seconds that a clock may be set back without two schedulers running the same slot."""
-
-
-def _words(on_sqlite: bool) -> dict[str, str]:
-    """Give the database's own time and what is reckoned from it, in its words."""
-    if on_sqlite:
-        now = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000"
-        later = f"{now} + CAST(%s * 1000000 AS INTEGER)"
-    else:
-        now, later = "clock_timestamp()", "clock_timestamp() + make_interval(secs => %s)"
-    return {"now": now, "lease": later % ":seconds", "future": later % SET_BACK}
 
 
 def _begin(on_sqlite: bool) -> Any:
@@ -40,7 +28,7 @@ def _begin(on_sqlite: bool) -> Any:
         AND (job.slot < excluded.slot OR job.slot > {future}
              OR (job.slot = excluded.slot AND job.finished_at IS NULL))
         RETURNING fence"""
-    return sa.text(text.format(**_words(on_sqlite))).bindparams(
+    return sa.text(text.format(**words(on_sqlite))).bindparams(
         sa.bindparam("slot", type_=types.Moment())
     )
 
@@ -50,7 +38,7 @@ def _finish(on_sqlite: bool) -> Any:
         UPDATE scheduled_job SET leased_until = NULL, finished_at = {now},
             result = :result, error = :error
         WHERE name = :name AND fence = :fence AND finished_at IS NULL"""
-    return sa.text(text.format(**_words(on_sqlite))).bindparams(
+    return sa.text(text.format(**words(on_sqlite))).bindparams(
         sa.bindparam("result", type_=types.Json(dict[str, Any]))
     )
 

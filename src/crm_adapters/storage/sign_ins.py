@@ -136,6 +136,16 @@ class SqlSignIns:
         ordered = chosen.order_by(s.seen_at.desc(), s.id.desc())
         return m.records(self._session, self._session.run(ordered))
 
+    def renew(self, old: str, new: str, *, now: datetime) -> bool:
+        """Give a session that has neither ended nor expired another token (their fingerprints)."""
+        s = sign_in.c
+        done = self._session.run(
+            sa.update(sign_in)
+            .where(s.token_sha256 == old, s.ended_at.is_(None), s.expires_at > now)
+            .values(token_sha256=new)
+        )
+        return bool(done.rowcount)
+
     def end(
         self, *, now: datetime, id: int | None = None, user_id: int | None = None,
         token_sha256: str | None = None, keep: int | None = None,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from crm_adapters.storage import types
 from crm_domain.model import RECORDS, Customer, Spec, about, specs
+from crm_domain.rules.notifying import INAPP
 
 metadata = sa.MetaData(
     naming_convention={
@@ -115,6 +116,7 @@ for _name, _cls in RECORDS.items():
 customer = TABLES["Customer"]
 assignment = TABLES["Assignment"]
 notice = TABLES["Notice"]
+notice_preference = TABLES["NoticePreference"]
 import_run = TABLES["ImportRun"]
 import_problem = TABLES["ImportProblem"]
 follow_up = TABLES["FollowUp"]
@@ -237,6 +239,48 @@ import_run.append_constraint(
         " AND (mode = 'consultant') = (consultant_id IS NOT NULL)"
         " AND (mode = 'none') = (record <> 'Customer')", name="mode")
 )  # fmt: skip
+for _name, _law in {
+    "rows": "accepted >= 0 AND refused >= 0 AND accepted + refused <= data_rows",
+    "checked": "status <> 'checked' OR (accepted + refused = 0 AND started_at IS NULL)",
+    "done": "status <> 'done' OR (accepted + refused = data_rows AND next_row > last_row)",
+    "finished": "(status IN ('done', 'reverted')) = (finished_at IS NOT NULL)",
+    "started": "started_by_id IS NULL OR started_at IS NOT NULL",
+    "failed": "status <> 'failed' OR error IS NOT NULL",
+    "error": "error IS NULL OR status IN ('paused', 'failed')",
+    "leased": "leased_until IS NULL OR status = 'running'",
+    "attempts": "attempts >= 0 AND attempts <= fence",
+}.items():
+    import_run.append_constraint(sa.CheckConstraint(_law, name=_name))
+
+# -- notices: the outbox, and the messages in the program itself -------------------------------
+
+_waiting = "status IN ('pending', 'failed')"
+for _name, _where, _columns in (
+    ("waiting", _waiting, (notice.c.next_attempt_at, notice.c.id)),
+    ("dead", "status = 'dead'", (notice.c.id,)),
+    ("inbox", f"channel = '{INAPP}'", (notice.c.recipient_id, notice.c.id)),
+    ("unread", f"channel = '{INAPP}' AND read_at IS NULL", (notice.c.recipient_id, notice.c.id)),
+):
+    sa.Index(f"ix_notice_{_name}", *_columns, sqlite_where=sa.text(_where),
+             postgresql_where=sa.text(_where))  # fmt: skip
+sa.Index("ix_notice_about", notice.c.about)
+NOTICE_LAWS = {
+    "sent": "(status = 'sent') = (sent_at IS NOT NULL)",
+    "leased": f"leased_until IS NULL OR {_waiting}",
+    "due": f"next_attempt_at IS NOT NULL OR NOT {_waiting}",
+    "attempts": "attempts >= 0 AND attempts <= fence",
+    "reason": "status <> 'dead' OR error IS NOT NULL",
+    "expired": "status <> 'expired' OR expires_at IS NOT NULL",
+    "read": f"read_at IS NULL OR channel = '{INAPP}'",
+}
+"""What holds of every notice, by name; `crm db check` asks the same, in case one was lost."""
+for _name, _law in NOTICE_LAWS.items():
+    notice.append_constraint(sa.CheckConstraint(_law, name=_name))
+notice_preference.append_constraint(
+    sa.CheckConstraint(
+        "(quiet_from IS NULL) = (quiet_until IS NULL) AND (quiet_from IS NULL"
+        " OR quiet_from <> quiet_until)", name="quiet")
+)  # fmt: skip
 
 # -- the rest ---------------------------------------------------------------------------------
 
@@ -246,10 +290,6 @@ import_file = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),
     sqlite_strict=True,
 )  # fmt: skip
-_waiting = sa.text("status IN ('pending', 'failed')")
-sa.Index("ix_notice_waiting", notice.c.next_attempt_at, notice.c.id,
-         sqlite_where=_waiting, postgresql_where=_waiting)  # fmt: skip
-sa.Index("ix_notice_about", notice.c.about)
 sa.Index("ix_follow_up_customer_id", follow_up.c.customer_id)
 sa.Index("ix_import_problem_import_id", import_problem.c.import_id, import_problem.c.row)
 sa.Index("ix_import_run_sha256", import_run.c.sha256)
@@ -296,6 +336,9 @@ audit_entry = TABLES["AuditEntry"]
 sa.Index("ix_audit_entry_record", audit_entry.c.record, audit_entry.c.record_id)
 sa.Index("ix_audit_entry_at", audit_entry.c.at, audit_entry.c.id)
 sa.Index("ix_audit_entry_by_id", audit_entry.c.by_id, audit_entry.c.at, audit_entry.c.id)
+_running = sa.text("status = 'running'")
+sa.Index("ix_import_run_running", import_run.c.started_at,
+         sqlite_where=_running, postgresql_where=_running)  # fmt: skip
 revision = sa.Table(
     "alembic_version", metadata,
     sa.Column("version_num", sa.String(32).with_variant(sa.Text(), "sqlite"), primary_key=True),

@@ -11,6 +11,7 @@ from crm_domain.model.office import (
     ImportRun,
     ImportStatus,
     Notice,
+    NoticePreference,
     NoticeStatus,
 )
 from crm_domain.model.organisation import Department, Employee, School
@@ -58,8 +59,8 @@ __all__ = [
     "Density", "Department", "Education", "Employee", "Enrolment", "EnrolmentStatus", "Event",
     "Experience", "FollowUp", "FollowUpChannel", "Gender", "HappeningKind", "Holiday",
     "ImportProblem", "ImportRun", "ImportStatus", "Intention", "Lesson", "ListPreference", "Menu",
-    "Notice", "NoticeStatus", "Payment", "PaymentKind", "PaymentMethod", "PaymentStatus",
-    "Permission", "PermissionGroup", "PoolRule", "ResetLink", "Role", "RotationEntry", "SavedView",
-    "ScheduledJob", "School", "Scope", "Score", "SignIn", "Source", "Spec", "Stage", "Student",
-    "StudyRecord", "User", "WorkStatus", "about", "specs",
+    "Notice", "NoticePreference", "NoticeStatus", "Payment", "PaymentKind", "PaymentMethod",
+    "PaymentStatus", "Permission", "PermissionGroup", "PoolRule", "ResetLink", "Role",
+    "RotationEntry", "SavedView", "ScheduledJob", "School", "Scope", "Score", "SignIn", "Source",
+    "Spec", "Stage", "Student", "StudyRecord", "User", "WorkStatus", "about", "specs",
 ]  # fmt: skip

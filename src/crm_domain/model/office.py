@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from crm_domain.model.fields import (
     Choice,
     choice,
+    clock,
     json,
     key,
     moment,
@@ -15,6 +16,7 @@ from crm_domain.model.fields import (
     record,
     reference,
     text,
+    version,
 )
 
 
@@ -26,6 +28,7 @@ class NoticeStatus(Choice):
     FAILED = "failed", "待重试", "failed, will be tried again"
     DEAD = "dead", "发送失败", "dead"
     CANCELLED = "cancelled", "已取消", "cancelled"
+    EXPIRED = "expired", "已过期", "no longer of use, so not sent"
 
 
 class Event(Choice):
@@ -40,6 +43,7 @@ class Event(Choice):
     PAYMENT_CONFIRMED = "payment_confirmed", "缴费已确认", "payment confirmed"
     IMPORT_FINISHED = "import_finished", "导入完成", "import finished"
     NOBODY = "nobody", "无人可分配", "nobody in the rotation"
+    TEST = "test", "测试", "a test of a channel"
 
 
 @record("notice", "通知", "Notice", plain=False)
@@ -57,11 +61,33 @@ class Notice:
     status: NoticeStatus = choice("状态", "Status", default=NoticeStatus.PENDING)
     attempts: int = number("尝试次数", "Attempts", default=0)
     next_attempt_at: datetime | None = moment("下次尝试", "Next attempt", default=None)
+    leased_until: datetime | None = moment("租约至", "Leased until", default=None)
+    """Until when nobody else may send it, by the database's clock; None when nobody is at it."""
+    fence: int = number("轮次", "Fence", default=0)
+    """Counts the leases and is never set back, so that who lost one cannot end another's."""
+    expires_at: datetime | None = moment("过期时间", "Expires", default=None)
+    """From when it is of no use any more and is not sent; None is never."""
     provider_id: str | None = text("服务商编号", "Provider's id", length=120, default=None)
     error: str | None = text("错误", "Error", length=500, default=None)
     idempotency_key: str = text("幂等键", "Idempotency key", length=200, unique=True)
     created_at: datetime = moment("创建时间", "Created")
     sent_at: datetime | None = moment("发送时间", "Sent", default=None)
+    read_at: datetime | None = moment("已读时间", "Read", default=None)
+    """When the recipient read it; only of messages in the program itself."""
+
+
+@record("notice_preference", "通知偏好", "Notice preference", plain=False)
+class NoticePreference:
+    """What an employee wants to be told, by which channels and at which times of day."""
+
+    id: int | None = key(default=None)
+    employee_id: int = reference("员工", "Employee", "Employee", unique=True)
+    off: dict[str, tuple[str, ...]] = json("不接收的渠道", "Channels not wanted")
+    """The channels that are not wanted, by the code of the event; all others are."""
+    quiet_from: time | None = clock("免打扰开始", "Quiet from", default=None)
+    """A time of day in the business time zone; later than the end, it spans midnight."""
+    quiet_until: time | None = clock("免打扰结束", "Quiet until", default=None)
+    version: int = version(default=1)
 
 
 class HappeningKind(Choice):
@@ -81,6 +107,8 @@ class ImportStatus(Choice):
 
     CHECKED = "checked", "已检查", "checked"
     RUNNING = "running", "进行中", "running"
+    PAUSED = "paused", "已暂停", "paused"
+    FAILED = "failed", "已停止", "stopped by an error"
     DONE = "done", "已完成", "done"
     REVERTED = "reverted", "已撤销", "reverted"
 
@@ -103,9 +131,23 @@ class ImportRun:
     data_rows: int = number("数据行", "Rows", default=0)
     blank_rows: int = number("空行", "Blank rows", default=0)
     accepted: int = number("已导入", "Accepted", default=0)
+    refused: int = number("未导入", "Refused", default=0)
+    """Rows that were not taken in, duplicates too; each has its problem."""
     warnings: tuple[str, ...] = json("警告", "Warnings", default=())
     by_id: int | None = reference("操作人", "By", "User", default=None)
     created_at: datetime = moment("创建时间", "Created")
+    started_at: datetime | None = moment("启动时间", "Started", default=None)
+    """When it was handed to the workers; None as long as only its maker runs it."""
+    started_by_id: int | None = reference("启动人", "Started by", "User", default=None)
+    """In whose name workers take rows in; None is the program itself."""
+    error: dict[str, Any] | None = json("停止原因", "Stopped because", default=None)
+    """Why it stopped by itself: ``code``, and what to tell people in ``zh`` and ``en``."""
+    leased_until: datetime | None = moment("租约至", "Leased until", default=None)
+    """Until when workers take it that somebody is at it, by the database's clock."""
+    fence: int = number("轮次", "Fence", default=0)
+    """Counts the workers that took it, so that one that lost its lease stops."""
+    attempts: int = number("尝试次数", "Attempts", default=0)
+    """How many workers took it since a batch was last ended."""
     finished_at: datetime | None = moment("完成时间", "Finished", default=None)
 
 

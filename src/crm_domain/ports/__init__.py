@@ -19,7 +19,7 @@ from crm_domain.ports.customers import (
     Released,
     Standing,
 )
-from crm_domain.ports.outbox import Imports, Notices
+from crm_domain.ports.outbox import Backlog, Imports, Notices
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Cron, Schedule
@@ -30,8 +30,8 @@ from crm_domain.ports.turns import Mate, PoolRules, Roster, Turns
 from crm_domain.ports.work import STAGE, Counted, Happening, Now, Period, Work
 
 __all__ = [
-    "MOST", "STAGE", "TAB", "Cell", "Checked", "Clock", "Closing", "Counted", "Crm", "Cron",
-    "Customers", "Directory", "Ended", "Happening", "Imports", "JobQueue", "Loaded", "Mate",
+    "MOST", "STAGE", "TAB", "Backlog", "Cell", "Checked", "Clock", "Closing", "Counted", "Crm",
+    "Cron", "Customers", "Directory", "Ended", "Happening", "Imports", "JobQueue", "Loaded", "Mate",
     "MyCustomer", "NewAssignment", "Notices", "Notifier", "Now", "Page", "PasswordHasher", "Period",
     "PoolRules", "Query", "Reach", "Records", "Released", "Resumed", "Roster", "Row", "Schedule",
     "Settings", "Sheet", "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table",

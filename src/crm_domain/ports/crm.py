@@ -107,7 +107,8 @@ class Settings:
         default=False, metadata={"help": "whether consultants may enter customers for themselves"}
     )
     channels: str = attrs.field(
-        default="console", metadata={"help": "channels that notices go out by, with commas between"}
+        default="inapp,console",
+        metadata={"help": "channels that notices go out by, with commas between"},
     )
     batch_rows: int = attrs.field(
         default=1000, metadata={"help": "rows an import or sweep takes in one transaction"}
@@ -118,6 +119,10 @@ class Settings:
     )
     max_attempts: int = attrs.field(
         default=12, metadata={"help": "tries to deliver a notice before it is dead"}
+    )
+    retry_seconds: float = attrs.field(
+        default=30.0,
+        metadata={"help": "seconds until a notice is tried again; twice as long after each try"},
     )
     lease_seconds: int = attrs.field(
         default=60, metadata={"help": "seconds after which another worker takes over a notice"}
@@ -134,6 +139,14 @@ class Settings:
     )
     reset_hours: int = attrs.field(
         default=24, metadata={"help": "hours that a link for choosing a password can be used"}
+    )
+    notice_days: int | None = attrs.field(
+        default=7,
+        metadata={"help": "days after which a notice is too old to be sent; empty: never"},
+    )
+    import_lease_seconds: float = attrs.field(
+        default=10.0,
+        metadata={"help": "seconds after which another worker takes over an import"},
     )
     smtp_url: str = attrs.field(
         default="",
@@ -162,6 +175,10 @@ class Settings:
     )
     cron_tidy: str = attrs.field(
         default="45 3 * * *", metadata={"help": "when old sign-ins and attempts are removed"}
+    )
+    cron_imports: str = attrs.field(
+        default="* * * * *",
+        metadata={"help": "when imports are run that no worker was woken for"},
     )
     cron_check: str = attrs.field(
         default="30 3 * * *", metadata={"help": "when the database is checked"}

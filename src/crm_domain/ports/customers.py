@@ -14,6 +14,7 @@ from crm_domain.model import (
     AssignmentStatus,
     Customer,
     FollowUp,
+    Intention,
 )
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
@@ -115,7 +116,7 @@ class MyCustomer:
     phone: str | None = None
     qq: str | None = None
     wechat: str | None = None
-    intention: str | None = None
+    intention: Intention | None = None
     owned: bool = False
     """Whether the customer is the consultant's own now; contact data is there only then."""
 

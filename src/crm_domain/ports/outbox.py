@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+import attrs
+
 from crm_domain.model import (
+    Event,
     ImportProblem,
     ImportRun,
     Notice,
+    NoticePreference,
     NoticeStatus,
 )
 from crm_domain.ports.query import Page, Query
 from crm_domain.ports.reach import Reach
+
+
+@attrs.frozen(kw_only=True)
+class Backlog:
+    """What stands in the outbox and was not sent."""
+
+    waiting: Mapping[NoticeStatus, int]
+    """How many are pending, failed and dead."""
+    due_since: datetime | None = None
+    """Since when the oldest has been due that nobody is at; None when none is."""
 
 
 class Notices(Protocol):
@@ -27,24 +41,66 @@ class Notices(Protocol):
         """The same, and count those that were not there."""
         ...
 
-    def lease(self, now: datetime, until: datetime, limit: int) -> tuple[Notice, ...]:
-        """Take due notices for sending: count the attempt and keep others away until then."""
+    def lease(self, now: datetime, seconds: float, limit: int) -> tuple[Notice, ...]:
+        """Take due notices for sending: count the attempt and keep others away for so long.
+
+        Leases end by the database's clock. One that ends later than any that is given now, by ten
+        minutes or more, was given by a clock that has been set back since, and counts for nothing.
+
+        Args:
+            now: The moment at which they must be due.
+            seconds: How long nobody else may take them.
+            limit: How many at most.
+        """
         ...
 
     def settle(self, notices: Sequence[Notice]) -> frozenset[int]:
-        """Write what became of leased notices.
+        """Write what became of leased notices, and end their leases.
+
+        Args:
+            notices: As they were leased, with status, attempts, next attempt, error and so on as
+                they are now.
 
         Returns:
             The numbers of those that were still leased to the caller; another took over the rest.
         """
         ...
 
-    def give_back(self, notices: Sequence[Notice], at: datetime) -> None:
-        """Let leased notices that were not tried be due at a moment; their attempt counts not."""
+    def resend(
+        self, now: datetime, *, ids: Sequence[int] | None = None,
+        statuses: Collection[NoticeStatus], channel: str | None = None, event: Event | None = None,
+    ) -> int:  # fmt: skip
+        """Make notices pending again, to be sent at once, and count them.
+
+        Those that somebody is at, and those that have expired, stay as they are.
+
+        Args:
+            now: The moment.
+            ids: Which; None is all.
+            statuses: Only those of these statuses; dead and failed ones can be sent again.
+            channel: Only those of this channel; None is any.
+            event: Only those of this event; None is any.
+        """
         ...
 
-    def resend(self, id: int, now: datetime) -> bool:
-        """Make a dead or failed notice pending again."""
+    def backlog(self, now: datetime) -> Backlog:
+        """Count what was not sent."""
+        ...
+
+    def preferences(self, employee_ids: Collection[int]) -> Mapping[int, NoticePreference]:
+        """Read what some employees want to be told, as far as they said."""
+        ...
+
+    def inbox(self, recipient_id: int, query: Query, *, unread_only: bool) -> Page[Notice]:
+        """Read one page of somebody's messages in the program, the newest first."""
+        ...
+
+    def unread(self, recipient_id: int) -> int:
+        """Count somebody's messages in the program that were not read yet."""
+        ...
+
+    def mark_read(self, recipient_id: int, ids: Sequence[int] | None, at: datetime) -> int:
+        """Mark somebody's unread messages as read, these or all, and count them."""
         ...
 
     def cancel(self, about: str) -> int:
@@ -74,7 +130,10 @@ class Imports(Protocol):
     def unfinished(
         self, sha256: str, mode: str, consultant_id: int | None
     ) -> tuple[ImportRun, ...]:
-        """Find the imports of a file begun in this way and not finished, the newest first."""
+        """Find the imports of a file begun in this way and not finished, the newest first.
+
+        Paused and failed ones are among them; one that was only checked has not begun.
+        """
         ...
 
     def page(self, query: Query, reach: Reach, user_id: int | None) -> Page[ImportRun]:
@@ -82,7 +141,48 @@ class Imports(Protocol):
         ...
 
     def save(self, run: ImportRun) -> None:
-        """Write how far it has come."""
+        """Write how far a locked import has come.
+
+        Its lease is left to `lease`, `renew` and `let_go`, but ends with it when it runs no more.
+        """
+        ...
+
+    def waiting(self, seconds: float) -> tuple[int, ...]:
+        """Find the imports that were handed to the workers and that nobody is at, the oldest first.
+
+        Args:
+            seconds: For how long leases are given; one that ends much later was given by a clock
+                that has been set back since, and counts for nothing.
+        """
+        ...
+
+    def lease(self, id: int, seconds: float) -> int | None:
+        """Take one that waits, and count the attempt.
+
+        Leases go by the clock of the database, the one that all share. One whose batch is under way
+        is not to be had, whatever its lease says.
+
+        Returns:
+            The fence, which `renew` and `let_go` take; None when it does not wait.
+        """
+        ...
+
+    def renew(self, id: int, fence: int, seconds: float) -> bool:
+        """Keep others away from a running import from now on for so many seconds.
+
+        Returns:
+            False when it runs no more, or another took it over.
+        """
+        ...
+
+    def let_go(self, id: int, fence: int, *, at_once: bool) -> None:
+        """Give an import back that nothing is wrong with; the attempt does not count.
+
+        Args:
+            id: The import.
+            fence: What `lease` gave; another's import is left alone.
+            at_once: Whether others may take it now, or when the lease ends.
+        """
         ...
 
     def add_problems(self, problems: Sequence[ImportProblem]) -> None:

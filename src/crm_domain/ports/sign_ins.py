@@ -60,6 +60,10 @@ class SignIns(Protocol):
         """Read the sessions of an account that run, the latest first."""
         ...
 
+    def renew(self, old: str, new: str, *, now: datetime) -> bool:
+        """Give a session that has neither ended nor expired another token (their fingerprints)."""
+        ...
+
     def end(
         self, *, now: datetime, id: int | None = None, user_id: int | None = None,
         token_sha256: str | None = None, keep: int | None = None,

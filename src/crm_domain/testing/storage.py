@@ -7,6 +7,7 @@ prepared database, whose clock may stand still. Every test begins with an empty 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +25,8 @@ from crm_domain.model import (
     Department,
     Employee,
     Event,
+    FollowUp,
+    HappeningKind,
     Notice,
     NoticeStatus,
     Permission,
@@ -33,10 +36,22 @@ from crm_domain.model import (
     RotationEntry,
     Scope,
     SignIn,
+    Stage,
     User,
 )
 from crm_domain.model.fields import changed
-from crm_domain.ports import Closing, Crm, NewAssignment, Query, Reach, UnitOfWork
+from crm_domain.ports import (
+    STAGE,
+    Closing,
+    Counted,
+    Crm,
+    NewAssignment,
+    Now,
+    Period,
+    Query,
+    Reach,
+    UnitOfWork,
+)
 from crm_domain.rules.pool import ALWAYS, NEVER, shown
 from crm_domain.rules.rotation import Cursor
 
@@ -377,6 +392,97 @@ class StorageContract:
         assert seen(Scope.DEPARTMENT_AND_BELOW) == numbers[:3]
         assert seen(Scope.ALL) == numbers
 
+    def test_a_count_is_the_length_of_the_page(self, crm: Crm) -> None:
+        """By reach and filter; the values of a field disregard its own filter; bounded."""
+        me, other = employee(crm), employee(crm)
+        for owner, source in (
+            (me, "baidu"),
+            (me, "seo"),
+            (me, None),
+            (other, "baidu"),
+            (None, "seo"),
+        ):
+            enter(crm, owner, source=source)
+        facets = ("source", "owner_id")
+        for reach in (None, Reach(scope=Scope.OWN, employee_id=me)):
+            for query in (Query(), Query(where={"source": "baidu"}), Query(search="王")):
+                with crm.unit_of_work(read_only=True) as uow:
+                    page = uow.customers.page(query, reach, TODAY, pooled_too=False)
+                    tally = uow.customers.tally(query, reach, TODAY, facets, pooled_too=False)
+                assert (tally.total, tally.exact) == (len(page), True)
+                assert sum(tally.by["owner_id"].values()) == tally.total
+        query = Query(where={"source": "seo"})
+        tally = read(crm, lambda uow: uow.customers.tally(query, None, TODAY, facets, most=2))
+        assert (tally.total, tally.exact, set(tally.rough)) == (2, True, {"source"})
+        assert tally.by["owner_id"] == {me: 1, None: 1}
+        pooled = read(crm, lambda uow: uow.customers.tally(Query(), None, TODAY, (), pool=True))
+        assert pooled.total == 1
+
+    def test_references_are_followed_by_one_question(self, crm: Crm) -> None:
+        """Values of a record and of what it refers to, by number or by words."""
+        with crm.unit_of_work() as uow:
+            above = uow.records.add(Department(code=1, title="Sales 销售")).id or 0
+            below = uow.records.add(Department(code=2, title="北京", parent_id=above)).id or 0
+        paths = ("title", "parent_id.title")
+
+        def look(**asked: Any) -> dict[int, tuple[Any, ...]]:
+            return read(crm, lambda uow: uow.records.look_up(Department, paths, **asked))
+
+        assert look(ids=[below, above, 999]) == {
+            below: ("北京", "Sales 销售"), above: ("Sales 销售", None),
+        }  # fmt: skip
+        assert look(words=["SALES", "京"]) == {below: ("北京", "Sales 销售")}
+        assert look(words=["%"]) == {}
+        assert len(look(limit=1)) == 1
+
+    def test_the_work_is_counted_as_it_is_listed(self, crm: Crm) -> None:
+        """By consultant and time, and within a reach; what fell due has ended."""
+        me, other = employee(crm), employee(crm)
+        mine, _, lost = enter(crm, me), enter(crm, other), enter(crm, me, due=TODAY)
+        with crm.unit_of_work() as uow:
+            said = FollowUp(customer_id=mine, consultant_id=me, at=NOW, note="x",
+                            assignment_id=customer_of(crm, mine).assignment_id)  # fmt: skip
+            uow.records.add(said)
+        now = Now(today=TODAY, midnight=NOW)
+        period = Period(since=NOW, until=NOW)
+        for reach, some in (
+            (Reach(scope=Scope.OWN, employee_id=me), 2),
+            (Reach(scope=Scope.ALL), 3),
+        ):
+            with crm.unit_of_work(read_only=True) as uow:
+                page = uow.work.page(Assignment, Query(), reach, now)
+                tally = uow.work.tally(Assignment, Query(), reach, now, ("status", STAGE))
+                funnel = uow.work.funnel(reach, period)
+                team = uow.work.team(reach, period, now, contact_by=NOW, expiring_on=DUE)
+            assert len(page) == tally.total == sum(funnel.values()) == some
+            assert {a.customer_id for a in page if a.ended_at == NOW} == {lost}
+            assert tally.by == {"status": {1: some - 1, 3: 1}, STAGE: funnel}
+            assert funnel[Stage.CONTACTED] == 1
+            assert team[me] == Counted(owned=1, expiring=1, follow_ups=1, received=2, lost=1)
+            assert (other in team) == (reach.scope is Scope.ALL)
+
+    def test_what_happened_is_read_page_by_page(self, crm: Crm) -> None:
+        """The newest first, each once, by kind and time."""
+        me = employee(crm)
+        number = enter(crm, me)
+        for hours in (3, 1, 2):
+            with crm.unit_of_work() as uow:
+                uow.records.add(FollowUp(customer_id=number, consultant_id=me, note="x",
+                                         at=NOW + timedelta(hours=hours)))  # fmt: skip
+        every = tuple(HappeningKind)
+
+        def ask(limit: int, before: Any = None, kinds: Any = every, low: Any = None) -> Any:
+            return read(crm, lambda uow: uow.work.happenings(
+                number, kinds, None, (low, None), limit, before))  # fmt: skip
+
+        whole = ask(10)
+        assert [h.at - NOW for h in whole] == [timedelta(hours=h) for h in (3, 2, 1, 0)]
+        first = ask(2)
+        last = first[-1]
+        assert first + ask(2, (last.at, last.kind, last.number)) == whole
+        assert ask(10, kinds=(HappeningKind.BEGUN,)) == whole[-1:]
+        assert ask(10, low=NOW + timedelta(hours=2)) == whole[:2]
+
     # -- people and their rights -------------------------------------------------------------
 
     def test_rights_come_from_the_roles_of_an_enabled_account(self, crm: Crm) -> None:
@@ -625,54 +731,172 @@ class StorageContract:
         number = employee(crm)
         with crm.unit_of_work() as uow:
             uow.notices.add([_notice(number, f"k{i}") for i in range(12)])
-        until = NOW + timedelta(minutes=1)
 
         def lease(_: int) -> list[int]:
             with crm.unit_of_work() as uow:
-                found = uow.notices.lease(NOW, until, 4)
-                assert all(n.attempts == 1 for n in found)
+                found = uow.notices.lease(NOW, 60, 4)
+                assert all((n.attempts, n.fence) == (1, 1) for n in found)
+                assert all(n.leased_until is not None for n in found)
                 return [n.id or 0 for n in found]
 
         leased = [n for part in together(4, lease) for n in part]
         assert len(leased) == len(set(leased))
         with crm.unit_of_work() as uow:
-            rest = [n.id for n in uow.notices.lease(NOW, until, 100)]
+            rest = [n.id for n in uow.notices.lease(NOW, 60, 100)]
         assert len({*leased, *rest}) == 12 == len(leased) + len(rest)
+
+    def test_a_lease_ends_by_the_database_s_own_clock(self, crm: Crm) -> None:
+        """Whatever the clock of the program says, of which the lease knows nothing."""
+        number = employee(crm)
         with crm.unit_of_work() as uow:
-            assert uow.notices.lease(until - timedelta(microseconds=1), until, 100) == ()
-            assert len(uow.notices.lease(until, until + timedelta(minutes=1), 100)) == 12
+            uow.notices.add([_notice(number)])
+        with crm.unit_of_work() as uow:
+            assert len(uow.notices.lease(NOW, 0.4, 100)) == 1
+        with crm.unit_of_work() as uow:
+            assert uow.notices.lease(NOW + timedelta(days=1), 0.4, 100) == ()
+        time.sleep(0.5)
+        with crm.unit_of_work() as uow:
+            [again] = uow.notices.lease(NOW, 60, 100)
+        assert (again.attempts, again.fence) == (2, 2)
+
+    def test_a_lease_of_a_clock_set_back_since_counts_for_nothing(self, crm: Crm) -> None:
+        """It would keep the notice for years; one that is a little long is believed."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number)])
+        with crm.unit_of_work() as uow:
+            assert len(uow.notices.lease(NOW, 700, 1)) == 1
+        with crm.unit_of_work() as uow:
+            assert uow.notices.lease(NOW, 200, 1) == ()
+            assert len(uow.notices.lease(NOW, 60, 1)) == 1
 
     def test_only_the_present_lease_settles(self, crm: Crm) -> None:
         """Who was taken over, comes too late."""
         number = employee(crm)
+        late, present = self._taken_over(crm, number)
+        with crm.unit_of_work() as uow:
+            assert not uow.notices.settle([changed(late, status=NoticeStatus.DEAD, error="x")])
+            assert not uow.notices.settle([changed(late, attempts=0, next_attempt_at=NOW)])
+            assert uow.notices.settle([_sent(present)]) == {present.id}
+            assert not uow.notices.settle([changed(present, status=NoticeStatus.DEAD, error="x")])
+            assert not _resent(uow, present)
+
+    def test_a_resent_notice_is_another_s(self, crm: Crm) -> None:
+        """Resending begins to count anew, and yet who held it before does not settle it."""
+        number = employee(crm)
         with crm.unit_of_work() as uow:
             uow.notices.add([_notice(number)])
-        until = NOW + timedelta(minutes=1)
         with crm.unit_of_work() as uow:
-            [late] = uow.notices.lease(NOW, until, 1)
+            [first] = uow.notices.lease(NOW, 60, 1)
+            assert not _resent(uow, first)
+            uow.notices.settle([changed(first, status=NoticeStatus.FAILED, next_attempt_at=NOW)])
         with crm.unit_of_work() as uow:
-            [present] = uow.notices.lease(until, until + timedelta(minutes=1), 1)
+            assert _resent(uow, first)
         with crm.unit_of_work() as uow:
-            assert not uow.notices.settle([changed(late, status=NoticeStatus.DEAD)])
-            uow.notices.give_back([late], NOW)
-            assert uow.notices.settle([changed(present, status=NoticeStatus.SENT)]) == {present.id}
-            assert not uow.notices.settle([changed(present, status=NoticeStatus.DEAD)])
-            assert not uow.notices.resend(present.id or 0, NOW)
+            [second] = uow.notices.lease(NOW, 60, 1)
+        assert (second.attempts, first.attempts) == (1, 1)
+        with crm.unit_of_work() as uow:
+            assert not uow.notices.settle([_sent(first)])
+            assert uow.notices.settle([_sent(second)]) == {second.id}
 
     def test_what_was_not_tried_is_given_back(self, crm: Crm) -> None:
         """Due at the moment given, and without the attempt that the lease counted."""
         number = employee(crm)
         with crm.unit_of_work() as uow:
             uow.notices.add([_notice(number, f"k{i}") for i in range(3)])
-        later = NOW + timedelta(minutes=5)
         with crm.unit_of_work() as uow:
-            sent, *rest = uow.notices.lease(NOW, later, 3)
-            uow.notices.give_back(rest, NOW)
+            sent, *rest = uow.notices.lease(NOW, 60, 3)
+            uow.notices.settle([changed(n, attempts=0, next_attempt_at=NOW) for n in rest])
         with crm.unit_of_work() as uow:
-            again = uow.notices.lease(NOW, later, 3)
-        assert {(n.id, n.attempts) for n in again} == {(n.id, 1) for n in rest}
+            again = uow.notices.lease(NOW, 60, 3)
+        assert {(n.id, n.attempts, n.fence) for n in again} == {(n.id, 1, 2) for n in rest}
         with crm.unit_of_work() as uow:
-            assert uow.notices.settle([changed(sent, status=NoticeStatus.SENT)]) == {sent.id}
+            assert uow.notices.settle([_sent(sent)]) == {sent.id}
+
+    def test_a_cancelled_notice_is_not_settled(self, crm: Crm) -> None:
+        """Its lease ends with it, and whoever held it writes nothing over that."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number)])
+        with crm.unit_of_work() as uow:
+            [held] = uow.notices.lease(NOW, 60, 1)
+            assert uow.notices.cancel("customer:1") == 1
+            assert not uow.notices.settle([_sent(held)])
+        [kept] = read(crm, lambda uow: uow.notices.page(Query())).items
+        assert (kept.status, kept.leased_until) == (NoticeStatus.CANCELLED, None)
+
+    def test_many_are_resent_by_what_they_are(self, crm: Crm) -> None:
+        """By status, channel, event and number; not what was sent or has expired."""
+        number = employee(crm)
+        over = _notice(number, "k9")
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number, f"k{i}") for i in range(3)])
+            uow.notices.add([changed(over, expires_at=NOW + timedelta(hours=1))])
+        with crm.unit_of_work() as uow:
+            sent, *others = uow.notices.lease(NOW, 60, 9)
+            uow.notices.settle(
+                [_sent(sent)]
+                + [changed(n, status=NoticeStatus.DEAD, error="x") for n in others[1:]]
+                + [changed(others[0], status=NoticeStatus.FAILED, error="x")]
+            )
+        every = (NoticeStatus.DEAD, NoticeStatus.FAILED, NoticeStatus.SENT)
+
+        def resent(**only: Any) -> int:
+            with crm.unit_of_work() as uow:
+                return uow.notices.resend(NOW, **{"statuses": every} | only)
+
+        assert resent(channel="pigeon") == resent(event=Event.NOBODY) == resent(ids=[]) == 0
+        assert resent(statuses=[NoticeStatus.FAILED], event=Event.ASSIGNED, channel="console") == 1
+        with crm.unit_of_work() as uow:
+            assert uow.notices.resend(NOW + timedelta(hours=1), statuses=every) == 1
+        assert resent() == 1
+        kept = read(crm, lambda uow: uow.notices.page(Query())).items
+        assert sorted(n.status.value for n in kept) == ["pending"] * 3 + ["sent"]
+        assert {n.error for n in kept} == {None}
+
+    def test_the_backlog_is_counted(self, crm: Crm) -> None:
+        """What waits by its status, what is dead, and since when the oldest has been due."""
+        number = employee(crm)
+        assert read(crm, lambda uow: uow.notices.backlog(NOW)).due_since is None
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number, f"k{i}") for i in range(4)])
+        with crm.unit_of_work() as uow:
+            sent, dead, failed = uow.notices.lease(NOW, 60, 3)
+            hour = NOW + timedelta(hours=1)
+            uow.notices.settle([
+                _sent(sent), changed(dead, status=NoticeStatus.DEAD, error="x"),
+                changed(failed, status=NoticeStatus.FAILED, next_attempt_at=hour),
+            ])  # fmt: skip
+        found = read(crm, lambda uow: uow.notices.backlog(NOW))
+        assert {s.value: n for s, n in found.waiting.items()} == {
+            "pending": 1, "failed": 1, "dead": 1,
+        }  # fmt: skip
+        assert found.due_since == NOW
+        assert read(crm, lambda uow: uow.notices.backlog(NOW - timedelta(1))).due_since is None
+        with crm.unit_of_work() as uow:
+            uow.notices.lease(NOW, 60, 9)
+        assert read(crm, lambda uow: uow.notices.backlog(hour)).due_since == hour
+
+    def test_an_inbox_holds_one_s_own_messages(self, crm: Crm) -> None:
+        """Nobody reads or marks another's, and what went out by other channels is not in it."""
+        one, other = employee(crm), employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add(
+                [changed(_notice(p, f"k{p}{i}"), channel="inapp")
+                 for p in (one, other) for i in range(3)] + [_notice(one, "c")]
+            )  # fmt: skip
+        with crm.unit_of_work() as uow:
+            mine = uow.notices.inbox(one, Query(), unread_only=False).items
+            assert uow.notices.unread(one) == 3 == len(mine)
+            assert uow.notices.mark_read(other, [n.id or 0 for n in mine], NOW) == 0
+            assert uow.notices.mark_read(one, [mine[0].id or 0], NOW) == 1
+            assert uow.notices.mark_read(one, [mine[0].id or 0], NOW + timedelta(1)) == 0
+            assert uow.notices.unread(one) == 2
+            unread = uow.notices.inbox(one, Query(), unread_only=True).items
+            assert [n.id for n in unread] == [n.id for n in mine[1:]]
+            assert uow.notices.mark_read(one, None, NOW) == 2
+            assert (uow.notices.unread(one), uow.notices.unread(other)) == (0, 3)
+            assert {n.read_at for n in uow.notices.inbox(one, Query(), unread_only=False)} == {NOW}
 
     def test_a_session_is_read_with_the_rights_of_the_moment(self, crm: Crm) -> None:
         """Neither expired, nor idle, nor ended, nor of a disabled account."""
@@ -737,6 +961,26 @@ class StorageContract:
             used = list(pool.map(redeem, "aabbbb"))
         assert [u for u in used if u is not None] == [user]
         assert read(crm, lambda uow: uow.sign_ins.link("b" * 64, now=NOW)) is None
+
+    def _taken_over(self, crm: Crm, number: int) -> tuple[Notice, Notice]:
+        """Lease a notice, let the lease end, and lease it again."""
+        with crm.unit_of_work() as uow:
+            uow.notices.add([_notice(number)])
+        with crm.unit_of_work() as uow:
+            [late] = uow.notices.lease(NOW, 0.05, 1)
+        time.sleep(0.1)
+        with crm.unit_of_work() as uow:
+            [present] = uow.notices.lease(NOW, 60, 1)
+        return late, present
+
+
+def _sent(one: Notice) -> Notice:
+    return changed(one, status=NoticeStatus.SENT, sent_at=NOW)
+
+
+def _resent(uow: UnitOfWork, one: Notice) -> int:
+    statuses = (NoticeStatus.DEAD, NoticeStatus.FAILED)
+    return uow.notices.resend(NOW, ids=[one.id or 0], statuses=statuses)
 
 
 def a_session(user_id: int) -> SignIn:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from crm_domain.errors import FieldError, Invalid, NotFound
+from crm_domain.errors import FieldError, Invalid, NoEmployee, NotFound
 from crm_domain.model import (
     AuditEntry,
     Customer,
@@ -22,6 +22,7 @@ from crm_domain.parsing import Unreadable, field_value, quoted, record_number
 from crm_domain.ports import Crm, Now, PoolRules, Reach, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
+from crm_domain.rules.notifying import lasts_until
 from crm_domain.rules.pool import Calendar, PoolPolicy, is_public
 
 
@@ -141,6 +142,17 @@ def latest(now: datetime, customer: Customer) -> datetime:
     return max(now, customer.received_at or now, customer.last_contacted_at or now)
 
 
+def employee_of(by: Principal) -> int:
+    """Tell whose messages and wishes are one's own.
+
+    Raises:
+        NoEmployee: The account belongs to nobody who works here.
+    """
+    if by.employee_id is None:
+        raise NoEmployee
+    return by.employee_id
+
+
 def employee_or_refuse(uow: UnitOfWork, employee_id: int | None) -> Employee:
     """Read an employee.
 
@@ -155,7 +167,7 @@ def employee_or_refuse(uow: UnitOfWork, employee_id: int | None) -> Employee:
 
 def notices(
     crm: Crm, event: Event, recipient_id: int, subject: str, body: str, *, about: str, key: str,
-    now: datetime,
+    now: datetime, until: datetime | None = None,
 ) -> list[Notice]:  # fmt: skip
     """Make the notices of one event to one person, one for each channel.
 
@@ -168,11 +180,14 @@ def notices(
         about: What it is about, as ``customer:17``.
         key: Names this event once and for all; makes a repetition harmless.
         now: The moment.
+        until: From when it is of no use any more; None is as for others of its event.
     """
+    until = until or lasts_until(event, now, crm.settings.notice_days)
     return [
         Notice(
             recipient_id=recipient_id, subject=subject, body=body, event=event, about=about,
             channel=channel, idempotency_key=f"{key}|{channel}|{recipient_id}", created_at=now,
+            expires_at=until,
         )
         for channel in crm.settings.channel_names
     ]  # fmt: skip

@@ -14,6 +14,7 @@ from crm_domain.model import INCOME, AssignmentMethod, AssignmentStatus, Employe
 from crm_domain.model import PaymentStatus as Paid
 from crm_domain.ports import STAGE, TAB, Counted, Crm, Period, Query, UnitOfWork
 from crm_domain.rules.access import Principal
+from crm_domain.rules.duty import has_left
 from crm_domain.usecases._common import end_of_day, now_of, reach_of, start_of_day
 from crm_domain.usecases.assignment import EXPIRING_DAYS, my_tabs
 
@@ -171,7 +172,7 @@ def team_figures(
         stages = uow.work.funnel(reach, period)
         counted = uow.work.team(reach, period, now, contact_by=contact_by, expiring_on=expiring_on)
         active = uow.directory.with_permission("customer:claim", reach)
-        names = {e.id or 0: e.name for e in active}
+        names = {e.id or 0: e.name for e in active if not has_left(e, now.today)}
         others = uow.records.among(Employee, sorted(counted.keys() - names.keys()))
         names |= {e.id or 0: e.name for e in others}
     asked = _Questions(period, {"next_contact_at": (None, contact_by)},

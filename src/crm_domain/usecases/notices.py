@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import attrs
 
 from crm_domain.errors import DeliveryFailed, FieldError, Invalid, NotFound
-from crm_domain.model import Employee, Notice, NoticeStatus
+from crm_domain.model import Employee, Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
-from crm_domain.ports import Crm, Page, Query
+from crm_domain.ports import Backlog, Crm, Page, Query
 from crm_domain.rules.access import Principal
+from crm_domain.rules.notifying import failed, given_back, is_suspect, ruled_out
+from crm_domain.usecases._common import audit
 
 log = logging.getLogger(__name__)
-FIRST_WAIT = timedelta(seconds=30)
-LONGEST_WAIT = timedelta(hours=6)
 ENOUGH = 10
 """So many failures in a row, and a channel is left alone."""
+MOST_UNWRITTEN = 50
+"""So many outcomes at most are written at once; a worker that dies repeats what it had not."""
+SHARE = 0.5
+"""Of a lease; what was not begun by then is given back, so that nothing is sent as it ends."""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,23 +36,47 @@ class Delivery:
     """Will be tried again."""
     dead: int = 0
     """Given up; see `resend`."""
+    expired: int = 0
+    """Of no use any more, so not sent."""
+    cancelled: int = 0
+    """Not wanted by the recipient on this channel."""
 
 
-def deliver_due(crm: Crm, *, limit: int = 500, by: Principal) -> Delivery:
+@attrs.define
+class _Round:
+    """What one call knows while it delivers."""
+
+    crm: Crm
+    people: Mapping[int | None, Employee] = attrs.Factory(dict)
+    preferences: Mapping[int, NoticePreference] = attrs.Factory(dict)
+    until: float = 0.0
+    """When the lease is no longer relied on, by the process's own steady clock."""
+    late: int = 0
+    """How many of the batch were given back because the lease was used up."""
+    failures: Counter[str] = attrs.Factory(Counter)
+    """How often each channel has failed in a row."""
+
+
+def deliver_due(
+    crm: Crm, *, limit: int = 500, seconds: float | None = None, by: Principal
+) -> Delivery:
     """Send the notices whose time has come, until none is left.
 
     Attempts are counted before the call, under a lease: a worker that dies costs an attempt and a
     wait, not the message. Outcomes are written about once a second, so it may also cost a message
-    that is sent twice. A channel that fails ten times in a row is left alone for a while; it does
-    not hold up another.
+    that is sent twice. A notice of which they die again and again is tried alone, and given up
+    after twice the attempts of others. A channel that fails ten times in a row is left alone for a
+    while; it does not hold up another. What has expired, or what the recipient does not want on a
+    channel, is not sent; in quiet hours it waits for their end.
 
     Args:
         crm: The CRM.
         limit: Notices taken at a time.
+        seconds: After which no more are taken; None is never.
         by: Who asks; needs ``notice:deliver``.
 
     Returns:
-        How many were sent, failed and are dead.
+        How many were sent, failed, are dead, expired or cancelled.
 
     Raises:
         Invalid: The limit is not 1 to 10,000.
@@ -60,71 +87,93 @@ def deliver_due(crm: Crm, *, limit: int = 500, by: Principal) -> Delivery:
         raise Invalid([FieldError("limit", "out_of_range", limit, "每批须为 1 到 10000 条",
                                   "1 to 10000 notices are taken at a time")])  # fmt: skip
     counts: Counter[NoticeStatus] = Counter()
-    failures: Counter[str] = Counter()
+    begun = time.monotonic()
+    this = _Round(crm)
     more = True
     while more:
+        # Before the database begins to count, so that we give up first.
+        this.until = time.monotonic() + crm.settings.lease_seconds * SHARE
         with crm.unit_of_work() as uow:
-            now = crm.now()
-            until = now + timedelta(seconds=crm.settings.lease_seconds)
-            batch = uow.notices.lease(now, until, limit)
-            numbers = list({n.recipient_id for n in batch})
-            people = {e.id: e for e in uow.records.among(Employee, numbers)}
-        late: list[Notice] = []
-        resting: list[Notice] = []
-        for done in _deliver(crm, batch, people, until, failures, late, resting):
+            leased = uow.notices.lease(crm.now(), crm.settings.lease_seconds, limit)
+            numbers = list({n.recipient_id for n in leased})
+            this.people = {e.id: e for e in uow.records.among(Employee, numbers)}
+            this.preferences = uow.notices.preferences(numbers)
+        this.late = 0
+        batch, others = _suspect_alone(crm, leased)
+        for done in _outcomes(this, batch):
             with crm.unit_of_work() as uow:
                 settled = uow.notices.settle(done)
             counts.update(n.status for n in done if n.id in settled)
-        if late or resting:
-            with crm.unit_of_work() as uow:
-                now = crm.now()
-                uow.notices.give_back(late, now)
-                uow.notices.give_back(resting, now + FIRST_WAIT)
         # A lease too short for even one would go on for ever.
-        more = len(late) < len(batch) and (len(batch) == limit or bool(late))
+        more = this.late < len(batch) and (len(leased) == limit or others or this.late > 0)
+        more = more and (seconds is None or time.monotonic() - begun < seconds)
     return Delivery(
         sent=counts[NoticeStatus.SENT], failed=counts[NoticeStatus.FAILED],
-        dead=counts[NoticeStatus.DEAD],
+        dead=counts[NoticeStatus.DEAD], expired=counts[NoticeStatus.EXPIRED],
+        cancelled=counts[NoticeStatus.CANCELLED],
     )  # fmt: skip
 
 
-def _deliver(
-    crm: Crm, batch: Sequence[Notice], people: Mapping[int | None, Employee], until: datetime,
-    failures: Counter[str], late: list[Notice], resting: list[Notice],
-) -> Iterator[list[Notice]]:  # fmt: skip
-    """Send leased notices, giving what became of them about once a second.
+def _suspect_alone(crm: Crm, batch: Sequence[Notice]) -> tuple[Sequence[Notice], bool]:
+    """Leave but one notice of a batch in which one may have killed the workers before.
 
-    Args:
-        crm: The CRM.
-        batch: The notices.
-        people: Their recipients by number.
-        until: When the lease ends; others may have what is left then.
-        failures: How often each channel has failed in a row.
-        late: Gets those that could not be tried before the lease ended.
-        resting: Gets those of channels that do not work.
+    Whoever dies of it then costs the others no attempt, so that they are not given up with it.
+
+    Returns:
+        What is left, and whether others were given back, to be taken again at once.
     """
+    suspect = next((n for n in batch if is_suspect(n, crm.settings.max_attempts)), None)
+    if suspect is None or len(batch) == 1:
+        return batch, False
+    now = crm.now()
+    with crm.unit_of_work() as uow:
+        uow.notices.settle([given_back(n, next_attempt_at=now) for n in batch if n is not suspect])
+    return [suspect], True
+
+
+def _outcomes(this: _Round, batch: Sequence[Notice]) -> Iterator[list[Notice]]:
+    """Deal with leased notices one by one, giving what became of them about once a second."""
     done: list[Notice] = []
     written = time.monotonic()
     for notice in batch:
-        if crm.now() >= until:
-            late.append(notice)
-            continue
-        if failures[notice.channel] >= ENOUGH:
-            resting.append(notice)
-            continue
-        after = _send(crm, notice, people.get(notice.recipient_id))
-        # Whom a channel cannot reach says nothing about the channel.
-        failed = after.status is NoticeStatus.FAILED
-        failures[notice.channel] = failures[notice.channel] + 1 if failed else 0
-        done.append(after)
-        if time.monotonic() - written >= 1:
+        done.append(_outcome(this, notice))
+        if time.monotonic() - written >= 1 or len(done) >= MOST_UNWRITTEN:
             yield done
             done, written = [], time.monotonic()
     if done:
         yield done
 
 
-def _send(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
+def _outcome(this: _Round, notice: Notice) -> Notice:
+    """Tell what becomes of one leased notice: it is ruled out, left for later, or tried."""
+    crm, now = this.crm, this.crm.now()
+    wish = this.preferences.get(notice.recipient_id)
+    decided = ruled_out(notice, wish, now, crm.settings.zone, most=crm.settings.max_attempts)
+    if decided is not None:
+        return decided
+    if time.monotonic() >= this.until:
+        this.late += 1
+        return given_back(notice, next_attempt_at=now)
+    if this.failures[notice.channel] >= ENOUGH:
+        return given_back(notice, next_attempt_at=now + _first_wait(crm))
+    after = send_now(crm, notice, this.people.get(notice.recipient_id))
+    # Whom a channel cannot reach says nothing about the channel.
+    broken = after.status is NoticeStatus.FAILED
+    this.failures[notice.channel] = this.failures[notice.channel] + 1 if broken else 0
+    return after
+
+
+def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
+    """Try to send a notice at once, writing nothing.
+
+    Args:
+        crm: The CRM.
+        notice: The notice, with this attempt counted.
+        employee: Its recipient; None when there is no such person.
+
+    Returns:
+        The notice as it is then: sent, failed or dead.
+    """
     notifier = crm.notifiers.get(notice.channel)
     try:
         if notifier is None:
@@ -143,21 +192,12 @@ def _send(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
 
 
 def _failed(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
-    over = error.permanent or notice.attempts >= crm.settings.max_attempts
-    return changed(
-        notice, status=NoticeStatus.DEAD if over else NoticeStatus.FAILED,
-        error=str(error.facts["reason"])[:500],
-        next_attempt_at=_next_attempt(crm.now(), notice.attempts, error.retry_after),
-    )  # fmt: skip
+    return failed(notice, error, crm.now(), most=crm.settings.max_attempts,
+                  first_wait=_first_wait(crm))  # fmt: skip
 
 
-def _next_attempt(now: datetime, attempts: int, retry_after: float | None) -> datetime:
-    """Wait twice as long after each failure, with jitter so that not all come back at once."""
-    wait = min(FIRST_WAIT * 2.0 ** min(attempts - 1, 20), LONGEST_WAIT)
-    wait = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-    if retry_after is not None:
-        wait = max(wait, timedelta(seconds=retry_after))
-    return now + wait
+def _first_wait(crm: Crm) -> timedelta:
+    return timedelta(seconds=crm.settings.retry_seconds)
 
 
 def list_notices(
@@ -185,11 +225,76 @@ def resend(crm: Crm, notice_id: int, *, by: Principal) -> None:
     """Put a dead or failed notice back to be sent at once.
 
     Raises:
-        NotFound: There is no such notice, or it needs no resending.
+        NotFound: There is no such notice, or it needs no resending: it was sent, is being sent,
+            or has expired.
         NotPermitted: Without ``notice:deliver``.
     """
     by.need("notice:deliver")
     with crm.unit_of_work() as uow:
-        if not uow.notices.resend(notice_id, crm.now()):
+        now = crm.now()
+        if not uow.notices.resend(now, ids=[notice_id], statuses=RESENDABLE):
             raise NotFound(what="待重发的通知", id=notice_id)
+        audit(uow, by, now, "resend", "Notice", notice_id, None, {"count": 1})
     crm.jobs.wake("deliver_due")
+
+
+RESENDABLE = (NoticeStatus.DEAD, NoticeStatus.FAILED)
+
+
+def resend_many(
+    crm: Crm, *, status: NoticeStatus | None = NoticeStatus.DEAD, channel: str | None = None,
+    event: Event | None = None, by: Principal,
+) -> int:  # fmt: skip
+    """Put all notices back to be sent at once that are dead, or dead or failed.
+
+    Args:
+        crm: The CRM.
+        status: Dead or failed ones; None is both.
+        channel: Only those of this channel, which may be there no more; None is any.
+        event: Only those of this event; None is any.
+        by: Who asks; needs ``notice:deliver``.
+
+    Returns:
+        How many. Those that are being sent right now and those that have expired are left out.
+
+    Raises:
+        Invalid: With every problem: a status that cannot be sent again, no such event or channel.
+        NotPermitted: Without the permission.
+    """
+    by.need("notice:deliver")
+    _refuse_filter(status, channel, event)
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        statuses = RESENDABLE if status is None else (status,)
+        count = uow.notices.resend(now, statuses=statuses, channel=channel, event=event)
+        what = {"status": status, "channel": channel, "event": event, "count": count}
+        audit(uow, by, now, "resend", "Notice", None, None, what)
+    if count:
+        crm.jobs.wake("deliver_due")
+    return count
+
+
+def _refuse_filter(status: object, channel: object, event: object) -> None:
+    problems = []
+    if status is not None and status not in RESENDABLE:
+        problems.append(FieldError("status", "unknown_choice", status, "只能重发失败或待重试的",
+                                   "only dead or failed ones can be sent again"))  # fmt: skip
+    if channel is not None and not isinstance(channel, str):
+        problems.append(FieldError("channel", "bad_text", None, "渠道须为名称",
+                                   "a channel is given by its name"))  # fmt: skip
+    if event is not None and not isinstance(event, Event):
+        problems.append(FieldError("event", "unknown_choice", event, f"没有事件“{event}”",
+                                   f"there is no event {event}"))  # fmt: skip
+    if problems:
+        raise Invalid(problems)
+
+
+def backlog(crm: Crm, *, by: Principal) -> Backlog:
+    """Count what stands in the outbox and was not sent, by one quick query.
+
+    Raises:
+        NotPermitted: Without ``notice:view``.
+    """
+    by.need("notice:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.notices.backlog(crm.now())

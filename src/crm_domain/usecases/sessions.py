@@ -76,8 +76,8 @@ def sign_in(
         address: The network address of whoever asks, from a proxy that is trusted, or None.
         device: What the browser says it is, for the list of sessions.
         before: The token that this browser was given last, if it kept it. Then the browser is
-            known, which spares it the waiting that others cause, and a session that still runs
-            under that token is ended.
+            known, which spares it the waiting that others cause, and the session that still runs
+            under that token, whosever it is, is ended.
 
     Returns:
         The token, which is new each time and stands nowhere else, and who acts.
@@ -104,7 +104,7 @@ def sign_in(
         if fresh is not None:
             uow.sign_ins.rehash(user.id or 0, old=hashed, new=fresh)
         if last is not None:
-            uow.sign_ins.end(now=now, user_id=user.id, token_sha256=last)
+            uow.sign_ins.end(now=now, token_sha256=last)
         uow.records.add(
             SignIn(
                 user_id=user.id or 0, token_sha256=fingerprint(token) or "", created_at=now,
@@ -140,6 +140,28 @@ def resume(crm: Crm, token: str | None) -> Session:
         id=found.id, principal=_principal(found), csrf_token=csrf_token(token),
         created_at=found.created_at, expires_at=found.expires_at,
     )  # fmt: skip
+
+
+def renew(crm: Crm, token: str | None) -> str:
+    """Give a running session a new token; the old one opens nothing any more.
+
+    Call it when the session becomes worth more to a thief: after the own password was changed
+    (OWASP ASVS 5.0, 7.2.4).
+
+    Returns:
+        The new token, which takes the old one's place in the browser.
+
+    Raises:
+        SignedOut: There is no such session, or it has ended.
+    """
+    resume(crm, token)
+    fresh = secrets.token_urlsafe(32)
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        old, new = fingerprint(token) or "", fingerprint(fresh) or ""
+        if not uow.sign_ins.renew(old, new, now=now):
+            raise SignedOut
+    return fresh
 
 
 def sign_out(crm: Crm, token: str | None) -> None:

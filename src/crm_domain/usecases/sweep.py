@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from datetime import time as midnight
 
 import attrs
 
@@ -147,6 +148,8 @@ def _expiring(crm: Crm, customer: Customer, now: datetime) -> list[Notice]:
         f"请在 {day}零点前{what}，否则该客户将进入公海。",
         about=f"customer:{customer.id}",
         key=f"expiring:{customer.assignment_id}:{customer.due_on}", now=now,
+        # From then on it is public, and no warning helps.
+        until=datetime.combine(customer.due_on, midnight(), crm.settings.zone),
     )  # fmt: skip
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-MODULES = ("sign_in", "me", "home", "customer", "rotation", "pool_rules", "hand_over",
-           "users", "roles", "menus", "jobs", "plugins")  # fmt: skip
+MODULES = (
+    "sign_in", "me", "home", "customer", "rotation", "pool_rules", "hand_over", "inbox", "users",
+    "roles", "menus", "jobs", "plugins",
+)  # fmt: skip
 
 
 def screens() -> list[Any]:

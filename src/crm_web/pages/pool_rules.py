@@ -21,7 +21,7 @@ NAMES = (*CONDITIONS, *DAYS, "working_days")
 MOST = 50
 
 
-@screen("/pool-rules", needs="pool:rules", methods=("GET", "POST"))
+@screen("/pool-rules", needs="pool:rules", methods=("GET", "POST"), icon="settings")
 def show(c: Context) -> Answer:
     """Show the rules; try a change out, or save it."""
     stored = pool_rules.show_pool_rules(c.crm, by=c.by)

@@ -21,7 +21,7 @@ ABSENT = {
 """Why somebody is passed over, by the code of the rotation."""
 
 
-@screen("/rotation", needs="rotation:view")
+@screen("/rotation", needs="rotation:view", icon="rotate-clockwise")
 def show(c: Context) -> Answer:
     """Show the plan, the running cycle and the next turns."""
     return _page(c)

@@ -240,6 +240,7 @@ CUSTOMERS = Resource(
               watch="/customers/similar", also=_also),
     actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
     export="customer:export",
+    links=(("/hand-over", ("离职交接", "Hand over"), "users-group", "customer:transfer"),),
 )  # fmt: skip
 
 POOL = Resource(

@@ -215,16 +215,40 @@ CREATE TABLE notice (
 	status TEXT NOT NULL,
 	attempts INTEGER NOT NULL,
 	next_attempt_at INTEGER,
+	leased_until INTEGER,
+	fence INTEGER NOT NULL,
+	expires_at INTEGER,
 	provider_id TEXT,
 	error TEXT,
 	idempotency_key TEXT NOT NULL,
 	created_at INTEGER NOT NULL,
 	sent_at INTEGER,
-	CONSTRAINT ck_notice_event CHECK (event IN ('assigned', 'claimed', 'expiring', 'expired', 'transferred', 'contact_due', 'payment_confirmed', 'import_finished', 'nobody')),
-	CONSTRAINT ck_notice_status CHECK (status IN ('pending', 'sent', 'failed', 'dead', 'cancelled')),
+	read_at INTEGER,
+	CONSTRAINT ck_notice_attempts CHECK (attempts >= 0 AND attempts <= fence),
+	CONSTRAINT ck_notice_due CHECK (next_attempt_at IS NOT NULL OR NOT status IN ('pending', 'failed')),
+	CONSTRAINT ck_notice_event CHECK (event IN ('assigned', 'claimed', 'expiring', 'expired', 'transferred', 'contact_due', 'payment_confirmed', 'import_finished', 'nobody', 'test')),
+	CONSTRAINT ck_notice_expired CHECK (status <> 'expired' OR expires_at IS NOT NULL),
+	CONSTRAINT ck_notice_leased CHECK (leased_until IS NULL OR status IN ('pending', 'failed')),
+	CONSTRAINT ck_notice_read CHECK (read_at IS NULL OR channel = 'inapp'),
+	CONSTRAINT ck_notice_reason CHECK (status <> 'dead' OR error IS NOT NULL),
+	CONSTRAINT ck_notice_sent CHECK ((status = 'sent') = (sent_at IS NOT NULL)),
+	CONSTRAINT ck_notice_status CHECK (status IN ('pending', 'sent', 'failed', 'dead', 'cancelled', 'expired')),
 	CONSTRAINT fk_notice_recipient_id FOREIGN KEY(recipient_id) REFERENCES employee (id),
 	CONSTRAINT pk_notice PRIMARY KEY (id),
 	CONSTRAINT uq_notice_idempotency_key UNIQUE (idempotency_key)
+)
+ STRICT;;
+CREATE TABLE notice_preference (
+	id INTEGER NOT NULL,
+	employee_id INTEGER NOT NULL,
+	off TEXT NOT NULL,
+	quiet_from TEXT,
+	quiet_until TEXT,
+	version INTEGER NOT NULL,
+	CONSTRAINT ck_notice_preference_quiet CHECK ((quiet_from IS NULL) = (quiet_until IS NULL) AND (quiet_from IS NULL OR quiet_from <> quiet_until)),
+	CONSTRAINT fk_notice_preference_employee_id FOREIGN KEY(employee_id) REFERENCES employee (id),
+	CONSTRAINT pk_notice_preference PRIMARY KEY (id),
+	CONSTRAINT uq_notice_preference_employee_id UNIQUE (employee_id)
 )
  STRICT;;
 CREATE TABLE permission (
@@ -355,14 +379,31 @@ CREATE TABLE import_run (
 	data_rows INTEGER NOT NULL,
 	blank_rows INTEGER NOT NULL,
 	accepted INTEGER NOT NULL,
+	refused INTEGER NOT NULL,
 	warnings TEXT NOT NULL,
 	by_id INTEGER,
 	created_at INTEGER NOT NULL,
+	started_at INTEGER,
+	started_by_id INTEGER,
+	error TEXT,
+	leased_until INTEGER,
+	fence INTEGER NOT NULL,
+	attempts INTEGER NOT NULL,
 	finished_at INTEGER,
+	CONSTRAINT ck_import_run_attempts CHECK (attempts >= 0 AND attempts <= fence),
+	CONSTRAINT ck_import_run_checked CHECK (status <> 'checked' OR (accepted + refused = 0 AND started_at IS NULL)),
+	CONSTRAINT ck_import_run_done CHECK (status <> 'done' OR (accepted + refused = data_rows AND next_row > last_row)),
+	CONSTRAINT ck_import_run_error CHECK (error IS NULL OR status IN ('paused', 'failed')),
+	CONSTRAINT ck_import_run_failed CHECK (status <> 'failed' OR error IS NOT NULL),
+	CONSTRAINT ck_import_run_finished CHECK ((status IN ('done', 'reverted')) = (finished_at IS NOT NULL)),
+	CONSTRAINT ck_import_run_leased CHECK (leased_until IS NULL OR status = 'running'),
 	CONSTRAINT ck_import_run_mode CHECK (mode IN ('rotation', 'pool', 'consultant', 'none') AND (mode = 'consultant') = (consultant_id IS NOT NULL) AND (mode = 'none') = (record <> 'Customer')),
-	CONSTRAINT ck_import_run_status CHECK (status IN ('checked', 'running', 'done', 'reverted')),
+	CONSTRAINT ck_import_run_rows CHECK (accepted >= 0 AND refused >= 0 AND accepted + refused <= data_rows),
+	CONSTRAINT ck_import_run_started CHECK (started_by_id IS NULL OR started_at IS NOT NULL),
+	CONSTRAINT ck_import_run_status CHECK (status IN ('checked', 'running', 'paused', 'failed', 'done', 'reverted')),
 	CONSTRAINT fk_import_run_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT fk_import_run_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
+	CONSTRAINT fk_import_run_started_by_id FOREIGN KEY(started_by_id) REFERENCES account (id),
 	CONSTRAINT pk_import_run PRIMARY KEY (id)
 )
  STRICT;;
@@ -640,8 +681,12 @@ CREATE INDEX ix_customer_pinyin ON customer (pinyin, id);;
 CREATE INDEX ix_follow_up_consultant_id ON follow_up (consultant_id, at);;
 CREATE INDEX ix_follow_up_customer_id ON follow_up (customer_id);;
 CREATE INDEX ix_import_problem_import_id ON import_problem (import_id, "row");;
+CREATE INDEX ix_import_run_running ON import_run (started_at) WHERE status = 'running';;
 CREATE INDEX ix_import_run_sha256 ON import_run (sha256);;
 CREATE INDEX ix_notice_about ON notice (about);;
+CREATE INDEX ix_notice_dead ON notice (id) WHERE status = 'dead';;
+CREATE INDEX ix_notice_inbox ON notice (recipient_id, id) WHERE channel = 'inapp';;
+CREATE INDEX ix_notice_unread ON notice (recipient_id, id) WHERE channel = 'inapp' AND read_at IS NULL;;
 CREATE INDEX ix_notice_waiting ON notice (next_attempt_at, id) WHERE status IN ('pending', 'failed');;
 CREATE INDEX ix_ownership_due_on ON ownership (due_on, customer_id);;
 CREATE INDEX ix_ownership_last_consultant_id ON ownership (last_consultant_id, customer_id);;

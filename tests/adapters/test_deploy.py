@@ -1,0 +1,60 @@
+"""What the units and the compose file start is a command line that this program takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from crm_adapters.cli.app import build_app
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+COMPOSE = (DEPLOY / "compose.yaml").read_text("utf-8")
+
+
+def started():
+    """Give every ``crm`` command line with the file it stands in."""
+    for unit in sorted(DEPLOY.glob("*.service")):
+        [line] = re.findall(r"^ExecStart=\S+/crm (.*)$", unit.read_text("utf-8"), re.MULTILINE)
+        yield unit.name, shlex.split(line)
+    for block in re.split(r"\n(?=  \w+:\n)", COMPOSE.partition("services:")[2]):
+        if "<<: *crm" in block:
+            [listed] = re.findall(r"command: \[(.*?)\]", block, re.DOTALL)
+            yield block.split(":")[0].strip(), [w.strip().strip('"') for w in listed.split(",")]
+
+
+@pytest.mark.parametrize(("where", "words"), list(started()))
+def test_every_command_line_is_one_that_the_program_takes(where, words):
+    """An option that was renamed fails here, and not on somebody's server."""
+    command, bound, *_ = build_app(plugins=False).parse_args(words)
+    assert command.__name__ in ("worker", "scheduler", "init")
+    assert where.startswith(("crm-", "init")) or words[0] == where
+    assert ("json" in bound.arguments) == (words[0] != "init")
+
+
+def test_whoever_is_told_to_stop_has_longer_than_it_needs():
+    """Neither systemd nor a container kills a process that is still ending its work."""
+    from crm_adapters.jobs.worker import PATIENCE
+
+    waits = [int(n) for n in re.findall(r"stop_grace_period: (\d+)s", COMPOSE)]
+    for unit in DEPLOY.glob("*.service"):
+        waits += [int(n) for n in re.findall(r"TimeoutStopSec=(\d+)", unit.read_text("utf-8"))]
+    assert len(waits) == 4 and min(waits) > PATIENCE + 5
+
+
+def test_every_setting_of_the_compose_file_is_one_of_ours():
+    """A misspelt one would be ignored without a word."""
+    from crm_adapters.settings import describe
+
+    known = {s.name for s in describe()}
+    assert set(re.findall(r"^    (CRM_\w+):", COMPOSE, re.MULTILINE)) <= known
+
+
+def test_redis_may_not_throw_away_what_it_holds():
+    """It keeps nothing on disk, and says no when it is full: work is found in the database then."""
+    [words] = re.findall(r"command: (\[valkey-server.*?\])", COMPOSE, re.DOTALL)
+    quoted = json.loads(re.sub(r"(?<=[\[,\s])([\w./-]+)(?=[,\]])", r'"\1"', words))
+    assert quoted[1:5] == ["--save", "", "--appendonly", "no"] and quoted[-1] == "noeviction"

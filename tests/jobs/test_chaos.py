@@ -1,0 +1,216 @@
+"""Workers killed in the middle of sending, Redis emptied, a provider that fails 11 in 100.
+
+The provider keeps a ledger of what reached it, from which process and when. So each copy of a
+message beyond the first must be explained: by an answer that never came, or by the kill of the
+process that sent it and had no time to write that down. `make torture` runs it at full length.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import attrs
+import pytest
+from test_workers import children, running, stopped, within
+
+from crm_adapters import open_crm
+from crm_domain import SYSTEM, Settings
+from crm_domain.model import Event, Notice, NoticeStatus
+from crm_domain.ports import Query
+from crm_domain.testing.clock import FixedClock
+from crm_domain.usecases import notices
+from jobs.provider import fate
+from make import World
+
+KILLS = int(os.environ.get("CRM_TEST_KILLS", "5"))
+NOTICES = int(os.environ.get("CRM_TEST_NOTICES", "500"))
+TESTS = Path(__file__).parents[1]
+THREADS = 2
+UNWRITTEN = 1.5
+"""Seconds: outcomes are written about once a second, and that takes a moment, too."""
+AT_ONCE = 50
+"""So many outcomes at most are unwritten in each of the threads that deliver."""
+EVERY = 20
+"""One of so many messages is poison."""
+ENDS = {"poison": "dead", "refused": "dead"}
+
+
+@attrs.define
+class Run:
+    """What is known of a run."""
+
+    ledger: Path
+    killed: dict[int, float] = attrs.Factory(dict)
+    """When each process was killed, by its number."""
+    emptied: int = 0
+    unfinished: int = 0
+    ended: dict[str, str] = attrs.Factory(dict)
+    """The status of each notice by its key."""
+
+    def arrivals(self) -> dict[str, list[tuple[int, float, str]]]:
+        """Read the ledger: process, moment and outcome of each copy, by key."""
+        found = defaultdict(list)
+        for line in self.ledger.read_text().splitlines() if self.ledger.exists() else ():
+            key, pid, at, outcome = line.split()
+            found[key].append((int(pid), float(at), outcome))
+        return found
+
+    def copies(self) -> tuple[int, int, list[str]]:
+        """Count the copies that kills explain, and those for want of an answer; name the rest."""
+        by_kill = silent = 0
+        rest = []
+        for key, copies in self.arrivals().items():
+            for pid, at, outcome in sorted(copies, key=lambda c: c[1])[:-1]:
+                if outcome == "silent":
+                    silent += 1
+                elif 0 <= self.killed.get(pid, 0) - at <= UNWRITTEN:
+                    by_kill += 1
+                else:
+                    rest.append(key)
+        return by_kill, silent, rest
+
+    def bound(self) -> int:
+        """Tell how many copies the kills can explain: what each had no time to write down."""
+        sent = Counter(
+            pid for copies in self.arrivals().values() for pid, at, _ in copies
+            if 0 <= self.killed.get(pid, 0) - at <= UNWRITTEN
+        )  # fmt: skip
+        return sum(min(n, (THREADS + 1) * AT_ONCE) for n in sent.values())
+
+    def problems(self) -> set[str]:
+        """Tell which laws were broken."""
+        found = set()
+        arrived = self.arrivals()
+        if self.unfinished:
+            found.add("some still wait")
+        for key, status in self.ended.items():
+            if status == "sent" and key not in arrived:
+                found.add("lost")
+            if status != ENDS.get(fate(key), "sent"):
+                found.add(f"{fate(key)} ended as {status}")
+        by_kill, _, rest = self.copies()
+        if rest:
+            found.add("sent twice for no reason")
+        if by_kill > self.bound():
+            found.add("sent twice too often")
+        return found
+
+
+def write(crm, recipient, first, n):
+    """Write notices, of which some are poison."""
+    made = [
+        Notice(
+            recipient_id=recipient, subject="x", body="x", event=Event.ASSIGNED, channel="chaos",
+            idempotency_key=f"{'poison' if i % EVERY == 0 else 'k'}{i}", created_at=crm.now(),
+        )
+        for i in range(first, first + n)
+    ]  # fmt: skip
+    with crm.unit_of_work() as uow:
+        uow.notices.add(made)
+    crm.jobs.wake("deliver_due")
+
+
+def install(folder):
+    """Leave a plugin on a path, as pip would."""
+    info = folder / "chaos-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: chaos\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[crm_domain.plugins]\nchaos = jobs.provider\n")
+    return f"{folder}{os.pathsep}{TESTS}"
+
+
+def busy_since(run, pid):
+    """Whether a process has sent something."""
+    return f" {pid} " in (run.ledger.read_text() if run.ledger.exists() else "")
+
+
+def torture(tmp_path, url, server, *, kills, count, mutant=None, patience=60):
+    """Write notices while workers are killed in the middle of sending and Redis is emptied."""
+    chance = random.Random(3)
+    run = Run(tmp_path / "ledger")
+    environ = {
+        "CRM_REDIS_URL": server.url, "CRM_CHANNELS": "inapp,chaos", "CRM_MAX_ATTEMPTS": "6",
+        "CRM_RETRY_SECONDS": "0.1", "PYTHONPATH": install(tmp_path),
+        "CHAOS_LEDGER": str(run.ledger),
+    }  # fmt: skip
+    if mutant:
+        environ["CHAOS_MUTANT"] = mutant
+    settings = Settings(redis_url=server.url)
+    with (
+        open_crm(url, settings=settings) as crm,
+        running(tmp_path, url, "worker", "--processes", "2", "--threads", str(THREADS),
+                **environ) as process,
+    ):  # fmt: skip
+        recipient = World(crm, FixedClock(crm.now()), rotation=False).a.employee_id
+        for part in range(kills):
+            write(crm, recipient, part * (count // kills), count // kills)
+            # In the middle of its work, where there is one that has begun.
+            within(3, lambda: [p for p in children(process) if busy_since(run, p)])
+            time.sleep(chance.uniform(0, 0.6))
+            alive = children(process)
+            victim = chance.choice([p for p in alive if busy_since(run, p)] or alive)
+            os.kill(victim, signal.SIGKILL)
+            run.killed[victim] = time.monotonic()
+            if part in (kills // 5, kills // 2, kills * 4 // 5):
+                server.kill()
+                server.start()
+                run.emptied += 1
+        waiting = (NoticeStatus.PENDING, NoticeStatus.FAILED)
+
+        def left():
+            found = notices.backlog(crm, by=SYSTEM).waiting
+            return sum(found[s] for s in waiting)
+
+        within(patience, lambda: left() == 0)
+        run.unfinished = left()
+        page = notices.list_notices(
+            crm, Query(limit=10_000, where={"channel": "chaos"}), by=SYSTEM
+        )  # fmt: skip
+        while True:
+            run.ended |= {n.idempotency_key: n.status.value for n in page}
+            if page.next is None:
+                break
+            page = notices.list_notices(
+                crm, Query(limit=10_000, where={"channel": "chaos"}, after=page.next), by=SYSTEM
+            )
+        assert stopped(process)[0] == 0 or mutant
+    return run
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+def test_none_is_lost_and_each_copy_is_explained(tmp_path, url, redis_server):
+    """All that can be sent is sent, the rest is dead, and copies are those of kills and silence."""
+    begun = time.monotonic()
+    run = torture(tmp_path, url, redis_server, kills=KILLS, count=NOTICES, patience=300)
+    by_kill, silent, rest = run.copies()
+    print(
+        f"{len(run.ended)} notices, {len(run.killed)} kills, Redis emptied {run.emptied} times: "
+        f"{Counter(run.ended.values())}, {by_kill} copies by kills (at most {run.bound()}), "
+        f"{silent} for want of an answer, {len(rest)} for no reason, "
+        f"{time.monotonic() - begun:.0f} s"
+    )
+    assert run.problems() == set()
+    assert len(run.killed) == KILLS
+    assert len(run.ended) == NOTICES // KILLS * KILLS
+    assert run.emptied == 3
+
+
+@pytest.mark.parametrize(
+    ("mutant", "found"),
+    [
+        ("leases_keep_nobody_away", "sent twice for no reason"),
+        ("sent_is_written_before_it_is_sent", "lost"),
+    ],
+)
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+def test_control_without_leases_or_in_the_other_order_it_is_found(
+    tmp_path, url, redis_server, mutant, found
+):
+    """The same run finds copies that nothing explains, and messages that were lost."""
+    run = torture(tmp_path, url, redis_server, kills=5, count=500, mutant=mutant, patience=15)
+    assert found in run.problems()
