@@ -210,9 +210,8 @@ def _labels(
     if one.kind == "exact":
         return [(v, v) for v in chosen]
     if one.kind == "text":
-        words = dict(one.choices)
-        there = {*words} if counts is None else {*counts}
-        known = sorted({*there, *chosen} - {"-"}, key=lambda v: (-(counts or {}).get(v, 0), v))
+        words, there = dict(one.choices), counts or {}
+        known = sorted({*there, *chosen} - {"-"}, key=lambda v: (-there.get(v, 0), v))
         labels = [(v, c.t(*words.get(v, (v, v)))) for v in known]
     elif one.choices:
         place = 0 if c.language == "zh" else 1

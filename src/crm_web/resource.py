@@ -61,7 +61,8 @@ class Filter:
     words: Words
     kind: str
     choices: tuple[tuple[str, Words], ...] = ()
-    """The values of a closed list, with what people call them; of ``text`` those that may occur."""
+    """The values of a closed list, with what people call them; of ``text`` the words of those that
+    may occur, of which only those that do are offered."""
     target: str = ""
 
     @property

@@ -21,7 +21,7 @@ WORDS: Mapping[str, Words] = {
 """What jobs count; what is not here is shown by its name."""
 
 
-@screen("/jobs", needs="job:run")
+@screen("/jobs", needs="job:run", icon="clock")
 def show(c: Context) -> Answer:
     """Show the schedule with the next and the latest run of each job."""
     return Page(template="jobs.html", data={

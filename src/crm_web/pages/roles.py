@@ -46,7 +46,7 @@ class TickGroup:
         return sum(t.chosen for t in self.ticks)
 
 
-@screen("/roles", needs="role:manage")
+@screen("/roles", needs="role:manage", icon="shield-lock")
 def show(c: Context) -> Answer:
     """Show the roles with how many permissions and accounts each has."""
     order = list(Scope)

@@ -32,6 +32,10 @@ ACTIONS: Mapping[str, Words] = {
     "reset_rotation": ("重置轮转", "reset the rotation"),
     "set_rotation": ("设置轮转", "set the rotation"),
     "set_pool_rules": ("设置公海规则", "set the pool's rules"),
+    "pause_import": ("暂停导入", "pause an import"),
+    "resume_import": ("继续导入", "resume an import"),
+    "stop_import": ("停止导入", "stop an import"),
+    "set_preferences": ("设置通知", "set notifications"),
     "run_job": ("运行任务", "run a job"), "resend": ("重发", "send again"),
     "confirm": ("确认", "confirm"), "reject": ("驳回", "reject"),
 }  # fmt: skip
@@ -153,7 +157,7 @@ NOTICES = Resource(
     ),
     filters=(
         narrowing(Notice, "status"), narrowing(Notice, "event"),
-        Filter(name="channel", words=("渠道", "Channel"), kind="text", choices=CHANNELS),
+        Filter(name="channel", words=("渠道", "Channel"), kind="choice", choices=CHANNELS),
         narrowing(Notice, "recipient_id"), narrowing(Notice, "created_at"),
     ),
     export="notice:view",

@@ -1,0 +1,172 @@
+"""The audit log, the notices, the schedule and the plugins in the browser."""
+
+from __future__ import annotations
+
+import io
+import re
+from zipfile import ZipFile
+
+import attrs
+import pytest
+from starlette.testclient import TestClient
+
+from crm_domain import SYSTEM, Crm
+from crm_domain.model import Course, NoticeStatus
+from crm_domain.model.fields import changed
+from crm_domain.ports import Loaded, Query
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import access, notices, records, schedule
+from make import World
+from web.conftest import Visit
+
+PAGES = ("/audit", "/audit/facets", "/notices", "/jobs", "/plugins")
+
+
+@pytest.fixture
+def boss(world: World) -> Principal:
+    """Somebody who may do everything."""
+    return world.person("孙总", "administrator")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page_of_the_office_is_there_in_both_languages(
+    visit: Visit, world: World, boss: Principal, language: str
+) -> None:
+    """For an administrator each page answers; for a consultant none does but the own notices'."""
+    access.set_language(world.crm, language, by=boss)
+    visitor, other = visit(boss), visit(world.a)
+    for path in PAGES:
+        assert visitor.get(path).status_code == 200, path
+        assert other.get(path).status_code == 403, path
+
+
+# -- the audit log ----------------------------------------------------------------------------
+
+
+def test_the_log_shows_each_field_before_and_after_in_peoples_words(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """Names for references, words for choices, and markup is only text."""
+    course = records.save_record(world.crm, Course(title="<b>旧</b>"), by=boss)
+    records.save_record(world.crm, changed(course, title="新"), by=boss)
+    text = visit(boss).get(f"/audit?record=Course&record_id={course.id}&action=update").text
+    assert "<del>&lt;b&gt;旧&lt;/b&gt;</del> → <ins>新</ins>" in text
+    assert "课程名称" in text
+    assert "孙总" in text
+    assert "<b>旧" not in text
+
+
+def test_the_log_is_filtered_by_record_action_person_and_day(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """Filters, their counts and the export agree; what cannot be asked is refused by name."""
+    visitor = visit(boss)
+    course = records.save_record(world.crm, Course(title="Python"), by=boss)
+    records.remove_record(world.crm, Course, course.id or 0, by=boss)
+
+    def found(query: str) -> list[tuple[str, str]]:
+        rows = visitor.get(f"/audit.json?{query}").json()["items"]
+        return [(row["record"], row["action"]) for row in rows]
+
+    assert found("record=Course") == [("Course", "remove"), ("Course", "create")]
+    assert found(f"record=Course&by_id={boss.user_id}&action=create") == [("Course", "create")]
+    assert found("record=Course&at.from=2026-11-01&at.to=2026-11-01")
+    assert not found("record=Course&at.from=2026-11-02")
+    assert "删除<small>1</small>" in visitor.get("/audit/facets?record=Course").text
+    assert visitor.get("/audit?at.from=never").status_code == 422
+
+
+def test_the_log_is_exported_as_it_is_filtered_and_that_is_written_down(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """No cell is a formula."""
+    records.save_record(world.crm, Course(title="=1+1"), by=boss)
+    visitor = visit(boss)
+    text = visitor.get("/audit.csv?record=Course").content.decode("utf-8-sig")
+    assert "课程" in text.splitlines()[1]
+    assert not re.search(r"(^|,)=", text, re.M)
+    book = visitor.get("/audit.xlsx?record=Course")
+    assert ZipFile(io.BytesIO(book.content)).namelist()
+    rows = visitor.get("/audit.json?record=AuditEntry").json()["items"]
+    assert [row["action"] for row in rows] == ["export", "export"]
+
+
+# -- notices ----------------------------------------------------------------------------------
+
+
+def dead(crm: Crm, world: World) -> list[int]:
+    """Make notices that were given up, and give their numbers."""
+    world.customer(world.a)
+    world.customer(world.b)
+    with crm.unit_of_work() as uow:
+        found = [n for n in uow.notices.page(Query()) if n.channel != "inapp"]
+        for one in found:
+            uow.records.save(changed(one, status=NoticeStatus.DEAD, error="550 <no> such box",
+                                     attempts=12))  # fmt: skip
+    return [n.id or 0 for n in found]
+
+
+def test_notices_that_were_given_up_are_seen_with_their_error_and_sent_again(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """One or all that match; one that needs no resending is told with its reason."""
+    numbers = dead(world.crm, world)
+    visitor = visit(boss)
+    page = visitor.get("/notices?status=dead").text
+    assert "550 &lt;no&gt; such box" in page
+    assert len(re.findall("data-tick ", page)) == len(numbers) > 1
+    answer = visitor.post("/notices/actions/resend", {"ids": numbers[:1]})
+    assert answer.status_code == 303
+    answer = visitor.post("/notices/actions/resend", {"all": "1", "state": "status=dead"})
+    assert answer.status_code == 303
+    page = notices.list_notices(world.crm, Query(where={"id": numbers}), by=SYSTEM)
+    assert {n.status for n in page} == {NoticeStatus.PENDING}
+    answer = visitor.post("/notices/actions/resend", {"ids": numbers[:1]})
+    assert answer.status_code == 200
+    assert "1 条没有成功" in answer.text
+
+
+def test_who_may_only_look_at_notices_resends_none(visit: Visit, world: World) -> None:
+    """The button is not there, and the form is refused."""
+    numbers = dead(world.crm, world)
+    visitor = visit(world.manager)
+    assert "actions/resend" not in visitor.get("/notices").text
+    answer = visitor.post("/notices/actions/resend", {"ids": numbers})
+    assert answer.status_code == 403
+
+
+# -- the schedule -----------------------------------------------------------------------------
+
+
+def test_a_job_is_run_at_once_and_its_result_is_told(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """The page has each job with its expression, and afterwards the run; no such job is none."""
+    visitor = visit(boss)
+    assert visitor.get("/jobs").text.count("立即运行：") == len(schedule.JOBS)
+    assert visitor.post("/jobs/sweep/run").headers["location"] == "/jobs"
+    text = visitor.get("/jobs").text
+    assert "运行完成" in text
+    assert "进入公海 0" in text
+    assert visitor.post("/jobs/nothing/run").status_code == 404
+    assert visitor.get("/jobs/sweep/run").status_code == 405
+
+
+def test_plugins_are_listed_with_what_went_wrong(world: World, boss: Principal) -> None:
+    """A broken one shows its error, as text."""
+    from crm_web.asgi import application
+    from web.visitor import Visitor
+
+    broken = Loaded(name="crm-fax", version="0.1", error="ImportError: <no> modem")
+    crm = attrs.evolve(world.crm, plugins=(*world.crm.plugins, broken))
+    visitor = Visitor(application(crm))
+    assert isinstance(visitor.client, TestClient)
+    from steps import login
+    from web.visitor import PASSWORD
+
+    access.set_password(world.crm, login(world.crm, boss), PASSWORD, by=SYSTEM)
+    visitor.sign_in(login(world.crm, boss))
+    text = visitor.get("/plugins").text
+    assert "crm-fax" in text
+    assert "ImportError: &lt;no&gt; modem" in text
+    assert "crm_screens" in text
