@@ -70,7 +70,7 @@ def _input(
     by_now = written(look, getattr(changed, spec.name)) if changed is not None else None
     options = _options(context, spec, values)
     told = None
-    if by_now is not None and by_now != written(look, stored):
+    if by_now is not None and by_now != values:
         told = "、".join(dict(options).get(v, v) for v in by_now) or context.t("（空）", "(empty)")
     return Input(
         name=spec.name, label=spec.label(context.language), kind=_kind(spec), chosen=values,
@@ -86,8 +86,10 @@ def _default(spec: Spec) -> Any:
 
 
 def _listed(value: Any) -> list[str]:
-    if value is None:
+    if value is None or value is False:
         return []
+    if value is True:
+        return ["true"]
     return list(value) if isinstance(value, list | tuple) else [str(value)]
 
 

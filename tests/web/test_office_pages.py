@@ -8,16 +8,19 @@ from zipfile import ZipFile
 
 import attrs
 import pytest
-from starlette.testclient import TestClient
 
-from crm_domain import SYSTEM, Crm
-from crm_domain.model import Course, NoticeStatus
+from crm_domain import SYSTEM
+from crm_domain.errors import DeliveryFailed
+from crm_domain.model import Course, Employee, Notice, NoticeStatus
 from crm_domain.model.fields import changed
-from crm_domain.ports import Loaded, Query
+from crm_domain.ports import Loaded, Query, Settings
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import access, notices, records, schedule
-from make import World
+from crm_domain.usecases import access, intake, notices, records, schedule
+from crm_web.asgi import application
+from make import World, phone
+from steps import login
 from web.conftest import Visit
+from web.visitor import PASSWORD, Visitor
 
 PAGES = ("/audit", "/audit/facets", "/notices", "/jobs", "/plugins")
 
@@ -94,23 +97,40 @@ def test_the_log_is_exported_as_it_is_filtered_and_that_is_written_down(
 # -- notices ----------------------------------------------------------------------------------
 
 
-def dead(crm: Crm, world: World) -> list[int]:
+class NoBox:
+    """A channel by which nobody can be reached."""
+
+    name = "email"
+
+    def address(self, employee: Employee) -> str | None:
+        """Everybody has an address."""
+        return "a@b.cn"
+
+    def send(self, notice: Notice, employee: Employee) -> str | None:
+        """Fail for good."""
+        raise DeliveryFailed(reason="550 <no> such box", permanent=True)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def dead(world: World) -> list[int]:
     """Make notices that were given up, and give their numbers."""
-    world.customer(world.a)
-    world.customer(world.b)
-    with crm.unit_of_work() as uow:
-        found = [n for n in uow.notices.page(Query()) if n.channel != "inapp"]
-        for one in found:
-            uow.records.save(changed(one, status=NoticeStatus.DEAD, error="550 <no> such box",
-                                     attempts=12))  # fmt: skip
-    return [n.id or 0 for n in found]
+    crm = attrs.evolve(world.crm, notifiers={"email": NoBox()}, settings=Settings(channels="email"))
+    for owner in (world.a, world.b):
+        typed = {"name": "王芳", "phone": phone()}
+        intake.register_customer(crm, typed, consultant_id=owner.employee_id, by=SYSTEM)
+    notices.deliver_due(crm, by=SYSTEM)
+    page = notices.list_notices(crm, status=NoticeStatus.DEAD, by=SYSTEM)
+    assert len(page) == 2
+    return [n.id or 0 for n in page]
 
 
 def test_notices_that_were_given_up_are_seen_with_their_error_and_sent_again(
     visit: Visit, world: World, boss: Principal
 ) -> None:
     """One or all that match; one that needs no resending is told with its reason."""
-    numbers = dead(world.crm, world)
+    numbers = dead(world)
     visitor = visit(boss)
     page = visitor.get("/notices?status=dead").text
     assert "550 &lt;no&gt; such box" in page
@@ -128,7 +148,7 @@ def test_notices_that_were_given_up_are_seen_with_their_error_and_sent_again(
 
 def test_who_may_only_look_at_notices_resends_none(visit: Visit, world: World) -> None:
     """The button is not there, and the form is refused."""
-    numbers = dead(world.crm, world)
+    numbers = dead(world)
     visitor = visit(world.manager)
     assert "actions/resend" not in visitor.get("/notices").text
     answer = visitor.post("/notices/actions/resend", {"ids": numbers})
@@ -144,26 +164,19 @@ def test_a_job_is_run_at_once_and_its_result_is_told(
     """The page has each job with its expression, and afterwards the run; no such job is none."""
     visitor = visit(boss)
     assert visitor.get("/jobs").text.count("立即运行：") == len(schedule.JOBS)
-    assert visitor.post("/jobs/sweep/run").headers["location"] == "/jobs"
+    assert visitor.post("/jobs/tidy/run").headers["location"] == "/jobs"
     text = visitor.get("/jobs").text
     assert "运行完成" in text
-    assert "进入公海 0" in text
+    assert "已清理 0" in text
     assert visitor.post("/jobs/nothing/run").status_code == 404
-    assert visitor.get("/jobs/sweep/run").status_code == 405
+    assert visitor.get("/jobs/tidy/run").status_code == 405
 
 
 def test_plugins_are_listed_with_what_went_wrong(world: World, boss: Principal) -> None:
     """A broken one shows its error, as text."""
-    from crm_web.asgi import application
-    from web.visitor import Visitor
-
     broken = Loaded(name="crm-fax", version="0.1", error="ImportError: <no> modem")
     crm = attrs.evolve(world.crm, plugins=(*world.crm.plugins, broken))
     visitor = Visitor(application(crm))
-    assert isinstance(visitor.client, TestClient)
-    from steps import login
-    from web.visitor import PASSWORD
-
     access.set_password(world.crm, login(world.crm, boss), PASSWORD, by=SYSTEM)
     visitor.sign_in(login(world.crm, boss))
     text = visitor.get("/plugins").text
