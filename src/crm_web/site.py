@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -52,13 +52,19 @@ class Site:
             "csrf": session.csrf_token if session else "", "csrf_name": CSRF,
             "by": session.principal if session else None, "languages": LANGUAGES,
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
+            "icons": {s.path: s.icon for s in self.screens if s.icon},
         }  # fmt: skip
-        if session is not None and not context.fragment:
-            shared["menus"] = self._there(access.navigation(self.crm, by=context.by).menus)
-            shared["icons"] = {s.path: s.icon for s in self.screens if s.icon}
-            staff = context.by.employee_id is not None
-            shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
+        if session is not None:
+            # Asked for by whole pages only.
+            shared |= {"menus": self._menus(context), "unread": self._unread(context)}
         return self.templates.get_template(template).render({**shared, **data})
+
+    def _menus(self, context: Context) -> Callable[[], list[EntryMenu]]:
+        return lambda: self._there(access.navigation(self.crm, by=context.by).menus)
+
+    def _unread(self, context: Context) -> Callable[[], int]:
+        staff = context.session is not None and context.by.employee_id is not None
+        return lambda: inbox.count_unread(self.crm, by=context.by) if staff else 0
 
     def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:
         """Leave out entries of pages that nobody has made, as of a plugin that is gone."""
