@@ -30,6 +30,8 @@ class Page:
     status: int = 200
     headers: Mapping[str, str] = attrs.field(factory=dict)
     cookies: tuple[Cookie, ...] = ()
+    part: bool = False
+    """Whether it is put into a page that stays, so that it has no menu and no word to say."""
 
 
 @attrs.frozen(kw_only=True)

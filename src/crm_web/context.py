@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from crm_web.screen import Screen
     from crm_web.site import Site
 
+DIALOG = "dialog-body"
+"""The place of a page into which dialogs are put."""
 CSRF = "csrf"
 """The form field that carries the session's token against forged requests."""
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -70,14 +72,18 @@ class Context:
 
     @property
     def fragment(self) -> bool:
-        """Whether htmx asks for a part of a page only."""
-        headers = self.request.headers
-        return headers.get("hx-request") == "true" and headers.get("hx-boosted") != "true"
+        """Whether htmx asks for what the dialog shall show, not for a page."""
+        return self.by_htmx and self.request.headers.get("hx-target") == DIALOG
 
     @property
     def by_htmx(self) -> bool:
         """Whether htmx asks, for a part or a whole."""
         return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def within(self) -> bool:
+        """Whether the answer goes into a page that stays."""
+        return self.by_htmx and "hx-target" in self.request.headers
 
     def typed(self, *without: str) -> dict[str, str]:
         """Give what was typed, by field; an empty field is "".

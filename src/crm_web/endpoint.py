@@ -163,11 +163,12 @@ def respond(context: Context, answer: Answer) -> Response:
 
 def page(context: Context, answer: Page) -> Response:
     """Render a template; a word left by the request before is said and forgotten."""
-    left = flash.take(context.request)
+    part = answer.part or context.fragment
+    left = None if part else flash.take(context.request)
     text = context.site.render(context, answer.template, {**answer.data, "flash": left})
     response = Response(text, status_code=answer.status, media_type="text/html",
                         headers=dict(answer.headers))  # fmt: skip
-    if left is not None and not context.fragment:
+    if left is not None:
         flash.forget(response)
     _set(response, answer.cookies)
     return response
@@ -216,11 +217,15 @@ def _refuse(context: Context, status: int, code: str, said: str) -> Response:
             "type": f"urn:school-crm:{code}", "title": said, "status": status, "instance": number,
         }))  # fmt: skip
     data = {"status": status, "said": said, "number": number, "code": code}
-    pressed = context.by_htmx and (context.fragment or context.request.method not in SAFE)
-    if pressed:
-        headers = {"HX-Retarget": "#flash", "HX-Reswap": "innerHTML", "HX-Push-Url": "false"}
+    if context.within or (context.by_htmx and context.request.method not in SAFE):
+        headers = {
+            "HX-Retarget": "#flash",
+            "HX-Reswap": "innerHTML",
+            "HX-Reselect": ".alert",
+            "HX-Push-Url": "false",
+        }
         return page(context, Page(template="refused_part.html", data=data, status=status,
-                                  headers=headers))  # fmt: skip
+                                  headers=headers, part=True))  # fmt: skip
     return page(context, Page(template="refused.html", data=data, status=status))
 
 
@@ -231,6 +236,7 @@ def _ask_to_sign_in(context: Context) -> Response:
     if context.by_htmx:
         # In a dialog above the page, so that what was typed there stays.
         headers = {"HX-Retarget": "#dialog-body", "HX-Reswap": "innerHTML",
+                   "HX-Reselect": ".dialog-part",
                    "HX-Push-Url": "false", "HX-Trigger": "crm:dialog"}  # fmt: skip
         return page(context, Page(template="sign_in_part.html", status=401, headers=headers))
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")

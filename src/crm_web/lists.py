@@ -113,7 +113,7 @@ def show_facets(resource: Resource, c: Context) -> Answer:
     if resource.tally is None:
         raise NotFound(what=resource.one("zh"), id="facets")
     tally = resource.tally(c.crm, query, counted, c.by)
-    return Page(template="facets.html", data={
+    return Page(template="facets.html", part=True, data={
         "r": resource, "here": here, "tally": tally,
         "filters": filter_rows(c, resource, here, tally),
         "tabs": tally.by.get(resource.tab_facet, {}),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,32 @@ class Site:
             "csrf": session.csrf_token if session else "", "csrf_name": CSRF,
             "by": session.principal if session else None, "languages": LANGUAGES,
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
-            "trail": None,
+            "icons": {s.path: s.icon for s in self.screens if s.icon},
         }  # fmt: skip
-        if session is not None and not context.fragment:
-            navigation = access.navigation(self.crm, by=context.by)
-            shared["menus"] = menus = self._there(navigation.menus)
-            shared["trail"] = self._trail(navigation, menus, context)
-            shared["icons"] = {s.path: s.icon for s in self.screens if s.icon}
-            staff = context.by.employee_id is not None
-            shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
+        # Asked for by whole pages only.
+        place = self._place(context)
+        shared |= {
+            "menus": lambda: place()[0], "trail": lambda: place()[1],
+            "unread": self._unread(context),
+        }  # fmt: skip
         return self.templates.get_template(template).render({**shared, **data})
+
+    def _place(self, context: Context) -> Callable[[], tuple[list[EntryMenu], Trail | None]]:
+        """Give what reads the menu and where the page belongs in it: at most once, together."""
+
+        @cache
+        def read() -> tuple[list[EntryMenu], Trail | None]:
+            if context.session is None:
+                return [], None
+            navigation = access.navigation(self.crm, by=context.by)
+            menus = self._there(navigation.menus)
+            return menus, self._trail(navigation, menus, context)
+
+        return read
+
+    def _unread(self, context: Context) -> Callable[[], int]:
+        staff = context.session is not None and context.by.employee_id is not None
+        return lambda: inbox.count_unread(self.crm, by=context.by) if staff else 0
 
     def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:
         """Leave out entries of pages that nobody has made, as of a plugin that is gone."""

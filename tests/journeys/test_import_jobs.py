@@ -73,8 +73,8 @@ class Wakes:
 @pytest.fixture
 def small(world: World) -> Crm:
     """Give the CRM of the world with batches of three rows and a queue that remembers."""
-    world.crm = attrs.evolve(world.crm, settings=Settings(batch_rows=3, channels="console"), jobs=Wakes(),
-                             reader=InlineReader())  # fmt: skip
+    settings = Settings(batch_rows=3, channels="console")
+    world.crm = attrs.evolve(world.crm, settings=settings, jobs=Wakes(), reader=InlineReader())
     return world.crm
 
 

@@ -94,7 +94,9 @@ def similar(c: Context) -> Answer:
         found = intake.find_duplicates(c.crm, values, by=c.by) if values else ()
     except CrmError:
         found = ()
-    return Page(template="similar.html", data={"found": found, "field": lambda n: _field(c, n)})
+    return Page(
+        template="similar.html", part=True, data={"found": found, "field": lambda n: _field(c, n)}
+    )
 
 
 SCREENS = (show, log, similar)

@@ -6,14 +6,14 @@
   const rowsOf = (element) => element.closest("[data-rows]");
 
   // -- dialogs --------------------------------------------------------------------------------
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target.id === "dialog-body") {
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const target = event.detail.target;
+    if (target.id === "dialog-body") {
       if (!dialog().open) dialog().showModal();
       const first = dialog().querySelector("[autofocus], [data-focus], .is-invalid, input:not([type=hidden]), select, textarea");
       if (first) first.focus();
     } else {
-      if (dialog() && dialog().open && event.target === document.body) dialog().close();
-      const problem = document.querySelector("[data-focus], .is-invalid");
+      const problem = target !== document.body ? null : document.querySelector("[data-focus], .is-invalid");
       if (problem) problem.focus();
     }
   });
