@@ -181,10 +181,22 @@ class Look:
         for n, both in row.changes.items():
             words = LOGGED.get(n, (n, n))
             label = fields[n].label(self.language) if n in fields else self.context.t(*words)
-            before, after = (self._logged(fields.get(n), v, row.titles) for v in both)
+            before, after = self._both(fields.get(n), *both, row.titles)
             if n not in ("id", "version") and before != after:
                 said.append((label, before, after))
         return said
+
+    def _both(
+        self, spec: Spec | None, before: Any, after: Any, titles: Mapping[str, Mapping[int, str]]
+    ) -> tuple[str, str]:
+        """Say a value before and after; of two lists what came and what went."""
+        if not (isinstance(before, list) and isinstance(after, list) and before and after):
+            return self._logged(spec, before, titles), self._logged(spec, after, titles)
+        parts = (
+            ("+ ", [v for v in after if v not in before]),
+            ("− ", [v for v in before if v not in after]),
+        )
+        return "", "  ".join(sign + self._logged(spec, vs, titles) for sign, vs in parts if vs)
 
     def _logged(
         self, spec: Spec | None, value: Any, titles: Mapping[str, Mapping[int, str]]

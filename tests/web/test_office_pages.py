@@ -59,6 +59,19 @@ def test_the_log_shows_each_field_before_and_after_in_peoples_words(
     assert "<b>旧" not in text
 
 
+def test_of_a_list_the_log_says_what_came_and_what_went(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """A role's permissions by their names, not all of them twice."""
+    values = {"title": "教务", "permissions": ["course:view", "school:view"]}
+    role = access.add_role(world.crm, values, by=boss)
+    access.edit_role(world.crm, role.id or 0, {"permissions": ["course:view", "lesson:view"]},
+                     by=boss)  # fmt: skip
+    text = visit(boss).get("/audit?record=Role&action=update").text
+    assert "<ins>+ 上课记录  − 校区</ins>" in text
+    assert "新建" in visit(boss).get("/audit?record=Role&action=create").text
+
+
 def test_the_log_is_filtered_by_record_action_person_and_day(
     visit: Visit, world: World, boss: Principal
 ) -> None:

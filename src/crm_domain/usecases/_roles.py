@@ -207,7 +207,8 @@ def _keep(
         raise ScopeTooWide(scope_zh=new.scope.zh, scope_en=new.scope.en)
     saved = uow.records.add(new) if before is None else uow.records.save(new)
     refuse_lockout(crm, uow, managers, now, by)
-    audit(uow, by, now, "update", "Role", saved.id, before, saved)
+    action = "create" if before is None else "update"
+    audit(uow, by, now, action, "Role", saved.id, before, saved)
     return saved
 
 

@@ -77,15 +77,21 @@
   document.addEventListener("change", (event) => {
     const group = event.target.closest("[data-ticks]");
     if (!group) return;
-    const boxes = [...group.querySelectorAll("input[name]:not(:disabled)")];
     const all = group.querySelector("[data-ticks-all]");
-    if (event.target === all) boxes.forEach((box) => { box.checked = all.checked; });
+    if (event.target === all) {
+      group.querySelectorAll("input[name]:not(:disabled)").forEach((box) => { box.checked = all.checked; });
+    }
+    countTicks(group);
+  });
+  function countTicks(group) {
+    const all = group.querySelector("[data-ticks-all]");
     const every = group.querySelectorAll("input[name]").length;
     const chosen = group.querySelectorAll("input[name]:checked").length;
     all.checked = chosen === every;
     all.indeterminate = chosen > 0 && chosen < every;
     group.querySelector("[data-ticks-count]").textContent = `${chosen}/${every}`;
-  });
+  }
+  document.addEventListener("htmx:load", () => { document.querySelectorAll("[data-ticks]").forEach(countTicks); });
 
   // -- small things ---------------------------------------------------------------------------
   document.addEventListener("click", async (event) => {
