@@ -140,7 +140,7 @@ def titles_of(
         if column.target:
             numbers = wanted.setdefault(column.target, set())
             for row in rows:
-                value = getattr(row, column.name)
+                value = column.of(row)
                 numbers.update(value if isinstance(value, tuple) else [value] if value else [])
     return {
         target: dict(records.titles(c.crm, RECORDS[target], sorted(numbers), by=c.by))
@@ -241,8 +241,8 @@ def show_json(resource: Resource, c: Context) -> Answer:
 
 def as_data(resource: Resource, row: Any) -> dict[str, Any]:
     """Give a row as plain data: what its list shows, and its number."""
-    names = dict.fromkeys([resource.key, *(column.name for column in resource.columns)])
-    return {name: getattr(row, name) for name in names}
+    number = {resource.key: getattr(row, resource.key)}
+    return number | {column.name: column.of(row) for column in resource.columns}
 
 
 def export(resource: Resource, form: Literal["csv", "xlsx"], c: Context) -> Answer:
@@ -287,7 +287,7 @@ def _cells(resource: Resource, c: Context, query: Query) -> Iterator[list[Any]]:
 
 def cell(look: Any, column: Column, row: Any, titles: Mapping[str, Mapping[int, str]]) -> Any:
     """Write one value as text or a plain value, as a sheet or a bare table has it."""
-    value = getattr(row, column.name)
+    value = column.of(row)
     if value is None:
         return None
     if column.target:
