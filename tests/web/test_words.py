@@ -34,8 +34,10 @@ def both_languages(calls, rest):
     for call in calls:
         assert len(call.args) == 2 or call.dyn_args is not None, f"line {call.lineno}"
         for argument in call.args[1:]:
-            for constant in argument.find_all(nodes.Const):
-                assert not CHINESE.search(str(constant.value)), constant.value
+            for constant in (argument, *argument.find_all(nodes.Const)):
+                assert not isinstance(constant, nodes.Const) or not CHINESE.search(
+                    str(constant.value)
+                ), constant.value
     assert [w for w in rest if CHINESE.search(w) and w.strip() not in SAME] == []
 
 
