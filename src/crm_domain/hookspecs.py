@@ -49,7 +49,8 @@ class Hooks:
 
     @hookspec
     def crm_screens(self) -> Sequence[Any]:  # type: ignore[empty-body]
-        """Give lists (``crm_web.resource.Resource``) and pages (``crm_web.screen.Screen``).
+        """Give lists (``crm_web.resource.Resource``), what is added to lists that are there
+        (``crm_web.resource.Extension``), and pages (``crm_web.screen.Screen``).
 
         It is called when a web process starts; import ``crm_web`` within it.
         """

@@ -16,10 +16,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from crm_domain.ports import Crm
+from crm_domain.rules.access import SYSTEM
+from crm_domain.usecases import notices, schedule
 from crm_web.endpoint import endpoint
 from crm_web.files import Files
 from crm_web.lists import list_screens
-from crm_web.resource import Resource
+from crm_web.resource import Extension, Resource, extended
 from crm_web.screen import Screen
 from crm_web.security import Guard
 from crm_web.site import Site, make_templates
@@ -27,20 +29,25 @@ from crm_web.site import Site, make_templates
 log = logging.getLogger(__name__)
 LARGEST_BODY = 12 * 2**20
 """Bytes of a request: a sheet of ten megabytes with its form."""
+LATE = 60
+"""Seconds that the oldest notice may be due before this process calls itself degraded."""
 THREADS = 16
 """Requests that are worked on at a time; SQLite and the pool of connections want no more."""
 
 
-def make_app(crm: Crm, given: Iterable[Screen | Resource], *, threads: int = THREADS) -> Starlette:
+def make_app(
+    crm: Crm, given: Iterable[Screen | Resource | Extension], *, threads: int = THREADS
+) -> Starlette:
     """Make the web application of an open CRM.
 
     Args:
         crm: The CRM; whoever opened it closes it, when the application has stopped.
-        given: The screens and lists, as the plugins give them.
+        given: The screens, the lists and what is added to lists, as the plugins give them.
         threads: Requests that are worked on at a time.
     """
     given = list(given)
-    resources = {one.name: one for one in given if isinstance(one, Resource)}
+    added = [one for one in given if isinstance(one, Extension)]
+    resources = {one.name: extended(one, added) for one in given if isinstance(one, Resource)}
     screens = [one for one in given if isinstance(one, Screen)]
     for resource in resources.values():
         screens += list_screens(resource)
@@ -97,7 +104,14 @@ def _health(crm: Crm) -> list[Route]:
         except Exception as e:
             log.warning("not ready", exc_info=True)
             return JSONResponse({"status": "down", "why": type(e).__name__}, status_code=503)
-        return JSONResponse({"status": "ok"})
+        waits = notices.backlog(crm, by=SYSTEM).due_since
+        late = 0.0 if waits is None else (crm.now() - waits).total_seconds()
+        failed = [j.name for j in schedule.list_jobs(crm, by=SYSTEM) if j.last and j.last.error]
+        degraded = late > LATE or bool(failed)
+        return JSONResponse({
+            "status": "degraded" if degraded else "ok", "jobs_failed": failed,
+            "oldest_notice_seconds": round(max(late, 0.0)),
+        })  # fmt: skip
 
     return [Route("/livez", live), Route("/readyz", ready)]
 

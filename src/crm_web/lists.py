@@ -141,7 +141,7 @@ def titles_of(
         if column.target:
             numbers = wanted.setdefault(column.target, set())
             for row in rows:
-                value = getattr(row, column.name)
+                value = column.of(row)
                 numbers.update(value if isinstance(value, tuple) else [value] if value else [])
     return {
         target: dict(records.titles(c.crm, RECORDS[target], sorted(numbers), by=c.by))
@@ -248,8 +248,8 @@ def show_json(resource: Resource, c: Context) -> Answer:
 
 def as_data(resource: Resource, row: Any) -> dict[str, Any]:
     """Give a row as plain data: what its list shows, and its number."""
-    names = dict.fromkeys([resource.key, *(column.name for column in resource.columns)])
-    return {name: getattr(row, name) for name in names}
+    number = {resource.key: getattr(row, resource.key)}
+    return number | {column.name: column.of(row) for column in resource.columns}
 
 
 def export(resource: Resource, form: Literal["csv", "xlsx"], c: Context) -> Answer:
@@ -296,7 +296,7 @@ def cell(look: Any, column: Column, row: Any, titles: Mapping[str, Mapping[int, 
     """Write one value as text or a plain value, as a sheet or a bare table has it."""
     if column.say is not None:
         return column.say(row, look)
-    value = getattr(row, column.name)
+    value = column.of(row)
     if value is None:
         return None
     if column.target:

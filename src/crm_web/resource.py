@@ -6,7 +6,7 @@ so a plain table needs ten lines; `plain` makes one of a plain record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -47,6 +47,12 @@ class Column:
     """Whether its cells lead to the record's page."""
     say: Callable[[Any, Look], str] | None = None
     """Writes a row's value, where its kind does not say how."""
+    value: Callable[[Any], Any] | None = None
+    """What its cells hold, where that is no field of the row; it is neither sorted nor filtered."""
+
+    def of(self, row: Any) -> Any:
+        """Give what stands in the cell of a row."""
+        return getattr(row, self.name) if self.value is None else self.value(row)
 
     def label(self, language: Language) -> str:
         """Say the heading."""
@@ -222,6 +228,36 @@ class Resource:
         if self.own_page:
             return self.own_page.format(id=quote(str(key), safe=""))
         return f"{self.path}/{key}/edit" if self.form and self.form.edit else ""
+
+
+@attrs.frozen(kw_only=True)
+class Extension:
+    """What a plugin adds to a list that is there."""
+
+    resource: str
+    """The name of the list."""
+    columns: tuple[Column, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    actions: tuple[Action, ...] = ()
+    tabs: tuple[Tab, ...] = ()
+
+
+def extended(resource: Resource, extensions: Iterable[Extension]) -> Resource:
+    """Give a list with what plugins add to it.
+
+    Raises:
+        ValueError: A column, filter, action or tab has the name of one that is there.
+    """
+    for one in extensions:
+        if one.resource != resource.name:
+            continue
+        for part in ("columns", "filters", "actions", "tabs"):
+            both = (*getattr(resource, part), *getattr(one, part))
+            if len({item.name for item in both}) < len(both):
+                raise ValueError(f"{resource.name}: two of its {part} have one name")
+            changes: dict[str, Any] = {part: both}
+            resource = attrs.evolve(resource, **changes)
+    return resource
 
 
 def column(record: type[Any], name: str, **more: Any) -> Column:

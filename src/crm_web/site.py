@@ -181,7 +181,7 @@ class Look:
         for n, both in row.changes.items():
             words = LOGGED.get(n, (n, n))
             label = fields[n].label(self.language) if n in fields else self.context.t(*words)
-            before, after = self._both(fields.get(n), *both, row.titles)
+            before, after = self._both(fields.get(n), both[0], both[1], row.titles)
             if n not in ("id", "version") and before != after:
                 said.append((label, before, after))
         return said

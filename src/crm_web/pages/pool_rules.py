@@ -26,7 +26,7 @@ def show(c: Context) -> Answer:
     """Show the rules; try a change out, or save it."""
     stored = pool_rules.show_pool_rules(c.crm, by=c.by)
     if c.request.method == "GET":
-        return _page(c, _written(stored), _calendar(stored.holidays))
+        return _page(c, _written(stored), _calendar(c, stored.holidays))
     typed, days = _typed(c), str(c.form.get("holidays", ""))
     trial = c.one("do") != "save"
     try:
@@ -88,9 +88,10 @@ def _typed(c: Context) -> list[dict[str, str]]:
     return found
 
 
-def _calendar(holidays: Mapping[date, bool]) -> str:
+def _calendar(c: Context, holidays: Mapping[date, bool]) -> str:
     """Write the calendar as text, a day in each line: ``2026-10-01 休`` or ``2026-10-10 班``."""
-    return "\n".join(f"{on} {'班' if work else '休'}" for on, work in sorted(holidays.items()))
+    words = {True: c.t("班", "work"), False: c.t("休", "off")}
+    return "\n".join(f"{on} {words[work]}" for on, work in sorted(holidays.items()))
 
 
 def _read_calendar(text: str) -> dict[date, bool]:

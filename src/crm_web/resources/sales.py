@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from crm_domain.model import Assignment, FollowUp, Payment, Stage
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from crm_domain.model import Assignment, FollowUp, Payment, PaymentStatus, Spec, Stage
 from crm_domain.ports import STAGE
 from crm_domain.usecases import assignment, follow_up, payments
-from crm_web.resource import Filter, Resource, column, narrowing
+from crm_web.context import Context
+from crm_web.lists import one_by_one
+from crm_web.resource import Action, Filter, Form, Outcome, Resource, column, narrowing
 
 ASSIGNMENTS = Resource(
     name="assignments", record=Assignment, words=("客户分配", "Assignments"), icon="history",
@@ -45,6 +52,29 @@ FOLLOW_UPS = Resource(
     search=("内容", "Note"), export="customer:export",
 )  # fmt: skip
 
+ENTERED = ("customer_id", "cohort_id", "kind", "amount", "paid_on", "method", "receipt_number",
+           "turnover", "quote", "consultant_id", "note")  # fmt: skip
+
+
+def _enter(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
+    typed = {name: value for name, value in values.items() if value is not None}
+    return payments.record_payment(c.crm, typed, by=c.by).id or 0
+
+
+def _reject(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    return one_by_one(
+        c, ids, lambda n: payments.reject_payment(c.crm, n, reason=values["reason"], by=c.by),
+        ("已驳回 {n} 笔。", "{n} payments were rejected."),
+    )  # fmt: skip
+
+
+REJECT = Action(
+    name="reject", words=("驳回", "Reject"), icon="x", needs="payment:confirm", run=_reject,
+    danger=True, fits=lambda row, c: row.status is PaymentStatus.PENDING,
+    fields=(Spec(kind="text", name="reason", zh="原因", en="Reason", length=200,
+                 default=attrs.NOTHING),),
+)  # fmt: skip
+
 PAYMENTS = Resource(
     name="payments", record=Payment, words=("缴费记录", "Payments"), icon="coin",
     needs="payment:add",
@@ -60,6 +90,7 @@ PAYMENTS = Resource(
         narrowing(Payment, name)
         for name in ("status", "kind", "method", "consultant_id", "paid_on", "confirmed_at")
     ),
+    form=Form(fields=ENTERED, save=_enter, add="payment:add", edit=None), actions=(REJECT,),
     export="customer:export",
 )  # fmt: skip
 
