@@ -50,7 +50,8 @@ class Hooks:
     @hookspec
     def crm_screens(self) -> Sequence[Any]:  # type: ignore[empty-body]
         """Give lists (``crm_web.resource.Resource``), what is added to lists that are there
-        (``crm_web.resource.Extension``), and pages (``crm_web.screen.Screen``).
+        (``crm_web.resource.Extension``), pages (``crm_web.screen.Screen``), and where the templates
+        of these are (``crm_web.screen.Templates``).
 
         It is called when a web process starts; import ``crm_web`` within it.
         """

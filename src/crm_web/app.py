@@ -22,7 +22,7 @@ from crm_web.endpoint import endpoint
 from crm_web.files import Files
 from crm_web.lists import list_screens
 from crm_web.resource import Extension, Resource, extended
-from crm_web.screen import Screen
+from crm_web.screen import Screen, Templates
 from crm_web.security import Guard
 from crm_web.site import Site, make_templates
 
@@ -36,13 +36,14 @@ THREADS = 16
 
 
 def make_app(
-    crm: Crm, given: Iterable[Screen | Resource | Extension], *, threads: int = THREADS
+    crm: Crm, given: Iterable[Screen | Resource | Extension | Templates], *, threads: int = THREADS
 ) -> Starlette:
     """Make the web application of an open CRM.
 
     Args:
         crm: The CRM; whoever opened it closes it, when the application has stopped.
-        given: The screens, the lists and what is added to lists, as the plugins give them.
+        given: The screens, the lists, what is added to lists, and templates, as the plugins give
+            them.
         threads: Requests that are worked on at a time.
     """
     given = list(given)
@@ -52,10 +53,11 @@ def make_app(
     for resource in resources.values():
         screens += list_screens(resource)
     files = Files()
+    folders = [one.folder for one in given if isinstance(one, Templates)]
     base = urlsplit(crm.settings.base_url)
     site = Site(
         crm=crm, screens=tuple(screens), resources=resources, files=files,
-        templates=make_templates(files), https=base.scheme == "https",
+        templates=make_templates(files, folders), https=base.scheme == "https",
     )  # fmt: skip
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,6 +30,14 @@ class Screen:
     methods: tuple[str, ...] = ("GET",)
     icon: str = ""
     """What its entry of the menu shows."""
+
+
+@attrs.frozen(kw_only=True)
+class Templates:
+    """The templates of a plugin's own pages."""
+
+    folder: Path
+    """Where they are; a name that another template has already is refused."""
 
 
 def screen(

@@ -136,7 +136,17 @@ def make_templates(files: Files, folders: Sequence[Path] = ()) -> jinja2.Environ
     Args:
         files: Where assets are.
         folders: Where plugins have templates of their own.
+
+    Raises:
+        ValueError: Two templates have one name, or a folder has none.
     """
+    seen: set[str] = set()
+    for folder in (TEMPLATES, *folders):
+        names = set(jinja2.FileSystemLoader(folder).list_templates())
+        if not names or names & seen:
+            both = ", ".join(sorted(names & seen))
+            raise ValueError(f"{folder}: " + (f"{both} is there already" if both else "is empty"))
+        seen |= names
     loader = jinja2.FileSystemLoader([TEMPLATES, *folders])
     found = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
