@@ -22,9 +22,11 @@ def add_commands(app: App) -> None:
     """Add the commands of the web face to the command line."""
     from cyclopts import App as Group
 
-    app.command(serve, name="serve")
+    from crm_adapters.cli.app import help_of
+
+    app.command(serve, name="serve", help=help_of(serve))
     assets = Group(name="assets", help=say("网页资源", "What pages need of others"))
-    assets.command(install, name="install")
+    assets.command(install, name="install", help=help_of(install))
     app.command(assets)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from crm_adapters.cli.app import build_app
+from crm_web.plugin import crm_commands
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = (DEPLOY / "compose.yaml").read_text("utf-8")
@@ -29,20 +30,23 @@ def started():
 @pytest.mark.parametrize(("where", "words"), list(started()))
 def test_every_command_line_is_one_that_the_program_takes(where, words):
     """An option that was renamed fails here, and not on somebody's server."""
-    command, bound, *_ = build_app(plugins=False).parse_args(words)
-    assert command.__name__ in ("worker", "scheduler", "init")
-    assert where.startswith(("crm-", "init")) or words[0] == where
-    assert ("json" in bound.arguments) == (words[0] != "init")
+    app = build_app(plugins=False)
+    crm_commands(app)
+    command, bound, *_ = app.parse_args(words)
+    assert command.__name__ in ("worker", "scheduler", "init", "serve")
+    assert where.startswith(("crm-", "init")) or words[0] == {"web": "serve"}.get(where, where)
+    assert ("json" in bound.arguments) == (words[0] in ("worker", "scheduler"))
 
 
 def test_whoever_is_told_to_stop_has_longer_than_it_needs():
     """Neither systemd nor a container kills a process that is still ending its work."""
     from crm_adapters.jobs.worker import PATIENCE
+    from crm_web.commands import GRACE
 
     waits = [int(n) for n in re.findall(r"stop_grace_period: (\d+)s", COMPOSE)]
     for unit in DEPLOY.glob("*.service"):
         waits += [int(n) for n in re.findall(r"TimeoutStopSec=(\d+)", unit.read_text("utf-8"))]
-    assert len(waits) == 4 and min(waits) > PATIENCE + 5
+    assert len(waits) == 6 and min(waits) > max(PATIENCE, GRACE) + 5
 
 
 def test_every_setting_of_the_compose_file_is_one_of_ours():

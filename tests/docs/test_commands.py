@@ -7,10 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from test_reference import walk
+from test_reference import walk, whole_app
 
 from crm_adapters.cli import main
-from crm_adapters.cli.app import build_app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -31,7 +30,7 @@ def typed(page: Path) -> list[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     """A command that was renamed is renamed in the documents, too."""
-    known = dict(walk(build_app(plugins=False)))
+    known = dict(walk(whole_app()))
     named = [" ".join(["crm", *words]) for words in typed(page)]
     for command in (*named, *re.findall(r"`(crm [^`]+)`", page.read_text("utf-8"))):
         [words] = re.findall(r"^crm(?: [a-z][a-z-]*)*", command)

@@ -14,9 +14,18 @@ from crm_adapters.cli.exits import OWN, exit_code
 from crm_adapters.settings import describe
 from crm_adapters.storage import backup  # noqa: F401 - has a refusal of its own
 from crm_domain.errors import CrmError
+from crm_web import assets  # noqa: F401 - has one, too
+from crm_web.plugin import crm_commands
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 BETWEEN = "<!-- from the code: begin -->\n{}<!-- from the code: end -->\n"
+
+
+def whole_app():
+    """Make the command line with all that comes with the program, and nothing of other plugins."""
+    app = build_app(plugins=False)
+    crm_commands(app)
+    return app
 
 
 def walk(app, words=("crm",)):
@@ -42,7 +51,7 @@ def arguments(app):
 def commands_text():
     """Describe every command."""
     parts = []
-    for words, app in walk(build_app(plugins=False)):
+    for words, app in walk(whole_app()):
         if not app.default_command:
             continue
         parts.append(f"### `{words}`\n\n{app.help}\n\n")
@@ -102,7 +111,7 @@ def test_every_help_text_stands_in_both_languages(monkeypatch):
     texts = {}
     for tongue in ("zh", "en"):
         monkeypatch.setenv("CRM_LANGUAGE", tongue)
-        app = build_app(plugins=False)
+        app = whole_app()
         texts[tongue] = [
             text for _, one in walk(app) for text in (one.help, *(a[2] for a in arguments(one)))
         ]
