@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from crm_web.answers import Page
 from crm_web.app import make_app
 from crm_web.files import Files
 from crm_web.pages import screens
 from crm_web.screen import ANYBODY, Screen, Templates
-from crm_web.answers import Page
 from crm_web.site import make_templates
 from web.visitor import Visitor
 
