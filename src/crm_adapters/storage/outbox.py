@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import sqlalchemy as sa
 
+from crm_adapters.storage.belonging import read_within
 from crm_adapters.storage.listing import paged
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import COPY_FROM, Session
@@ -15,7 +16,7 @@ from crm_adapters.storage.tables import notice
 from crm_domain.model import Notice, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
-from crm_domain.ports import Page, Query
+from crm_domain.ports import Page, Query, Reach
 
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 
@@ -113,9 +114,12 @@ class SqlNotices:
         )  # fmt: skip
         return int(done.rowcount)
 
-    def page(self, query: Query, status: NoticeStatus | None = None) -> Page[Notice]:
-        """Read one page, the newest first."""
-        statement = self._m.select()
+    def page(
+        self, query: Query, status: NoticeStatus | None = None, reach: Reach | None = None
+    ) -> Page[Notice]:
+        """Read one page, the newest first, of those to people within the reach."""
+        _, theirs = read_within(Notice, reach)
+        statement = self._m.select().where(*theirs)
         if status is not None:
             statement = statement.where(notice.c.status == status)
         return paged(self._session, self._m, statement, query)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from crm_adapters.storage.belonging import belonging, limits, read_within
 from crm_adapters.storage.listing import paged
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
@@ -25,9 +26,13 @@ class SqlRecords:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def get(self, cls: type[T], id: int) -> T | None:
-        """Read one record, or None."""
-        return None if record_number(id) is None else self.find(cls, id=id)
+    def get(self, cls: type[T], id: int, reach: Reach | None = None) -> T | None:
+        """Read one record as far as the reach allows, or None."""
+        if record_number(id) is None:
+            return None
+        m, theirs = read_within(cls, reach)
+        found = self._session.run(m.select().where(m.column("id") == id, *theirs))
+        return next(iter(m.records(self._session, found)), None)
 
     def find(self, cls: type[T], **fields: Any) -> T | None:
         """Read the one record with these values, or None."""
@@ -49,11 +54,11 @@ class SqlRecords:
         return m.records(self._session, self._session.run(statement))
 
     def page(self, cls: type[T], query: Query, reach: Reach | None = None) -> Page[T]:
-        """Read one page. The reach limits nothing here: plain records belong to the school."""
-        m = mapper(cls)
-        return paged(self._session, m, m.select(), query)
+        """Read one page of what the query and the reach allow."""
+        m, theirs = read_within(cls, reach)
+        return paged(self._session, m, m.select().where(*theirs), query)
 
-    def add(self, record: T) -> T:
+    def add(self, record: T, reach: Reach | None = None) -> T:
         """Write a new record and give it back with its number."""
         m = mapper(type(record))
         row = dict(zip(m.write, m.values(record), strict=True))
@@ -66,13 +71,15 @@ class SqlRecords:
             raise _told(e, record) from e
         made = changed(record, id=number)
         m.link(self._session, [made], fresh=True)
+        self._refuse_beyond(type(record), number, reach)
         return made
 
-    def save(self, record: T) -> T:
+    def save(self, record: T, reach: Reach | None = None) -> T:
         """Write a record that was read before and give it back with its new version."""
         m = mapper(type(record))
         row = dict(zip(m.write, m.values(record), strict=True))
         number = row.pop("id")
+        self._refuse_beyond(type(record), number, reach)
         where = [m.table.c.id == number]
         seen = row.get("version")
         if seen is not None:
@@ -91,10 +98,21 @@ class SqlRecords:
             )
         saved = record if seen is None else changed(record, version=seen + 1)
         m.link(self._session, [saved])
+        self._refuse_beyond(type(record), number, reach)
         return saved
 
-    def remove(self, cls: type[Any], id: int) -> None:
+    def _refuse_beyond(self, cls: type[Any], id: int, reach: Reach | None) -> None:
+        """Refuse what is not the work of anybody within the reach, as if it were not there."""
+        if reach is None or not limits(cls, reach):
+            return
+        table = mapper(cls).table
+        chosen = sa.select(table.c.id).where(table.c.id == id, belonging(cls, reach))
+        if self._session.run(chosen).first() is None:
+            raise NotFound(what=about(cls).zh, id=id)
+
+    def remove(self, cls: type[Any], id: int, reach: Reach | None = None) -> None:
         """Remove a record."""
+        self._refuse_beyond(cls, id, reach)
         table = mapper(cls).table
         try:
             done = self._session.run(sa.delete(table).where(table.c.id == id)).rowcount

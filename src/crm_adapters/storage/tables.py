@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from crm_adapters.storage import types
 from crm_domain.model import RECORDS, Customer, Spec, about, specs
+from crm_domain.parsing import CONTACTS
 
 metadata = sa.MetaData(
     naming_convention={
@@ -74,7 +75,7 @@ def _parts(fields: list[Spec]) -> list[Any]:
             # Only what points in a circle must be added after both tables exist.
             circle = s.name in ("manager_id", "student_id", "import_id")
             parts.append(sa.ForeignKeyConstraint([s.name], [target], use_alter=circle))
-        if s.unique and not (s.contact or s.hot):
+        if s.unique and not (s.name in CONTACTS or s.hot):
             parts.append(sa.UniqueConstraint(s.name))
     return parts
 
@@ -125,7 +126,7 @@ customer.append_column(sa.Column("pinyin", sa.Text, nullable=False))
 """Sorts Chinese names as a dictionary does."""
 customer.append_column(sa.Column("search", sa.Text, nullable=False))
 """What the customer can be found by, as space-separated grams (``search.py``)."""
-for _contact in ("phone", "qq", "wechat"):
+for _contact in CONTACTS:
     _live = sa.text(f"{_contact} IS NOT NULL AND archived_at IS NULL")
     sa.Index(f"uq_customer_{_contact}", customer.c[_contact], unique=True,
              sqlite_where=_live, postgresql_where=_live)  # fmt: skip

@@ -27,7 +27,10 @@ class Course:
     version: int = version(default=1)
 
 
-@record("cohort", "班级", "Cohort", unique=(("course_id", "school_id", "semester"),))
+@record(
+    "cohort", "班级", "Cohort", unique=(("course_id", "school_id", "semester"),),
+    belongs=("teachers", "tutor_id"), shared=True,
+)  # fmt: skip
 class Cohort:
     """One intake of a course at a school."""
 

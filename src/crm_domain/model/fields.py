@@ -185,6 +185,12 @@ class About:
     """Combinations of fields that stand only once."""
     plain: bool = True
     """Whether the generic use cases may create, change and remove it."""
+    belongs: tuple[str, ...] = ()
+    """What names the employee (or the department) that a record is the work of: fields of it, or of
+    what it refers to, as ``cohort_id.teachers``. Any of them counts; without one it is the school's
+    own, and the data scope does not matter."""
+    shared: bool = False
+    """Whether those beyond the reach read it all the same, its contact data excepted."""
 
 
 @dataclass_transform(
@@ -196,8 +202,9 @@ class About:
     ),
 )  # fmt: skip
 def record(
-    table: str, zh: str, en: str, *, unique: tuple[tuple[str, ...], ...] = (), plain: bool = True
-) -> Callable[[type[T]], type[T]]:
+    table: str, zh: str, en: str, *, unique: tuple[tuple[str, ...], ...] = (), plain: bool = True,
+    belongs: tuple[str, ...] = (), shared: bool = False,
+) -> Callable[[type[T]], type[T]]:  # fmt: skip
     """Make a frozen, keyword-only, slotted record of a class.
 
     Args:
@@ -206,11 +213,15 @@ def record(
         en: The same in English.
         unique: Combinations of fields that stand only once.
         plain: False for records with rules of their own: these are written by their use cases only.
+        belongs: What names the employee or department that it is the work of (`About.belongs`).
+        shared: Whether those beyond the reach read it all the same.
     """
 
     def decorate(cls: type[T]) -> type[T]:
         made = attrs.frozen(kw_only=True)(cls)
-        made.__about__ = About(table=table, zh=zh, en=en, unique=unique, plain=plain)  # type: ignore[attr-defined]
+        made.__about__ = About(  # type: ignore[attr-defined]
+            table=table, zh=zh, en=en, unique=unique, plain=plain, belongs=belongs, shared=shared,
+        )  # fmt: skip
         RECORDS[made.__name__] = made
         TERMS[zh] = en.lower()
         return made

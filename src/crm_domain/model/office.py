@@ -42,7 +42,7 @@ class Event(Choice):
     NOBODY = "nobody", "无人可分配", "nobody in the rotation"
 
 
-@record("notice", "通知", "Notice", plain=False)
+@record("notice", "通知", "Notice", plain=False, belongs=("recipient_id",))
 class Notice:
     """A message to a member of staff, with its delivery state (the outbox)."""
 

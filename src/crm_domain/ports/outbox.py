@@ -51,8 +51,10 @@ class Notices(Protocol):
         """Cancel the notices about a record that were not sent yet, and count them."""
         ...
 
-    def page(self, query: Query, status: NoticeStatus | None = None) -> Page[Notice]:
-        """Read one page, the newest first."""
+    def page(
+        self, query: Query, status: NoticeStatus | None = None, reach: Reach | None = None
+    ) -> Page[Notice]:
+        """Read one page, the newest first, of those to people within the reach; None: of all."""
         ...
 
 

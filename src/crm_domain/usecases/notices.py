@@ -16,6 +16,7 @@ from crm_domain.model import Employee, Notice, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import Principal
+from crm_domain.usecases._common import reach_of
 
 log = logging.getLogger(__name__)
 FIRST_WAIT = timedelta(seconds=30)
@@ -163,7 +164,7 @@ def _next_attempt(now: datetime, attempts: int, retry_after: float | None) -> da
 def list_notices(
     crm: Crm, query: Query | None = None, *, status: NoticeStatus | None = None, by: Principal
 ) -> Page[Notice]:
-    """Read one page of notices, the newest first; without ``notice:view`` only one's own.
+    """Read one page of notices to people within one's reach; without ``notice:view`` one's own.
 
     Raises:
         Invalid: The query names what is not there, or there is no such status.
@@ -178,7 +179,7 @@ def list_notices(
             by.need("notice:view")
         query = attrs.evolve(query, where={**query.where, "recipient_id": by.employee_id})
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.notices.page(query, status)
+        return uow.notices.page(query, status, reach_of(by))
 
 
 def resend(crm: Crm, notice_id: int, *, by: Principal) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from crm_domain.errors import FieldError, GuardedField, Invalid, NotFound
-from crm_domain.model import RECORDS, Employee, about, specs
+from crm_domain.errors import FieldError, GuardedField, Invalid, NotFound, ScopeTooWide
+from crm_domain.model import RECORDS, Employee, Scope, about, specs
 from crm_domain.parsing import quoted, read_field, record_number
-from crm_domain.ports import Crm, Page, Query
+from crm_domain.ports import Crm, Page, Query, Reach
 from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._rights import administrators, refuse_lockout
@@ -46,8 +46,10 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or the field, changes by a use case of its own.
+        ScopeTooWide: Whoever does not see all changes the own department.
         LastAdministrator: The employee who leaves is the last who manages users and roles.
-        NotFound: There is none with this id, or a reference points to nothing.
+        NotFound: There is none with this id, or a reference points to nothing; or the record is,
+            or would be, nobody's within one's reach.
         NotPermitted: Without the permission.
     """
     cls = type(record)
@@ -63,8 +65,10 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         if number is not None and before is None:
             raise NotFound(what=about(cls).zh, id=number)
         _refuse_guarded(before, record)
+        _refuse_own_move(before, record, by)
         managers = administrators(crm, uow, now) if cls is Employee else frozenset()
-        saved = uow.records.add(record) if before is None else uow.records.save(record)
+        write = uow.records.add if before is None else uow.records.save
+        saved = write(record, reach_of(by))
         refuse_lockout(crm, uow, managers, now, by)
         action = "create" if before is None else "update"
         audit(uow, by, now, action, cls.__name__, getattr(saved, "id", None), before, saved)
@@ -72,23 +76,26 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
 
 
 def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
-    """Read a plain record.
+    """Read a plain record within one's reach, or one that all may read.
+
+    The contact data of an employee is told to whoever has the employee within reach, or holds
+    ``employee:edit``; to others it is None.
 
     Raises:
         GuardedField: The record has its own use cases.
-        NotFound: There is none.
+        NotFound: There is none within reach.
         NotPermitted: Without ``<table>:view``.
     """
     by.need(f"{_plain(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
-        record = uow.records.get(cls, id)
+        record = uow.records.get(cls, id, _reading(cls, by))
         if record is None:
             raise NotFound(what=about(cls).zh, id=quoted(id))
         return record
 
 
 def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Principal) -> Page[T]:
-    """Read one page of plain records.
+    """Read one page of the plain records that `get_record` would give.
 
     Raises:
         GuardedField: The record has its own use cases.
@@ -97,7 +104,13 @@ def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Prin
     """
     by.need(f"{_plain(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.records.page(cls, query or Query(), reach_of(by))
+        return uow.records.page(cls, query or Query(), _reading(cls, by))
+
+
+def _reading(cls: type[Any], by: Principal) -> Reach | None:
+    """Tell how far somebody reads: who keeps what all may read, reads all of it."""
+    keeps = about(cls).shared and by.may(f"{about(cls).table}:edit")
+    return None if keeps else reach_of(by)
 
 
 def remove_record(crm: Crm, cls: type[Any], id: int, *, by: Principal) -> None:
@@ -106,7 +119,7 @@ def remove_record(crm: Crm, cls: type[Any], id: int, *, by: Principal) -> None:
     Raises:
         GuardedField: The record has its own use cases.
         InUse: Others refer to it.
-        NotFound: There is none.
+        NotFound: There is none within one's reach.
         NotPermitted: Without ``<table>:edit``.
     """
     by.need(f"{_plain(cls)}:edit")
@@ -117,7 +130,7 @@ def remove_record(crm: Crm, cls: type[Any], id: int, *, by: Principal) -> None:
         before = uow.records.get(cls, id)
         if before is None:
             raise NotFound(what=about(cls).zh, id=quoted(id))
-        uow.records.remove(cls, id)
+        uow.records.remove(cls, id, reach_of(by))
         audit(uow, by, now, "remove", cls.__name__, id, before, None)
 
 
@@ -138,6 +151,17 @@ def _checked(record: T) -> T:
     if problems:
         raise Invalid(problems)
     return type(record)(**found)
+
+
+def _refuse_own_move(before: Any, after: Any, by: Principal) -> None:
+    """Refuse to move oneself: whose reach goes by the department could widen it so.
+
+    Raises:
+        ScopeTooWide: One's own department would change.
+    """
+    own = isinstance(before, Employee) and before.id == by.employee_id
+    if own and by.scope is not Scope.ALL and before.department_id != after.department_id:
+        raise ScopeTooWide(scope_zh=Scope.ALL.zh, scope_en=Scope.ALL.en)
 
 
 def _refuse_guarded(before: Any, after: Any) -> None:
