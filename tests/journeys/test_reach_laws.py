@@ -47,7 +47,7 @@ def beside(world: World) -> Department:
 def test_a_colleagues_contacts_are_not_told_beyond_the_reach(
     world: World, colleague: Employee
 ) -> None:
-    """The name and the department are; contacts to oneself, to who reaches and to who keeps them."""
+    """The name and the department are; contacts to oneself, to who reaches and who keeps them."""
     number = colleague.id or 0
     access.set_role(world.crm, "人事", permissions=["employee:view", "employee:edit"], by=SYSTEM)
     clerk = world.person("人事", "人事")

@@ -55,9 +55,11 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
             raise _refuse(name, "too_many", f"最多 {WISHES} 个值", f"at most {WISHES} values")
         if spec.kind == "references":
             link = LINKS[m.cls.__name__, name]
-            ids = [n for v in values for n in _read(spec, v)]
-            found.append(sa.exists().where(link.c.left_id == m.column("id"),
-                                           link.c.right_id.in_(ids)))  # fmt: skip
+            own = sa.exists().where(link.c.left_id == m.column("id"))
+            ids = [n for v in values if v is not None for n in _read(spec, v)]
+            fits: list[sa.ColumnElement[bool]] = [own.where(link.c.right_id.in_(ids))]
+            fits += [sa.not_(own)] if None in values else []
+            found.append(sa.or_(*fits))
             continue
         column = m.column(name)
         read = [v if v is None else _read(spec, v) for v in values]
@@ -66,6 +68,9 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
         found.append(sa.or_(any_of, column.is_(None)) if len(given) < len(read) else any_of)
     for name, (low, high) in query.ranges.items():
         spec = _spec(m.cls, name)
+        if spec.kind in ("references", "json"):
+            raise _refuse(name, "no_range", f"“{spec.zh}”没有大小之分",
+                          f"{spec.en} has no lowest and highest value")  # fmt: skip
         if low is not None:
             found.append(m.column(name) >= _read(spec, low))
         if high is not None:

@@ -79,9 +79,11 @@ class Spec:
 def _field(kind: Kind, zh: str, en: str, default: Any, **more: Any) -> Any:
     spec = Spec(kind=kind, zh=zh, en=en, default=default, **more)
     TERMS.setdefault(zh, en.lower() if en[1:].islower() else en)
+    # Records end up in logs and tracebacks.
+    told = not (spec.secret or spec.contact)
     if isinstance(default, tuple | Decimal | str | int | Enum | date) or default is None:
-        return attrs.field(default=default, metadata={"crm": spec})
-    return attrs.field(metadata={"crm": spec})
+        return attrs.field(default=default, metadata={"crm": spec}, repr=told)
+    return attrs.field(metadata={"crm": spec}, repr=told)
 
 
 def key(*, default: Any) -> Any:
