@@ -233,6 +233,10 @@ turn_cursor = sa.Table(
     sa.Column("next_version", sa.Integer, sa.ForeignKey("rotation_plan.version"), nullable=False),
     sa.Column("people", sa.Integer, nullable=False),
     sa.Column("rules", sa.Integer, nullable=False),
+    # Customers with a higher number wait to be dated by rules that changed on that day.
+    sa.Column("dating_after", BIG),
+    sa.Column("dating_on", types.Day),
+    sa.CheckConstraint("(dating_after IS NULL) = (dating_on IS NULL)", name="dating"),
     sa.CheckConstraint("id = 1", name="one_row"),
     sa.CheckConstraint("position >= 0", name="position"),
     sqlite_strict=True,
