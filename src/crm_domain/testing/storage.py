@@ -6,14 +6,11 @@ prepared database, whose clock may stand still. Every test begins with an empty 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
-from crm_domain.errors import CrmError, Duplicate, EditConflict, InUse, NotFound
+from crm_domain.errors import Duplicate, EditConflict, InUse, NotFound
 from crm_domain.model import (
     Assignment,
     AssignmentMethod,
@@ -23,8 +20,6 @@ from crm_domain.model import (
     Customer,
     Department,
     Employee,
-    Event,
-    Notice,
     NoticeStatus,
     Permission,
     PoolRule,
@@ -34,93 +29,27 @@ from crm_domain.model import (
     User,
 )
 from crm_domain.model.fields import changed
-from crm_domain.ports import Closing, Crm, NewAssignment, Query, Reach, UnitOfWork
+from crm_domain.ports import Closing, Crm, Query, Reach, UnitOfWork
 from crm_domain.rules.pool import ALWAYS, NEVER, shown
 from crm_domain.rules.rotation import Cursor
-
-T = TypeVar("T")
-NOW = datetime(2026, 11, 1, 2, tzinfo=UTC)
-TODAY = date(2026, 11, 1)
-DUE = date(2026, 11, 5)
-_numbers = count(1)
-
-
-def refusal(expected: type[CrmError], act: Callable[[], object]) -> CrmError:
-    """Do what must be refused, and give the refusal."""
-    try:
-        act()
-    except expected as error:
-        return error
-    raise AssertionError(f"it should have been refused with {expected.__name__}")
-
-
-def employee(crm: Crm, name: str = "李雷", **values: Any) -> int:
-    """Write an employee and tell the number."""
-    with crm.unit_of_work() as uow:
-        return uow.records.add(Employee(name=name, **values)).id or 0
-
-
-def a_customer(**values: Any) -> Customer:
-    """Make a customer whose phone number no other has."""
-    typed = {"name": "王芳", "phone": f"139{next(_numbers):08d}", "created_at": NOW, **values}
-    return Customer(**typed)
-
-
-def owned(customer: Customer, by: int, at: datetime = NOW, due: date = DUE) -> Customer:
-    """Give the customer as somebody's, due on a day."""
-    return changed(
-        customer, owner_id=by, last_consultant_id=by, received_at=at, last_contacted_at=at,
-        due_on=due, due_status=3, due_days=3, warn_on=due - timedelta(days=1),
-    )  # fmt: skip
-
-
-def begun(customer: Customer, method: AssignmentMethod = AssignmentMethod.MANUAL, **more: Any) -> (
-    NewAssignment
-):  # fmt: skip
-    """Make the period of ownership that a customer's owner begins."""
-    return NewAssignment(customer=customer, method=method, explanation="", **more)
-
-
-def enter(crm: Crm, owner: int | None = None, due: date = DUE, **values: Any) -> int:
-    """Write a customer, into the pool or for an owner, and tell its number."""
-    with crm.unit_of_work() as uow:
-        [saved] = uow.customers.add([a_customer(**values)])
-        assert saved is not None
-        if owner is None:
-            uow.customers.publish([saved])
-        else:
-            uow.customers.open([begun(owned(saved, owner, due=due))], fresh=True)
-        return saved.id or 0
-
-
-def read(crm: Crm, question: Callable[[UnitOfWork], T]) -> T:
-    """Ask in a unit of work that only reads."""
-    with crm.unit_of_work(read_only=True) as uow:
-        return question(uow)
-
-
-def customer_of(crm: Crm, number: int) -> Customer:
-    """Read a customer that is there."""
-    found = read(crm, lambda uow: uow.customers.get(number))
-    assert found is not None
-    return found
-
-
-def history_of(crm: Crm, number: int) -> tuple[Assignment, ...]:
-    """Read the assignments of a customer."""
-    return read(crm, lambda uow: uow.customers.history(number))
-
-
-def together(n: int, act: Callable[[int], T]) -> list[T]:
-    """Do something in n threads that begin at the same moment."""
-    barrier = threading.Barrier(n)
-
-    def begin(i: int) -> T:
-        barrier.wait(30)
-        return act(i)
-
-    with ThreadPoolExecutor(n) as threads:
-        return list(threads.map(begin, range(n)))
+from crm_domain.testing.making import (
+    DUE,
+    NOW,
+    TODAY,
+    a_customer,
+    a_notice,
+    begun,
+    customer_of,
+    employee,
+    enter,
+    history_of,
+    owned,
+    read,
+    refusal,
+    together,
+)
+from crm_domain.testing.storage_imports import ImportsContract
+from crm_domain.testing.storage_lists import ListsContract
 
 
 def _arranged(uow: UnitOfWork) -> tuple[int, int]:
@@ -130,7 +59,7 @@ def _arranged(uow: UnitOfWork) -> tuple[int, int]:
     return roster.next_plan[0].employee_id, rule.contact_days
 
 
-class StorageContract:
+class StorageContract(ListsContract, ImportsContract):
     """Subclass it with the fixture ``crm``."""
 
     # -- a unit of work ----------------------------------------------------------------------
@@ -153,7 +82,7 @@ class StorageContract:
                 assert saved is not None
                 uow.turns.advance(1)
                 uow.customers.open([begun(owned(saved, consultant))], fresh=True)
-                uow.notices.add([_notice(consultant)])
+                uow.notices.add([a_notice(consultant)])
                 uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
                 raise NotFound(what="x", id=1)
 
@@ -172,7 +101,7 @@ class StorageContract:
         for _ in range(3):
             try:
                 with crm.unit_of_work() as uow:
-                    uow.notices.add([_notice(person), _notice(999_999, "k2")])
+                    uow.notices.add([a_notice(person), a_notice(999_999, "k2")])
                 raise AssertionError("a notice to nobody was kept")
             except NotFound:
                 pass
@@ -187,7 +116,7 @@ class StorageContract:
             [saved] = uow.customers.add([a_customer()])
             assert saved is not None
             uow.customers.open([begun(owned(saved, consultant))], fresh=True)
-            uow.notices.add([_notice(consultant)])
+            uow.notices.add([a_notice(consultant)])
             uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
             found = uow.customers.get(saved.id or 0)
             assert found is not None
@@ -613,16 +542,16 @@ class StorageContract:
         """By whichever way, and however often."""
         number = employee(crm)
         with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, "k"), _notice(number, "k")])
+            uow.notices.add([a_notice(number, "k"), a_notice(number, "k")])
         with crm.unit_of_work() as uow:
-            assert uow.notices.add_new([_notice(number, "k"), _notice(number, "l")]) == 1
+            assert uow.notices.add_new([a_notice(number, "k"), a_notice(number, "l")]) == 1
         assert len(read(crm, lambda uow: uow.notices.page(Query()))) == 2
 
     def test_a_notice_is_leased_to_one(self, crm: Crm) -> None:
         """Of many who ask at once, each gets others; the attempt is counted."""
         number = employee(crm)
         with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, f"k{i}") for i in range(12)])
+            uow.notices.add([a_notice(number, f"k{i}") for i in range(12)])
         until = NOW + timedelta(minutes=1)
 
         def lease(_: int) -> list[int]:
@@ -644,7 +573,7 @@ class StorageContract:
         """Who was taken over, comes too late."""
         number = employee(crm)
         with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number)])
+            uow.notices.add([a_notice(number)])
         until = NOW + timedelta(minutes=1)
         with crm.unit_of_work() as uow:
             [late] = uow.notices.lease(NOW, until, 1)
@@ -661,7 +590,7 @@ class StorageContract:
         """Due at the moment given, and without the attempt that the lease counted."""
         number = employee(crm)
         with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, f"k{i}") for i in range(3)])
+            uow.notices.add([a_notice(number, f"k{i}") for i in range(3)])
         later = NOW + timedelta(minutes=5)
         with crm.unit_of_work() as uow:
             sent, *rest = uow.notices.lease(NOW, later, 3)
@@ -671,10 +600,3 @@ class StorageContract:
         assert {(n.id, n.attempts) for n in again} == {(n.id, 1) for n in rest}
         with crm.unit_of_work() as uow:
             assert uow.notices.settle([changed(sent, status=NoticeStatus.SENT)]) == {sent.id}
-
-
-def _notice(recipient: int, key: str = "k") -> Notice:
-    return Notice(
-        recipient_id=recipient, subject="x", body="x", event=Event.ASSIGNED, about="customer:1",
-        channel="console", idempotency_key=key, created_at=NOW,
-    )  # fmt: skip
