@@ -95,6 +95,8 @@ def _read(values: Mapping[str, Any], zone: tzinfo) -> tuple[dict[str, Any], list
 def remind_contacts(crm: Crm, *, by: Principal) -> int:
     """Tell owners whom they meant to contact by today, once a day each, and count the notices.
 
+    It is a job of the night like the sweep, and shares its permission.
+
     Raises:
         NotPermitted: Without ``pool:sweep``.
     """

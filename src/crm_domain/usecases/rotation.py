@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from crm_domain.errors import BadPlan
+from crm_domain.errors import BadPlan, FieldError, Invalid
 from crm_domain.model import Employee, RotationEntry
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, Roster, UnitOfWork
@@ -115,9 +115,11 @@ def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
     """Tell the plan, the position and the next n turns.
 
     Raises:
+        Invalid: There is no such number of turns.
         NotPermitted: Without ``rotation:view``.
     """
     by.need("rotation:view")
+    _check_number(n)
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
         running, _ = cycles(crm, roster)
@@ -127,6 +129,11 @@ def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
             pending=(roster.plan, roster.strategy) != (roster.next_plan, roster.next_strategy),
             upcoming=_upcoming(crm, uow, cursor, roster, n), version=roster.version,
         )  # fmt: skip
+
+
+def _check_number(n: Any) -> None:
+    if type(n) is not int or n < 0:
+        raise Invalid([FieldError("n", "bad_number", n, "须为非负整数", "no number of turns")])
 
 
 def _lines(roster: Roster, plan: Sequence[Entry]) -> tuple[Line, ...]:
@@ -140,9 +147,11 @@ def upcoming(crm: Crm, n: int, *, by: Principal) -> tuple[int, ...]:
     """Tell the employees of the next n turns, as things stand now.
 
     Raises:
+        Invalid: There is no such number of turns.
         NotPermitted: Without ``rotation:view``.
     """
     by.need("rotation:view")
+    _check_number(n)
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
         return _upcoming(crm, uow, cursor, roster, n)
