@@ -48,8 +48,8 @@ from crm_domain.testing.making import (
     refusal,
     together,
 )
-from crm_domain.testing.storage_imports import ImportsContract
-from crm_domain.testing.storage_lists import ListsContract
+from crm_domain.testing.storage_imports import ImportsPart
+from crm_domain.testing.storage_lists import ListsPart
 
 
 def _arranged(uow: UnitOfWork) -> tuple[int, int]:
@@ -59,7 +59,7 @@ def _arranged(uow: UnitOfWork) -> tuple[int, int]:
     return roster.next_plan[0].employee_id, rule.contact_days
 
 
-class StorageContract(ListsContract, ImportsContract):
+class StorageContract(ListsPart, ImportsPart):
     """Subclass it with the fixture ``crm``."""
 
     # -- a unit of work ----------------------------------------------------------------------

@@ -54,7 +54,7 @@ def imported(crm: Crm, run: ImportRun, owner: int | None, row: int) -> int:
         return saved.id or 0
 
 
-class ImportsContract:
+class ImportsPart:
     """A part of ``StorageContract``."""
 
     def test_an_import_keeps_its_file_and_its_place(self, crm: Crm) -> None:

@@ -44,7 +44,7 @@ def listed(crm: Crm, query: Query) -> Page[Customer]:
     return read(crm, lambda uow: uow.customers.page(query, None, TODAY))
 
 
-class ListsContract:
+class ListsPart:
     """A part of ``StorageContract``."""
 
     # -- pages -------------------------------------------------------------------------------
