@@ -136,6 +136,8 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
                     f"您已抢到客户 {customer.name}。", about=f"customer:{customer_id}",
                     key=f"claimed:{number}", now=now)
         )  # fmt: skip
+        audit(uow, by, now, "claim", "Customer", customer_id,
+              {"owner_id": customer.owner_id}, {"owner_id": by.employee_id})  # fmt: skip
     crm.jobs.wake("deliver_due")
     return new.made(number)
 
