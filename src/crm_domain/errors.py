@@ -8,6 +8,7 @@ decide on is an attribute.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -55,18 +56,30 @@ class CrmError(Exception):
 
     def message(self, language: Language = "zh") -> str:
         """Say to a person what happened and what to do."""
-        if language == "zh":
-            return " ".join(self.zh.format(**self.facts).split())
-        template = (self.__doc__ or "").strip().split("\n\n")[0]
-        facts = {k: _english(v) if k in ("what", "field") else v for k, v in self.facts.items()}
-        return " ".join(template.format(**facts).split())
+        template = self.zh if language == "zh" else self.__doc__ or ""
+        facts = {name: _said(name, fact, language) for name, fact in self.facts.items()}
+        return " ".join(template.strip().split("\n\n")[0].format(**facts).split())
 
 
-TERMS: dict[str, str] = {}
+TERMS: dict[str, str] = {
+    "引用的记录": "record that is referred to",
+    "待审核的缴费记录": "payment that waits for confirmation",
+    "待重发的通知": "notice that failed and could be sent again",
+    "联系方式": "contact",
+}
 """What records and fields are called in English, by their Chinese name; the records fill it.
 
-Errors name records and fields in Chinese, as the staff does; both names are declared once.
+Errors name records and fields in Chinese, as the staff does; both names are declared once. Those
+above are names of no record or field.
 """
+
+
+def _said(name: str, fact: Any, language: Language) -> Any:
+    """Say a fact in the language of the message: a choice by its label, a record by its name."""
+    label = getattr(fact, "label", None)
+    if isinstance(fact, Enum) and callable(label):
+        return label(language)
+    return _english(fact) if language == "en" and name in ("what", "field") else fact
 
 
 def _english(words: Any) -> str:

@@ -130,7 +130,7 @@ def go_on(
             if progress is not None:
                 progress(min(run.next_row, run.last_row), run.last_row)
     if run.status is ImportStatus.REVERTED:
-        raise ImportBusy(id=run.id, status=run.status.zh)
+        raise ImportBusy(id=run.id, status=run.status)
     crm.jobs.wake("deliver_due")
     return run
 
