@@ -67,6 +67,8 @@ def test_every_help_is_in_the_language_of_the_user(here, tongue):
     for command in ((), ("import",), ("customers", "add"), ("import", "template"), ("sweep",)):
         out, _ = here(*command, "--help")
         assert bool(CHINESE.search(out)) == (tongue == "zh"), out
+        library = re.compile(r"Usage|required|default:|choices:|OPTIONS|ARGS|\b(STR|INT|CHOICE)\b")
+        assert bool(library.search(out)) == (tongue == "en"), out
 
 
 # -- beginning --------------------------------------------------------------------------------
@@ -442,8 +444,42 @@ def test_a_command_that_makes_no_sense_exits_with_two(here, words, tongue):
     """What is wrong is said in the user's language, and where to read on."""
     here.speak(tongue)
     out, err = here(*words.split(), status=2)
-    assert out == "" and "crm --help" in err
+    assert out == "" and "--help" in err
     assert bool(CHINESE.search(err)) == (tongue == "zh")
+    assert not re.search("Invalid|unable|Unused|Unknown", err)
+
+
+@pytest.mark.parametrize(
+    ("words", "zh", "en"),
+    [("import a.csv --to foo", "--to 不能是“foo”；可选：rotation、pool。",
+      "--to cannot be 'foo'; choose from: rotation, pool."),
+     ("customers show 王芳", "NUMBER 须是整数，而不是“王芳”。",
+      "NUMBER takes a whole number, not '王芳'."),
+     ("customers list --limit", "选项 --limit 后缺少值。", "--limit needs a value."),
+     ("customers list --serach x", "没有选项 --serach。是否指 --search？",
+      "there is no option --serach. Did you mean --search?"),
+     ("init now", "多余的参数：now。", "too many arguments: now."),
+     ("db backup --force --force", "参数 --force 出现了多次。", "--force is given more than once."),
+     ("customers add --nam x", "缺少参数 --name（而不是 --nam）。",
+      "--name is missing (not --nam)."),
+     ("jobs rnu", "没有命令 rnu。是否指 run？可用的命令：list、run。",
+      "there is no command rnu. Did you mean run? Commands: list, run."),
+     ("--verison", "是否指 --version？", "Did you mean --version?"),
+     ("help", "没有命令 help；请用 --help。", "there is no command help; use --help.")],
+)  # fmt: skip
+def test_what_is_mistyped_is_said_as_fully_in_either_language(here, words, zh, en):
+    """With what was perhaps meant, and what there is to choose from."""
+    for tongue, wanted in (("zh", zh), ("en", en)):
+        here.speak(tongue)
+        assert wanted in here(*words.split(), status=2)[1]
+
+
+def test_the_help_that_is_named_is_that_of_the_command(here):
+    """Whoever mistypes an option of a command need not look for its help."""
+    for words, wanted in (("customers add", "crm customers add --help\n"),
+                          ("customers lst", "crm customers --help\n"),
+                          ("nonsense", "：crm --help\n")):  # fmt: skip
+        assert here(*words.split(), status=2)[1].endswith(wanted)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,8 @@ def test_whatever_an_error_names_in_chinese_has_an_english_name():
     """What is written in the code as ``what`` or ``field`` is a record, a field or a term."""
     sources = (Path(package.__file__).parent for package in (crm_domain, crm_adapters))
     texts = [path.read_text("utf-8") for folder in sources for path in folder.rglob("*.py")]
-    named = {name for text in texts for name in re.findall('(?:what|field)="([\u4e00-\u9fff]+)"', text)}
+    named = {
+        name for text in texts for name in re.findall('(?:what|field)="([\u4e00-\u9fff]+)"', text)
+    }
     assert len(named) > 5
     assert sorted(named - TERMS.keys()) == []
