@@ -528,6 +528,20 @@ def test_plugins_add_commands(here, monkeypatch):
     assert listed["good"] == ["crm_commands"]
 
 
+def test_what_is_wrong_with_a_plugin_is_said_in_the_language_of_the_user(here):
+    """The warning, the table and the doctor; what the plugin itself says stays as it is."""
+    here.monkeypatch.setenv("CRM_PLUGINS", "nope")
+    for tongue, wanted in (("zh", "CRM_PLUGINS 列出了它，但没有安装"),
+                           ("en", "named in CRM_PLUGINS, but not installed")):  # fmt: skip
+        here.speak(tongue)
+        for command in (("plugins", "list"), ("doctor",)):
+            out, err = here(*command)
+            assert wanted in out and "LookupError" not in out + err
+        here.monkeypatch.setenv("CRM_PLUGINS_STRICT", "yes")
+        assert wanted in here("customers", "list", status=2)[1]
+        here.monkeypatch.delenv("CRM_PLUGINS_STRICT")
+
+
 # -- real processes ---------------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """``crm jobs``, and what the commands of the workers refuse."""
 
+import re
+
 
 def test_jobs_are_listed_with_last_and_next_run(here):
     """Nothing has run yet; then one job has, by hand."""
@@ -17,7 +19,10 @@ def test_people_read_the_same_in_their_language(here):
     """The table and the sentence."""
     here.speak("zh")
     assert "每日回收" in here("jobs", "list")[0]
-    assert "已完成：released 0" in here("jobs", "run", "sweep")[0]
+    for job in ("sweep", "deliver", "check", "warn", "remind"):
+        assert not re.search("released|sent|notices|checks", here("jobs", "run", job)[0])
+    assert "任务 sweep 已完成：退回公海 0" in here("jobs", "run", "sweep")[0]
+    assert "已发送 0，待重试 0，发送失败 0" in here("jobs", "list")[0]
     here.speak("en")
     assert "sweep the pool" in here("jobs", "list")[0]
     assert "released 0" in here("jobs", "list")[0]

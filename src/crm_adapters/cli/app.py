@@ -180,10 +180,14 @@ class _OnePerMessage(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a warning."""
-        text = record.getMessage()
-        if record.exc_info and record.exc_info[1]:
-            first = next(iter(str(record.exc_info[1]).strip().splitlines()), "")
-            text += f": {type(record.exc_info[1]).__name__}: {first}"
+        from crm_adapters.plugins import explain
+
+        text, error = record.getMessage(), record.exc_info and record.exc_info[1]
+        if record.name == "crm_adapters.plugins" and isinstance(record.args, tuple):
+            text = say(f"插件 {record.args[0]} 出错", text)
+        if error:
+            en, zh = explain(error)
+            text += say(f"：{zh}", f": {en}")
         if text not in self._seen:
             self._seen.add(text)
             print(clean(say("警告：", "Warning: ") + text), file=sys.stderr)

@@ -86,7 +86,7 @@ def _plugins(crm: Crm) -> Iterator[Found]:
     for plugin in crm.plugins:
         if plugin.error:
             yield Found("plugin", say("插件", "plugin"), "warning",
-                        say(f"{plugin.name}：{plugin.error}", f"{plugin.name}: {plugin.error}"),
+                        say(f"{plugin.name}：{plugin.error_zh}", f"{plugin.name}: {plugin.error}"),
                         say("修复或卸载，或从 CRM_PLUGINS 中去掉",
                             "repair or remove it, or leave it out of CRM_PLUGINS"),
                         subject=plugin.name)  # fmt: skip

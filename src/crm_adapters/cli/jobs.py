@@ -127,5 +127,14 @@ def _outcome(last: ScheduledJob | None) -> str:
     return _numbers(last.result) if last.finished_at else say("执行中", "running")
 
 
+_COUNTED = {
+    "released": "退回公海", "notices": "新增通知", "sent": "已发送", "failed": "待重试",
+    "dead": "发送失败", "checks": "检查项",
+}  # fmt: skip
+"""What a job counts, in Chinese; in English the words are those of the JSON."""
+
+
 def _numbers(result: Mapping[str, Any] | None) -> str:
-    return ", ".join(f"{name} {n}" for name, n in (result or {}).items())
+    counts = (result or {}).items()
+    return say("，".join(f"{_COUNTED.get(name, name)} {n}" for name, n in counts),
+               ", ".join(f"{name} {n}" for name, n in counts))  # fmt: skip

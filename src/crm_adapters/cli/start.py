@@ -82,6 +82,7 @@ def list_plugins(*, json: Annotated[bool, as_json()] = False) -> int:
         table(
             [say("插件", "Plugin"), say("版本", "Version"), say("钩子", "Hooks"),
              say("问题", "Problem")],
-            [(p.name, p.version, ", ".join(p.hooks), p.error) for p in plugins.loaded],
+            [(p.name, p.version, ", ".join(p.hooks), say(p.error_zh or "", p.error or ""))
+             for p in plugins.loaded],
         )  # fmt: skip
     return 0
