@@ -637,10 +637,11 @@ def test_an_interrupted_import_says_so_and_goes_on(tmp_path, sqlite_template):
     assert (found["id"], found["accepted"], found["data_rows"]) == (1, 900, 900)
 
 
-def test_a_reader_that_has_enough_is_no_error(tmp_path, sqlite_template):
-    """`crm … | head` is quiet."""
+@pytest.mark.parametrize("words", ["notices list --json", "notices list", "--help", "db check"])
+def test_a_reader_that_has_enough_is_no_error(tmp_path, sqlite_template, words):
+    """`crm … | head` is quiet, whether JSON, a table, a help page or a sentence is cut off."""
     (tmp_path / "crm.db").write_bytes(sqlite_template.read_bytes())
-    running = subprocess.Popen([CRM, "notices", "list", "--json"], env=environment(tmp_path),
+    running = subprocess.Popen([CRM, *words.split()], env=environment(tmp_path),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     running.stdout.close()
     assert running.stderr.read() == b""
