@@ -205,6 +205,20 @@ class NotAssignable(CrmError):
     code = "not_assignable"
 
 
+class NotReceiving(NotAssignable):
+    """{who} can be given no customers: {reason_en}"""
+
+    zh = "{who} 不能接收客户：{reason_zh}"
+    code = "not_receiving"
+
+
+class CustomerLocked(CrmError):
+    """The customer {id} is locked and stays where it is; unlock it first."""
+
+    zh = "客户 {id} 已锁定，保持不变；请先解除锁定。"
+    code = "customer_locked"
+
+
 class BadPlan(CrmError):
     """The rotation plan was not accepted: {reason_en}"""
 
@@ -230,7 +244,10 @@ class NoHeader(CrmError):
     """No row with the column headings was found in {file}; at least 姓名 and one of 手机, QQ,
     微信 are needed. `crm import template` writes a sheet to start from."""
 
-    zh = "在 {file} 中找不到表头；至少需要“姓名”和“手机、QQ、微信”之一。可先下载导入模板。"
+    zh = (
+        "在 {file} 中找不到表头；至少需要“姓名”和“手机、QQ、微信”之一。"
+        "crm import template 可生成空白模板。"
+    )
     code = "no_header"
 
 

@@ -44,6 +44,10 @@ def report(code: str, message: str, *, as_json: bool, problems: Sequence[Any] = 
     return exit_code(code)
 
 
+COMMANDS: Mapping[str, str] = {"customer_locked": "crm customers unlock {id}"}
+"""What helps against a refusal, by its code."""
+
+
 def report_refusal(error: CrmError, *, as_json: bool) -> int:
     """Say a refusal in the user's language, with what would be allowed, and give the exit code."""
     code = str(error.facts["kind"]) if isinstance(error, Refused) else error.code
@@ -52,6 +56,8 @@ def report_refusal(error: CrmError, *, as_json: bool) -> int:
     for problem in problems:
         if words := choices(problem):
             message += "\n" + words
+    if code in COMMANDS:
+        message += "\n" + COMMANDS[code].format(**error.facts)
     return report(code, message, as_json=as_json, problems=[_plain(p) for p in problems])
 
 

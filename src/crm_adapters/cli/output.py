@@ -71,6 +71,11 @@ def hint(zh: str, en: str) -> None:
     print(clean(say(zh, en)), file=sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """Say in English how many there are: 1 customer, 2 customers."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def clean(text: str) -> str:
     """Leave out control characters, which could command the terminal."""
     return "".join(c if c == "\n" or unicodedata.category(c) != "Cc" else " " for c in text)

@@ -146,16 +146,21 @@ def hand_over(
 ) -> Bulk:
     """Move all private customers of a consultant to others in turn (离职交接).
 
+    Whoever can be given nothing is refused before anything is moved.
+
     Raises:
         Invalid: The reason is too long, or no text.
-        NotAssignable: No consultant is named.
+        NotAssignable: No consultant is named, or the one whose customers they are.
+        NotFound: There is no such employee within one's reach.
         NotPermitted: Without ``customer:transfer``.
+        NotReceiving: Somebody named left or has no enabled account that sells.
     """
     by.need("customer:transfer")
     why = said(Assignment, "memo", reason, "reason") or "交接"
     ids: list[int] = []
     query = Query(where={"owner_id": from_id}, limit=10_000, sort="id")
     with crm.unit_of_work(read_only=True) as uow:
+        _refuse_receivers(crm, uow, from_id, to_ids, by)
         while True:
             page = uow.customers.page(query, reach_of(by), crm.today(), pooled_too=False)
             ids += [c.id or 0 for c in page if c.status is CustomerStatus.NOT_ENROLLED]
@@ -163,6 +168,18 @@ def hand_over(
                 break
             query = attrs.evolve(query, after=page.next)
     return _give(crm, _in_turn(ids, to_ids), TRANSFER, why, by)
+
+
+def _refuse_receivers(
+    crm: Crm, uow: UnitOfWork, from_id: int, to_ids: Sequence[int], by: Principal
+) -> None:
+    """Refuse once what would be refused for each customer."""
+    now = crm.now()
+    for to in to_ids:
+        _check_once({}, to, lambda t: check_consultant(crm, uow, t, now, by))
+    if from_id in to_ids:
+        raise NotAssignable(reason_zh="不能交接给本人。",
+                            reason_en="it is whose customers they are already.")  # fmt: skip
 
 
 def _in_turn(ids: Sequence[int], to_ids: Sequence[int]) -> list[tuple[int, int]]:
