@@ -176,6 +176,32 @@ def test_customers_are_listed_searched_filtered_and_paged(school):
     assert school.json("customers", "list", "--limit", "0", status=2)["error"] == "usage"
 
 
+def test_a_field_is_named_by_its_code_or_its_label_and_refusals_list_them(school):
+    """The words of the tables and sheets are understood, consultants by their names."""
+    for options in (("--where", "来源=百度推广"), ("--where", "课程顾问=李雷"),
+                    ("--where", "owner=李雷"), ("--where", "手机号=13800138000")):  # fmt: skip
+        assert [c["id"] for c in school.json("customers", "list", *options)["items"]] == [1]
+    assert [c["id"] for c in school.json("pool", "list", "--where", "课程顾问=")["items"]] == [3]
+    assert school.json("export", "x.csv", "--where", "owner_id=韩梅梅")["rows"] == 1
+    made = school.json("customers", "add", "--name", "钱", "--qq", "98765", "--set", "学历=大专")
+    assert made["education"] == "college"
+    for command, inside in ((("list", "--where", "foo=1"), "owner_id"),
+                            (("add", "--name", "x", "--qq", "98766", "--set", "foo=1"),
+                             "education")):  # fmt: skip
+        [problem] = school.json("customers", *command, status=2)["problems"]
+        assert inside in problem["allowed"] and "version" not in problem["allowed"]
+        assert ("owner_id" in problem["allowed"]) == (inside == "owner_id")
+        assert f"{inside}（" in school("customers", *command, status=2)[1]
+        assert inside in school("customers", command[0], "--help")[0]
+
+
+def test_a_folder_that_does_not_exist_is_named_as_it_was_typed(school):
+    """Not the file that the program would have written first."""
+    for command in (("export", "no/x.xlsx"), ("import", "template", "no/x.xlsx")):
+        found = school.json(*command, status=2)
+        assert (found["error"], found["message"]) == ("unusable_file", "文件夹 no 不存在。")
+
+
 def test_a_customer_is_shown_with_its_history_and_follow_ups(school):
     """Who has it, since when, why, and what was said."""
     from crm_domain.usecases import access, follow_up

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 from cyclopts import Parameter
 
 from crm_adapters.cli.failures import Refused
+from crm_adapters.cli.fields import filterable, unknown
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
     acting_as,
     actor,
+    also_set,
     as_json,
     customer_number,
     dealt_to,
@@ -26,6 +28,7 @@ from crm_adapters.cli.options import (
     page_mark,
     searched,
     settled,
+    with_numbers,
 )
 from crm_adapters.cli.output import (
     day,
@@ -36,6 +39,7 @@ from crm_adapters.cli.output import (
     table,
     write_json,
 )
+from crm_domain.errors import Invalid
 from crm_domain.model import Assignment, Customer, Intention, specs
 from crm_domain.ports import Crm, MyCustomer, Page, Query
 from crm_domain.rules.access import SYSTEM
@@ -49,12 +53,16 @@ def read_query(search: str | None, where: tuple[str, ...], limit: int, after: st
     """Read the options of a list as a query.
 
     Raises:
+        Invalid: A filter names no field.
         Refused: The limit is out of range, or a filter has no ``=``.
     """
     if not 1 <= limit <= 10_000:
         raise Refused("--limit 须在 1 到 10000 之间。", "--limit must be 1 to 10000.",
                       code="usage")  # fmt: skip
-    return Query(search=search, where=settled(where, "--where"), limit=limit, after=after)
+    asked = settled(where, "--where")
+    if wrong := [unknown(n, list(filterable())) for n in asked if n not in specs(Customer)]:
+        raise Invalid(wrong)
+    return Query(search=search, where=asked, limit=limit, after=after)
 
 
 def with_owner(customer: Customer, names: dict[int, str]) -> dict[str, Any]:
@@ -97,7 +105,7 @@ def list_all(
 
     query = read_query(search, where, limit, after)
     with opened() as crm:
-        page = intake.list_customers(crm, query, by=actor(crm, acting))
+        page = intake.list_customers(crm, with_numbers(crm, query), by=actor(crm, acting))
         show_page(crm, page, names_of_employees(crm), json)
 
 
@@ -229,13 +237,7 @@ def add(
     ] = None,
     memo: Annotated[str | None, Parameter(help=say("备注", "a memo"))] = None,
     set_: Annotated[
-        tuple[str, ...],
-        Parameter(
-            name="--set", negative="",
-            help=say("其他字段，如 education=大专；可多次给出",
-                     "another field, such as education=college; may be repeated"),
-        ),
-    ] = (),
+        tuple[str, ...], also_set()] = (),
     to: Annotated[Literal["rotation", "pool"], dealt_to()] = "rotation",
     consultant: Annotated[str | None, given_to()] = None,
     acting: Annotated[str | None, acting_as()] = None,

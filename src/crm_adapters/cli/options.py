@@ -11,6 +11,7 @@ from typing import Any
 from cyclopts import Parameter
 
 from crm_adapters.cli.failures import Refused
+from crm_adapters.cli.fields import field_of, filterable, listed, settable
 from crm_adapters.cli.language import say
 from crm_adapters.settings import database_url
 from crm_domain.errors import WrongRevision
@@ -68,10 +69,26 @@ def filtered() -> Parameter:
     """Filter."""
     return Parameter(
         name="--where", negative="",
-        help=say("筛选，如 source=baidu；可多次给出，同一字段任一即可，值为空即未填",
+        help=say("筛选，如 来源=百度推广；可多次给出，同一字段任一即可，值为空即未填；"
+                 "顾问可写姓名。字段：",
                  "a filter such as source=baidu; may be repeated: any value of one field fits, "
-                 "an empty value finds the empty"),
+                 "an empty value finds the empty; consultants by number or name. Fields: ")
+        + listed(list(filterable())),
     )  # fmt: skip
+
+
+def also_set() -> Parameter:
+    """Give another field."""
+    return Parameter(
+        name="--set", negative="",
+        help=say("其他字段，如 学历=大专；可多次给出。字段：",
+                 "another field, such as education=college; may be repeated. Fields: ")
+        + listed([n for n in settable() if n not in _OPTIONS]),
+    )  # fmt: skip
+
+
+_OPTIONS = ("name", "phone", "qq", "wechat", "source", "memo")
+"""The fields that have options of their own."""
 
 
 def given_to() -> Parameter:
@@ -200,6 +217,8 @@ def employee_number(crm: Crm, word: str) -> int:
 def settled(words: Sequence[str], option: str) -> dict[str, Any]:
     """Read words such as ``source=baidu``; a field given more than once has a list of values.
 
+    Fields may be named by their labels, too.
+
     Raises:
         Refused: A word has no ``=``.
     """
@@ -210,16 +229,44 @@ def settled(words: Sequence[str], option: str) -> dict[str, Any]:
             raise Refused(f"{option} 应写作 字段=值，而不是“{word}”。",
                           f"{option} takes field=value, not {word!r}.",
                           code="usage")  # fmt: skip
-        found.setdefault(name.strip(), []).append(value or None)
+        found.setdefault(field_of(name.strip()), []).append(value or None)
     return {n: v[0] if len(v) == 1 else v for n, v in found.items()}
+
+
+def with_numbers(crm: Crm, query: Query) -> Query:
+    """Put numbers where a filter names employees.
+
+    Raises:
+        Refused: Nobody, or more than one, has the name.
+    """
+    import attrs
+
+    where = dict(query.where)
+    for name, spec in filterable().items():
+        if spec.target == "Employee" and name in where:
+            values = where[name] if isinstance(where[name], list) else [where[name]]
+            where[name] = [v if v is None else employee_number(crm, v) for v in values]
+    return attrs.evolve(query, where=where)
+
+
+def folder_of(path: Path) -> None:
+    """Refuse a file that cannot be written because its folder is not there.
+
+    Raises:
+        Refused: With the folder as it was typed.
+    """
+    if not path.parent.is_dir():
+        raise Refused(f"文件夹 {path.parent} 不存在。", f"the folder {path.parent} does not exist.",
+                      code="unusable_file")  # fmt: skip
 
 
 def save_file(content: bytes, path: Path, *, force: bool) -> Path:
     """Write a file as a whole or not at all.
 
     Raises:
-        Refused: It exists and must not be replaced.
+        Refused: It exists and must not be replaced, or its folder does not exist.
     """
+    folder_of(path)
     if path.exists() and not force:
         raise Refused(f"文件 {path} 已存在；加 --force 覆盖，或换一个名字。",
                       f"the file {path} exists; add --force to replace it, or give another name.",

@@ -21,6 +21,7 @@ from crm_adapters.cli.options import (
     page_mark,
     previewed,
     searched,
+    with_numbers,
 )
 from crm_adapters.cli.output import hint, line, plain, progress, table, write_json
 from crm_domain.model import AssignmentStatus
@@ -45,7 +46,7 @@ def list_all(
 
     query = read_query(search, where, limit, after)
     with opened() as crm:
-        page = pool.public_customers(crm, query, by=actor(crm, acting))
+        page = pool.public_customers(crm, with_numbers(crm, query), by=actor(crm, acting))
         show_page(crm, page, names_of_employees(crm), json)
 
 
