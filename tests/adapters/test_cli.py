@@ -220,6 +220,20 @@ def test_a_customer_is_shown_with_its_history_and_follow_ups(school):
     assert school.json("customers", "show", "1", "--as", "han", status=2)["error"] == "not_found"
 
 
+def test_what_a_customer_refers_to_is_shown_by_name(school):
+    """Courses and whoever entered it, not their numbers."""
+    from crm_domain.model import Course
+    from crm_domain.rules.access import SYSTEM
+    from crm_domain.usecases import records
+
+    with open_crm(f"sqlite:///{school.folder / 'crm.db'}") as opened:
+        records.save_record(opened, Course(title="Python 全栈"), by=SYSTEM)
+    school("customers", "add", "--name", "钱", "--qq", "98765", "--set", "课程=1",
+           "--as", "li")  # fmt: skip
+    out, _ = school("customers", "show", "4")
+    assert re.search("咨询课程 +Python 全栈", out) and re.search("录入人 +李雷", out)
+
+
 def test_a_customer_is_entered_by_rotation_by_name_or_into_the_pool(school):
     """All problems are told at once, with their fields."""
     named = school.json("customers", "add", "--name", "钱五", "--qq", "654321", "--consultant",
@@ -435,6 +449,28 @@ def test_the_doctor_says_what_to_do(here):
     here.monkeypatch.delenv("CRM_MAX_OWNED")
     here.monkeypatch.setenv("CRM_DATABASE_URL", f"sqlite:///{here.folder}/none.db")
     assert "crm init" in here("doctor", status=1)[0]
+
+
+def test_the_doctor_finds_a_setting_that_only_fails_when_the_crm_is_opened(here):
+    """By its code, in place of the line that all settings are well, and with what to do."""
+    here.monkeypatch.setenv("CRM_CHANNELS", "foo")
+    [found] = here.json("doctor", status=1)["checks"]
+    assert (found["code"], found["state"]) == ("settings", "problem") and found["advice"]
+
+
+def test_the_doctor_warns_when_nobody_is_told_anything(here):
+    """An empty list of channels is allowed, and easily overlooked."""
+    here.monkeypatch.setenv("CRM_CHANNELS", "")
+    found = {c["code"]: c for c in here.json("doctor")["checks"]}
+    assert found["channel"]["state"] == "warning" and "CRM_CHANNELS" in found["channel"]["advice"]
+
+
+def test_a_private_database_is_refused_since_it_would_be_gone(here):
+    """It would be ready, and the next command would find none, for ever."""
+    for address in ("sqlite://", "sqlite:///:memory:"):
+        here.monkeypatch.setenv("CRM_DATABASE_URL", address)
+        for command in ("init", "doctor"):
+            assert "sqlite:///crm.db" in str(here(command, status=2 if command == "init" else 1))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ def test_jobs_are_listed_with_last_and_next_run(here):
     before = {j["name"]: j for j in here.json("jobs", "list")["jobs"]}
     assert list(before) == ["deliver", "sweep", "warn", "remind", "check"]
     assert before["sweep"]["cron"] == "5 0 * * *" and before["sweep"]["last"] is None
-    assert before["sweep"]["next_at"].endswith("T00:05:00+08:00")
+    assert before["sweep"]["next_at"].endswith("T16:05:00+00:00")
     done = here.json("jobs", "run", "sweep")
     assert (done["result"], done["error"]) == ({"released": 0}, None)
     after = {j["name"]: j for j in here.json("jobs", "list")["jobs"]}
@@ -63,6 +63,17 @@ def test_an_expression_that_is_none_stops_every_command(here):
     here.monkeypatch.setenv("CRM_CRON_SWEEP", "at midnight")
     here.speak("en")
     assert "CRM_CRON_SWEEP" in here("scheduler", status=2)[1]
+
+
+def test_workers_with_which_nothing_would_be_done_are_refused(here):
+    """Before anything starts, instead of waiting for ever or ending with a fault."""
+    for command, option, value in (
+        ("worker", "--threads", 0), ("worker", "--threads", -1), ("worker", "--processes", 0),
+        ("worker", "--metrics-port", 99999), ("scheduler", "--threads", 0),
+        ("scheduler", "--metrics-port", 0),
+    ):  # fmt: skip
+        found = here.json(command, f"{option}={value}", status=2)
+        assert found["error"] == "usage" and option in found["message"]
 
 
 def test_workers_need_a_usable_redis_address(here):

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
-from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.fields import filterable, unknown
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
@@ -29,6 +28,7 @@ from crm_adapters.cli.options import (
     searched,
     settled,
     with_numbers,
+    within,
 )
 from crm_adapters.cli.output import (
     day,
@@ -40,9 +40,9 @@ from crm_adapters.cli.output import (
     write_json,
 )
 from crm_domain.errors import Invalid
-from crm_domain.model import Assignment, Customer, Intention, specs
+from crm_domain.model import RECORDS, Assignment, Customer, Intention, specs
 from crm_domain.ports import Crm, MyCustomer, Page, Query
-from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.rules.pool import spoken_to
 
 if TYPE_CHECKING:
@@ -56,9 +56,7 @@ def read_query(search: str | None, where: tuple[str, ...], limit: int, after: st
         Invalid: A filter names no field.
         Refused: The limit is out of range, or a filter has no ``=``.
     """
-    if not 1 <= limit <= 10_000:
-        raise Refused("--limit 须在 1 到 10000 之间。", "--limit must be 1 to 10000.",
-                      code="usage")  # fmt: skip
+    within("--limit", limit, 1, 10_000)
     asked = settled(where, "--where")
     if wrong := [unknown(n, list(filterable())) for n in asked if n not in specs(Customer)]:
         raise Invalid(wrong)
@@ -167,6 +165,7 @@ def show(
         history = assignment.history(crm, number, by=by)
         contacts = follow_up.timeline(crm, number, by=by)
         names, zone = names_of_employees(crm), crm.settings.zone
+        called = _titles(crm, customer, by)
     if json:
         write_json({
             "customer": with_owner(customer, names),
@@ -175,7 +174,7 @@ def show(
                            for c in contacts],
         })  # fmt: skip
         return
-    pairs(_lines(customer, names, zone))
+    pairs(_lines(customer, names, called, zone))
     if history:
         print()
         show_history(history, names, zone)
@@ -206,7 +205,29 @@ def show_contacts(contacts: Sequence[Contact], zone: ZoneInfo) -> None:
     )  # fmt: skip
 
 
-def _lines(customer: Customer, names: dict[int, str], zone: ZoneInfo) -> Iterator[tuple[str, Any]]:
+def _titles(crm: Crm, customer: Customer, by: Principal) -> dict[str, dict[int, str]]:
+    """Tell what the records are called that a customer refers to, by the kind of record."""
+    from crm_domain.usecases import records
+
+    numbers: dict[str, set[int]] = {}
+    for name, spec in specs(Customer).items():
+        value = getattr(customer, name)
+        if spec.target in _TITLED and value is not None:
+            numbers.setdefault(spec.target, set()).update(
+                value if isinstance(value, tuple) else (value,)
+            )
+    return {
+        target: records.titles(crm, RECORDS[target], ids, language=language(), by=by)
+        for target, ids in numbers.items()
+    }
+
+
+_TITLED = ("Course", "Customer", "School", "User")
+
+
+def _lines(
+    customer: Customer, names: dict[int, str], called: dict[str, dict[int, str]], zone: ZoneInfo
+) -> Iterator[tuple[str, Any]]:
     left_out = ("version", "assignment_id", "due_status", "due_days", "warn_on", "import_row")
     for name, spec in specs(Customer).items():
         value = getattr(customer, name)
@@ -220,8 +241,10 @@ def _lines(customer: Customer, names: dict[int, str], zone: ZoneInfo) -> Iterato
             value = local(value, zone)
         elif spec.kind == "day":
             value = day(value)
-        elif spec.kind == "references":
-            value = ", ".join(map(str, value))
+        elif spec.kind in ("reference", "references"):
+            titles, numbers = called.get(spec.target, {}), value
+            numbers = numbers if isinstance(numbers, tuple) else (numbers,)
+            value = say("、", ", ").join(titles.get(n, str(n)) for n in numbers)
         yield spec.label(language()), value
 
 

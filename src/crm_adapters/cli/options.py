@@ -14,7 +14,7 @@ from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.fields import field_of, filterable, listed, settable
 from crm_adapters.cli.language import say
 from crm_adapters.settings import database_url
-from crm_domain.errors import WrongRevision
+from crm_domain.errors import BadSetting, WrongRevision
 from crm_domain.model import Employee
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import SYSTEM, Principal
@@ -128,11 +128,12 @@ def opened() -> Iterator[Crm]:
     """Open the CRM that the environment names; a database that is not there is not made.
 
     Raises:
+        BadSetting: The address is that of a private database.
         WrongRevision: There is no database yet, or it is of another revision.
     """
     from crm_adapters import open_crm
 
-    url = database_url()
+    url = lasting_url()
     path = sqlite_path(url)
     if path is not None and path.parent.is_dir() and not path.exists():
         from crm_adapters.storage.unit_of_work import HEAD
@@ -149,6 +150,34 @@ def sqlite_path(url: str) -> Path | None:
         return None
     name = url.partition(":///")[2].partition("?")[0]
     return Path(name) if name and name != ":memory:" else None
+
+
+def lasting_url() -> str:
+    """Give the database address, unless it is one that is gone when a command ends.
+
+    Raises:
+        BadSetting: It is that of a private database.
+    """
+    url = database_url()
+    if url.startswith("sqlite") and sqlite_path(url) is None:
+        raise BadSetting(
+            name="CRM_DATABASE_URL",
+            reason="a private database is gone when the command ends; name a file, "
+            "such as sqlite:///crm.db",
+            reason_zh="临时数据库在命令结束时即消失；请指定文件，如 sqlite:///crm.db",
+        )  # fmt: skip
+    return url
+
+
+def within(option: str, value: int | None, low: int, high: int) -> None:
+    """Refuse a number that cannot be.
+
+    Raises:
+        Refused: It is out of range.
+    """
+    if value is not None and not low <= value <= high:
+        raise Refused(f"{option} 须在 {low} 到 {high} 之间。", f"{option} must be {low} to {high}.",
+                      code="usage")  # fmt: skip
 
 
 def shown_url(url: str) -> str:

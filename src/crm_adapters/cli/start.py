@@ -10,10 +10,11 @@ from cyclopts import Parameter
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import (
     as_json,
+    lasting_url,
     shown_url,
 )
 from crm_adapters.cli.output import line, pairs, progress, table, write_json
-from crm_adapters.settings import database_url, read_settings
+from crm_adapters.settings import read_settings
 
 
 @in_chinese("建立或升级数据库，什么都不问；可反复执行。")
@@ -21,7 +22,7 @@ def init(*, json: Annotated[bool, as_json()] = False) -> None:
     """Make or upgrade the database; asks nothing and can be repeated."""
     from crm_adapters import open_crm
 
-    url = database_url()
+    url = lasting_url()
     with open_crm(url, migrate=True) as crm:
         revision = crm.storage.revision()
     steps = [
