@@ -354,6 +354,62 @@ def test_accounts_are_listed_disabled_and_given_roles(school):
     assert school.json("user", "disable", "nobody", status=2)["error"] == "not_found"
 
 
+def test_an_account_is_told_with_the_names_of_its_roles(school):
+    """Whichever command answers, it names them as `crm user roles` takes them."""
+    school.typed("a long sentence\n")
+    assert school.json("user", "password", "li", "--password-stdin")["roles"] == ["consultant"]
+    for command in (("disable", "li"), ("enable", "li"), ("roles", "li", "consultant"),
+                    ("add", "new", "--role", "consultant")):  # fmt: skip
+        assert school.json("user", *command)["roles"] == ["consultant"]
+
+
+def test_nobody_is_asked_for_the_password_of_who_is_not_there(school):
+    """The mistyped name is told first."""
+    assert school.json("user", "password", "nobody", status=2)["error"] == "not_found"
+
+
+def test_namesakes_are_told_apart_by_number_and_login_name(school):
+    """Where a second one is made, and where the name is used; the list shows the numbers."""
+    assert "2 位员工" in school("user", "add", "Li", "--name", "李雷")[1]
+    _, err = school("rotation", "set", "李雷:1:1", status=2)
+    assert "1 (li)、3 (Li)" in err
+    assert "员工编号" in school("user", "list")[0]
+
+
+# -- what would otherwise go unseen -----------------------------------------------------------
+
+
+def test_a_next_contact_in_the_past_is_remarked(school):
+    """It may be meant, so it is kept."""
+    command = ("customers", "follow-up", "1", "--note", "x", "--as", "li", "--next")
+    assert "已经过去" in school(*command, "2020-01-01")[1]
+    assert school(*command, "2099-01-01")[1] == ""
+
+
+def test_locking_twice_and_unlocking_what_is_not_locked_say_so(school):
+    """A reason is not replaced unseen."""
+    assert "没有锁定" in school("customers", "unlock", "1")[0]
+    assert school("customers", "lock", "1", "--reason", "付款中")[0].startswith("已锁定")
+    assert "原已锁定（付款中）" in school("customers", "lock", "1", "--reason", "朋友")[0]
+    assert school("customers", "unlock", "1")[0].startswith("已解除")
+
+
+def test_an_empty_list_says_so_and_the_pool_has_no_columns_that_are_always_empty(school):
+    """Bare headings look as if something went wrong."""
+    assert school("customers", "list", "--search", "zzz")[0] == "没有记录。\n"
+    assert "课程顾问" not in school("pool", "list")[0]
+    assert "课程顾问" in school("customers", "list")[0]
+
+
+def test_one_is_not_said_as_many(school):
+    """In English a single customer has a singular."""
+    school.speak("en")
+    assert "Exported 1 customer to" in school("export", "x.csv", "--search", "wang")[0]
+    out = school("sweep", "--dry-run", "--at", "2099-01-01")[0]
+    assert "release 2 customers" in out
+    assert "Moved 1 customer." in school("customers", "hand-over", "李雷", "--to", "韩梅梅")[0]
+
+
 # -- exit codes and codes ---------------------------------------------------------------------
 
 

@@ -69,20 +69,22 @@ def with_owner(customer: Customer, names: dict[int, str]) -> dict[str, Any]:
     return found | {"owner": names.get(customer.owner_id or 0)}
 
 
-def show_page(crm: Crm, page: Page[Customer], names: dict[int, str], json: bool) -> None:
-    """Write a page of customers."""
+def show_page(
+    crm: Crm, page: Page[Customer], names: dict[int, str], json: bool, *, pool: bool = False
+) -> None:
+    """Write a page of customers; nobody owns those of the pool, and they are public already."""
     if json:
         write_json({"items": [with_owner(c, names) for c in page], "next": page.next})
         return
-    zone = crm.settings.zone
+    zone, kept = crm.settings.zone, 7 if pool else 10
     table(
         [say("编号", "No."), say("姓名", "Name"), say("手机", "Phone"), "QQ", say("微信", "WeChat"),
          say("来源", "Source"), say("意向", "Intention"), say("课程顾问", "Owner"),
-         say("最后跟进", "Last contact"), say("公开日期", "Public from")],
+         say("最后跟进", "Last contact"), say("公开日期", "Public from")][:kept],
         [(c.id, c.name, c.phone, c.qq, c.wechat, c.source, c.intention,
-          names.get(c.owner_id or 0), local(spoken_to(c), zone), day(c.due_on))
+          names.get(c.owner_id or 0), local(spoken_to(c), zone), day(c.due_on))[:kept]
          for c in page],
-        least=(4, 3, 6, 5, 8, 9),
+        least=(4, 3, 6, 5) if pool else (4, 3, 6, 5, 8, 9),
     )  # fmt: skip
     if page.next:
         line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")

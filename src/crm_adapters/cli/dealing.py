@@ -18,7 +18,7 @@ from crm_adapters.cli.options import (
     names_of_employees,
     opened,
 )
-from crm_adapters.cli.output import counted, day, line, local, plain, table, write_json
+from crm_adapters.cli.output import counted, day, hint, line, local, plain, table, write_json
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
 
@@ -80,7 +80,13 @@ def follow_up(
         values = {n: v for n, v in typed.items() if v is not None}
         logged = usecase.log_follow_up(crm, number, values, by=by)
         customer = intake.get_customer(crm, number, by=by)
-        zone = crm.settings.zone
+        zone, now = crm.settings.zone, crm.now()
+    if logged.next_contact_at is not None and logged.next_contact_at < now:
+        then = local(logged.next_contact_at, zone)
+        hint(
+            f"注意：下次联系时间 {then} 已经过去。",
+            f"Note: the next contact, {then}, is in the past.",
+        )
     if json:
         write_json(logged)
         return
@@ -229,13 +235,22 @@ def unlock(
 
 
 def _lock(number: int, reason: str, locked: bool, acting: str | None, json: bool) -> None:
-    from crm_domain.usecases import assignment
+    from crm_domain.usecases import assignment, intake
 
     with opened() as crm:
         by = actor(crm, acting)
+        by.need("customer:lock")
+        before = intake.get_customer(crm, number, by=SYSTEM)
         made = assignment.lock_customer(crm, number, reason=reason, locked=locked, by=by)
     if json:
         write_json({"id": number, "locked": made.locked, "lock_reason": made.lock_reason})
+    elif locked and before.locked:
+        line(f"客户 {number} {made.name} 原已锁定（{before.lock_reason}）；原因已更新。",
+             f"The customer {number} {made.name} was locked already ({before.lock_reason}); "
+             "the reason is the new one.")  # fmt: skip
+    elif not locked and not before.locked:
+        line(f"客户 {number} {made.name} 没有锁定。",
+             f"The customer {number} {made.name} was not locked.")  # fmt: skip
     elif locked:
         line(f"已锁定客户 {number} {made.name}。", f"Locked the customer {number} {made.name}.")
     else:

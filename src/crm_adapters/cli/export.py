@@ -22,7 +22,7 @@ from crm_adapters.cli.options import (
     searched,
     with_numbers,
 )
-from crm_adapters.cli.output import line, progress, write_json
+from crm_adapters.cli.output import counted, line, progress, write_json
 
 
 @in_chinese("导出客户到 .xlsx 或 .csv；列与导入模板一致，可再导入。")
@@ -62,4 +62,4 @@ def export(
     if json:
         write_json({"file": str(out), "rows": count})
     else:
-        line(f"已导出 {count} 位客户到 {out}。", f"Exported {count} customers to {out}.")
+        line(f"已导出 {count} 位客户到 {out}。", f"Exported {counted(count, 'customer')} to {out}.")

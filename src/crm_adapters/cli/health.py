@@ -10,6 +10,7 @@ import attrs
 
 from crm_adapters.cli.language import say
 from crm_adapters.cli.options import everything, opened
+from crm_adapters.cli.output import counted
 from crm_adapters.settings import database_url, read_settings
 from crm_domain.errors import BadSetting, CrmError, Language
 from crm_domain.model import Employee, NoticeStatus
@@ -139,10 +140,10 @@ def _channels(crm: Crm) -> Iterator[Found]:
         without = [e.name for e in people if crm.notifiers[channel].address(e) is None]
         name = say(f"渠道 {channel}", f"channel {channel}")
         if without:
-            names = "、".join(without[:5])
+            names = say("、", ", ").join(without[:5])
             yield Found("channel", name, "warning",
                         say(f"{len(without)} 位顾问没有地址：{names}",
-                            f"{len(without)} consultants have no address: {names}"),
+                            f"without an address: {names}"),
                         say("在员工资料中补全", "add it to the employees"),
                         subject=channel)  # fmt: skip
         else:
@@ -179,6 +180,6 @@ def _overdue(crm: Crm) -> Iterator[Found]:
     doomed = pool.sweep_pool(crm, by=SYSTEM, dry_run=True).released
     yield Found(
         "sweep", say("回收", "sweep"), "ok",
-        say(f"{doomed} 位客户待回收", f"{doomed} customers wait for the sweep"),
+        say(f"{doomed} 位客户待回收", f"waiting for the sweep: {counted(doomed, 'customer')}"),
         "crm sweep" if doomed else "",
     )  # fmt: skip

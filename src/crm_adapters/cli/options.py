@@ -95,7 +95,7 @@ def given_to() -> Parameter:
     """Name a consultant."""
     return Parameter(
         name="--consultant",
-        help=say("全部交给这位顾问（编号或姓名），不占顺位",
+        help=say("交给这位顾问（编号或姓名），不占顺位",
                  "give to this consultant (number or name) and use no turn"),
     )  # fmt: skip
 
@@ -237,10 +237,18 @@ def employee_number(crm: Crm, word: str) -> int:
     if not found:
         raise Refused(f"没有名为“{word}”的在职员工。", f"no employee is named {word}.",
                       code="not_found")  # fmt: skip
-    numbers = ", ".join(map(str, sorted(found)))
-    raise Refused(f"有多位员工名为“{word}”，请改用编号：{numbers}。",
-                  f"several employees are named {word}; use the number: {numbers}.",
+    who = _with_accounts(crm, sorted(found))
+    raise Refused(f"有多位员工名为“{word}”，请改用编号：{'、'.join(who)}。",
+                  f"several employees are named {word}; use the number: {', '.join(who)}.",
                   code="ambiguous")  # fmt: skip
+
+
+def _with_accounts(crm: Crm, numbers: Sequence[int]) -> list[str]:
+    """Say numbers of employees with their login names, by which people tell them apart."""
+    from crm_domain.usecases import access
+
+    named = {a.employee_id: a.username for a in access.list_accounts(crm, by=SYSTEM)}
+    return [f"{n} ({named[n]})" if n in named else str(n) for n in numbers]
 
 
 def settled(words: Sequence[str], option: str) -> dict[str, Any]:

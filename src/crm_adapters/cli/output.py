@@ -124,6 +124,9 @@ def table(
     from rich.text import Text
 
     listed = [list(r) for r in rows]
+    if not listed:
+        line("没有记录。", "Nothing found.")
+        return
     cells = [[label(cell) for cell in row] for row in listed]
     narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(width=None if narrow else WIDE)

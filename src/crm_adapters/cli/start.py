@@ -13,7 +13,7 @@ from crm_adapters.cli.options import (
     lasting_url,
     shown_url,
 )
-from crm_adapters.cli.output import line, pairs, progress, table, write_json
+from crm_adapters.cli.output import hint, line, pairs, progress, table, write_json
 from crm_adapters.settings import read_settings
 
 
@@ -56,14 +56,19 @@ def demo(
     """A demo: make a school in a fresh database, import customers, live through two weeks, and
     tell what happened."""
     from crm_adapters.cli.story import tell
-    from crm_adapters.demo import run_demo
+    from crm_adapters.demo import DATABASE, run_demo
 
+    replaced = (folder / DATABASE).exists()
     with progress("演示进行中", "playing the demo") as told:
         played = run_demo(folder, progress=told)
     if json:
         write_json(played)
-    else:
-        tell(played)
+        return
+    tell(played)
+    if replaced:
+        hint(f"上一次演示的 {played.database} 已被替换，其中后来的改动不复存在。",
+             f"The {played.database} of an earlier demo was replaced, with all that was changed in "
+             "it since.")  # fmt: skip
 
 
 @in_chinese("列出插件，以及没能加载的原因。")

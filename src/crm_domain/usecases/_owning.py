@@ -129,7 +129,7 @@ def farewell(crm: Crm, customers: Sequence[Customer], event: Event, now: datetim
         return []
     expired = event is Event.EXPIRED
     subject = "客户已到期" if expired else "客户已转移"
-    why = "超过期限，已归他人" if expired else "已由主管转移或收回"
+    why = "超过期限，已归他人" if expired else "已转给他人或收回公海"
     about = f"customer:{first.id}" if len(customers) == 1 else f"employee:{first.owner_id}"
     return notices(
         crm, event, first.owner_id, subject, f"客户 {some(customers)} {why}。",
