@@ -282,7 +282,7 @@ def test_whom_nothing_can_be_given_is_refused_once_and_with_the_true_reason(scho
             assert wanted in err and out == "" and err.count("\n") == 1
             assert wanted in school("customers", "transfer", "1", "--to", to, status=3)[1]
     itself = ("customers", "hand-over", "李雷", "--to", "李雷")
-    assert school.json(*itself, status=3)["error"] == "not_assignable"
+    assert school.json(*itself, status=3)["error"] == "not_receiving"
     assert school.json("customers", "show", "1")["customer"]["owner"] == "李雷"
 
 

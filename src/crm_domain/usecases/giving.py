@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import attrs
 
-from crm_domain.errors import CrmError, NotAssignable, NotFound
+from crm_domain.errors import CrmError, NotAssignable, NotFound, NotReceiving
 from crm_domain.model import (
     Assignment,
     AssignmentMethod,
@@ -150,10 +150,10 @@ def hand_over(
 
     Raises:
         Invalid: The reason is too long, or no text.
-        NotAssignable: No consultant is named, or the one whose customers they are.
+        NotAssignable: No consultant is named.
         NotFound: There is no such employee within one's reach.
         NotPermitted: Without ``customer:transfer``.
-        NotReceiving: Somebody named left or has no enabled account that sells.
+        NotReceiving: Somebody named left, has no enabled account that sells, or has them already.
     """
     by.need("customer:transfer")
     why = said(Assignment, "memo", reason, "reason") or "交接"
@@ -175,11 +175,16 @@ def _refuse_receivers(
 ) -> None:
     """Refuse once what would be refused for each customer."""
     now = crm.now()
+
+    def check(to: int) -> None:
+        consultant = check_consultant(crm, uow, to, now, by)
+        if to == from_id:
+            raise NotReceiving(who=consultant.name, reason="theirs",
+                               reason_zh="这些客户本来就归其所有。",
+                               reason_en="the customers are theirs already.")  # fmt: skip
+
     for to in to_ids:
-        _check_once({}, to, lambda t: check_consultant(crm, uow, t, now, by))
-    if from_id in to_ids:
-        raise NotAssignable(reason_zh="不能交接给本人。",
-                            reason_en="it is whose customers they are already.")  # fmt: skip
+        _check_once({}, to, check)
 
 
 def _in_turn(ids: Sequence[int], to_ids: Sequence[int]) -> list[tuple[int, int]]:
