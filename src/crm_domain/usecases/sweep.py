@@ -129,7 +129,7 @@ def _expired(crm: Crm, released: Released, total: int, now: datetime) -> list[No
     names = "、".join(released.names) + ("等" if total > len(released.names) else "")
     return notices(
         crm, Event.EXPIRED, released.owner_id, f"{total} 位客户已退回公海",
-        f"{names} {total} 位客户超过期限未跟进或未成单，已退回公海。",
+        f"{names}（{total} 位客户）超过期限未跟进或未成单，已退回公海。",
         about=f"employee:{released.owner_id}", key=f"expired:{released.first_id}", now=now,
     )  # fmt: skip
 
