@@ -146,7 +146,7 @@ def test_invalid_input_lists_every_problem_in_the_language_asked_for():
 
 def test_a_choice_is_said_in_the_language_of_the_message():
     """Whoever raises gives the member; its words are declared once, for both languages."""
-    busy = ImportBusy(id=2, status=ImportStatus.REVERTED)
+    busy = ImportBusy(id=2, status=ImportStatus.REVERTED, todo_zh="", todo_en="")
     assert busy.message("zh") == "导入 2 当前状态为“已撤销”，不能执行此步骤。"
     assert busy.message("en") == "The import 2 is reverted; this step is not possible now."
 

@@ -65,12 +65,44 @@ class ImportsPart:
             assert uow.imports.lock(number) == run
             assert uow.imports.lock(number + 99) is None
             assert uow.imports.content(number) == b"\x00name\r\n"
-            uow.imports.save(changed(run, status=ImportStatus.RUNNING, next_row=7, accepted=3))
+            going = changed(run, status=ImportStatus.RUNNING, last_row=9, data_rows=8)
+            uow.imports.save(changed(going, next_row=7, accepted=3))
         again = read(crm, lambda uow: uow.imports.unfinished("0" * 64, "rotation", None))
         assert [(r.id, r.next_row, r.accepted) for r in again] == [(number, 7, 3)]
         for sha256, mode in (("1" * 64, "rotation"), ("0" * 64, "pool")):
             with crm.unit_of_work(read_only=True) as uow:
                 assert uow.imports.unfinished(sha256, mode, None) == ()
+
+    def test_an_import_that_was_handed_over_is_taken_by_one(self, crm: Crm) -> None:
+        """As long as the lease is renewed; what is given back counts as no attempt."""
+        run = an_import(crm, status=ImportStatus.RUNNING, started_at=NOW, last_row=9)
+        first = run.id or 0
+        second = an_import(crm, status=ImportStatus.RUNNING, started_at=NOW, sha256="1" * 64,
+                           last_row=9).id or 0  # fmt: skip
+        an_import(crm, status=ImportStatus.PAUSED, started_at=NOW, sha256="2" * 64, last_row=9)
+
+        def waiting() -> tuple[int, ...]:
+            return read(crm, lambda uow: uow.imports.waiting(60))
+
+        assert waiting() == (first, second)
+        with crm.unit_of_work() as uow:
+            fence = uow.imports.lease(first, 60)
+            assert fence is not None
+        with crm.unit_of_work() as uow:
+            assert uow.imports.lease(first, 60) is None
+            assert uow.imports.renew(first, fence, 60)
+            assert not uow.imports.renew(first, fence + 1, 60)
+            uow.imports.let_go(first, fence + 1, at_once=True)
+        assert waiting() == (second,)
+        with crm.unit_of_work() as uow:
+            uow.imports.let_go(first, fence, at_once=True)
+        assert waiting() == (first, second)
+        with crm.unit_of_work() as uow:
+            again = uow.imports.lease(first, 60)
+            locked = uow.imports.lock(first)
+            assert locked is not None
+            assert (again, locked.attempts) == (fence + 1, 1)
+            assert not uow.imports.renew(first, fence, 60)
 
     def test_an_import_that_failed_leaves_no_file(self, crm: Crm) -> None:
         """The run and its file commit together."""

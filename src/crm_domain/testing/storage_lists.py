@@ -18,7 +18,7 @@ from crm_domain.model import (
     User,
 )
 from crm_domain.model.fields import changed
-from crm_domain.ports import Crm, MyCustomer, Page, Query, Reach
+from crm_domain.ports import MOST, TAB, Crm, MyCustomer, Page, Query, Reach, Tally
 from crm_domain.rules.pool import NEVER
 from crm_domain.testing.making import (
     DUE,
@@ -196,6 +196,21 @@ class ListsPart:
         names = [e.name for e in read(crm, lambda uow: uow.records.all(Employee))]
         assert names == ["x", "李雷"]
 
+    def test_those_within_a_reach_are_counted(self, crm: Crm) -> None:
+        """Oneself, and whoever works in the department, or below it."""
+        with crm.unit_of_work() as uow:
+            above = uow.records.add(Department(code=1, title="上")).id
+            below = uow.records.add(Department(code=2, title="下", parent_id=above)).id
+        me = employee(crm, department_id=above)
+        for place in (above, below, None):
+            employee(crm, department_id=place)
+        for scope, some in (
+            (Scope.OWN, 1), (Scope.DEPARTMENT, 2), (Scope.DEPARTMENT_AND_BELOW, 3), (Scope.ALL, 4),
+        ):  # fmt: skip
+            reach = Reach(scope=scope, employee_id=me, department_id=above)
+            with crm.unit_of_work(read_only=True) as uow:
+                assert uow.directory.covered(reach) == some
+
     def test_records_are_found_by_values_and_numbers(self, crm: Crm) -> None:
         """As far as they are there."""
         first, second = employee(crm, "甲"), employee(crm, "乙")
@@ -326,6 +341,27 @@ class ListsPart:
         first = mine(Query(limit=1))
         assert first.next is not None
         assert len(mine(Query(limit=1, after=first.next))) == 1
+
+    def test_my_customers_are_counted_as_they_are_listed(self, crm: Crm) -> None:
+        """By state and interest, and by tab whatever the query filters by."""
+        me, other = employee(crm), employee(crm)
+        soon = DUE + timedelta(days=1)
+        for owner, due in ((me, NEVER), (me, soon), (me, DUE), (other, NEVER)):
+            enter(crm, owner, due=due)
+        tabs = {"own": Query(), "ending": Query(ranges={"due_on": (None, soon)})}
+
+        def tally(query: Query, most: int = MOST) -> Tally:
+            return read(crm, lambda uow: uow.customers.tally_mine(
+                me, query, DUE, ("status", TAB), tabs, most=most))  # fmt: skip
+
+        for query, some in ((Query(), 3), (Query(where={"status": 3}), 1)):
+            with crm.unit_of_work(read_only=True) as uow:
+                page = uow.customers.mine(me, query, DUE)
+            counted = tally(query)
+            assert (counted.total, counted.exact) == (some, True) == (len(page), True)
+            assert counted.by["status"] == {1: 2, 3: 1}
+            assert counted.by[TAB] == {"own": 2, "ending": 1}
+        assert (tally(Query(), most=2).total, tally(Query(), most=2).exact) == (2, False)
 
     def test_owners_are_told_of_what_is_due_soon(self, crm: Crm) -> None:
         """From the day of the warning on, until the day itself."""

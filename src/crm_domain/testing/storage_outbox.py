@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from crm_domain.model import Event, Notice, NoticeStatus, Scope
+from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus, Scope
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, Query, Reach, UnitOfWork
 from crm_domain.testing.making import NOW, a_notice, employee, read, together
@@ -206,6 +206,18 @@ class OutboxPart:
             assert uow.notices.resend(NOW, statuses=statuses, reach=nobody) == 0
             assert uow.notices.resend(NOW, ids=every, statuses=statuses, reach=reach) == 1
             assert uow.notices.resend(NOW, statuses=statuses) == 2
+
+    def test_wishes_are_read_of_those_who_have_some(self, crm: Crm) -> None:
+        """By employee; of whoever said nothing there is nothing."""
+        me, other, third = (employee(crm) for _ in range(3))
+        with crm.unit_of_work() as uow:
+            kept = [
+                uow.records.add(NoticePreference(employee_id=n, off={"assigned": ("console",)}))
+                for n in (me, third)
+            ]
+        found = read(crm, lambda uow: uow.notices.preferences({me, other}))
+        assert found == {me: kept[0]}
+        assert read(crm, lambda uow: uow.notices.preferences(set())) == {}
 
     def test_an_inbox_holds_one_s_own_messages(self, crm: Crm) -> None:
         """Nobody reads or marks another's, and what went out by other channels is not in it."""
