@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crm_domain import SYSTEM, Query
-from crm_domain.errors import CrmError
+from crm_domain.errors import CrmError, Invalid
 from crm_domain.usecases import (
     assignment,
     follow_up,
@@ -170,3 +170,12 @@ def test_somebody_elses_credit_is_for_finance_to_give(world: World) -> None:
     assert payments.record_payment(world.crm, typed, by=finance).consultant_id == (
         world.b.employee_id
     )
+
+
+@pytest.mark.parametrize("n", [-1, "x", None, 1.5, True, [1]])
+def test_a_number_of_turns_is_a_number(world: World, n: Any) -> None:
+    """What is none is refused by name."""
+    for ask in (assignment.upcoming, assignment.show_rotation):
+        with pytest.raises(Invalid) as refused:
+            ask(world.crm, n, by=SYSTEM)
+        assert [p.path for p in refused.value.problems] == ["n"]

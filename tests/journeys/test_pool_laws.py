@@ -13,8 +13,8 @@ from crm_domain.errors import (
     AlreadyClaimed,
     ClaimRefused,
     CrmError,
+    CustomerLocked,
     Invalid,
-    NotAssignable,
     NotFound,
     NotOwner,
     SweepStopped,
@@ -419,7 +419,7 @@ def test_a_locked_customer_never_becomes_public(world: World) -> None:
     assert in_pool(world) == []
     assert pool.sweep_pool(world.crm, by=SYSTEM).released == 0
     assert intake.get_customer(world.crm, number, by=world.a).lock_reason == "老板的朋友"
-    with pytest.raises(NotAssignable):
+    with pytest.raises(CustomerLocked):
         pool.release_customer(world.crm, number, by=world.a)
     assignment.lock_customer(world.crm, number, reason="", locked=False, by=world.manager)
     assert in_pool(world) == [number]

@@ -61,6 +61,9 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
             found.append(any_of(m.column(name), spec, wish))
     for name, ends in query.ranges.items():
         spec = known(m.cls, name)
+        if spec.kind in ("references", "json"):
+            raise refuse(name, "no_range", f"“{spec.zh}”没有大小之分",
+                         f"{spec.en} has no lowest and highest value")  # fmt: skip
         found += between(m.column(name), spec, ends)
     return found
 

@@ -16,6 +16,7 @@ from crm_domain.rules.access import Principal, masked
 from crm_domain.rules.pool import dated, is_public, shown
 from crm_domain.usecases._common import (
     audit,
+    given,
     holds,
     kept_of_nobody,
     locked_customer,
@@ -84,6 +85,7 @@ def register_customer(
             owned, told = dated(saved, rules), []
             uow.customers.publish([owned])
         uow.notices.add(told)
+        audit(uow, by, entered, "create", "Customer", owned.id, None, given(owned))
     crm.jobs.wake("deliver_due")
     return owned
 

@@ -16,7 +16,7 @@ from crm_domain.model.fields import changed
 from crm_domain.ports import Backlog, Crm, Page, Query
 from crm_domain.rules.access import Principal
 from crm_domain.rules.notifying import failed, given_back, is_suspect, ruled_out
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, reach_of
 
 log = logging.getLogger(__name__)
 ENOUGH = 10
@@ -203,7 +203,7 @@ def _first_wait(crm: Crm) -> timedelta:
 def list_notices(
     crm: Crm, query: Query | None = None, *, status: NoticeStatus | None = None, by: Principal
 ) -> Page[Notice]:
-    """Read one page of notices, the newest first; without ``notice:view`` only one's own.
+    """Read one page of notices to people within one's reach; without ``notice:view`` one's own.
 
     Raises:
         Invalid: The query names what is not there, or there is no such status.
@@ -218,21 +218,21 @@ def list_notices(
             by.need("notice:view")
         query = attrs.evolve(query, where={**query.where, "recipient_id": by.employee_id})
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.notices.page(query, status)
+        return uow.notices.page(query, status, reach_of(by))
 
 
 def resend(crm: Crm, notice_id: int, *, by: Principal) -> None:
-    """Put a dead or failed notice back to be sent at once.
+    """Put a dead or failed notice to somebody within one's reach back to be sent at once.
 
     Raises:
-        NotFound: There is no such notice, or it needs no resending: it was sent, is being sent,
-            or has expired.
+        NotFound: There is no such notice within reach, or it needs no resending: it was sent, is
+            being sent, or has expired.
         NotPermitted: Without ``notice:deliver``.
     """
     by.need("notice:deliver")
     with crm.unit_of_work() as uow:
         now = crm.now()
-        if not uow.notices.resend(now, ids=[notice_id], statuses=RESENDABLE):
+        if not uow.notices.resend(now, ids=[notice_id], statuses=RESENDABLE, reach=reach_of(by)):
             raise NotFound(what="待重发的通知", id=notice_id)
         audit(uow, by, now, "resend", "Notice", notice_id, None, {"count": 1})
     crm.jobs.wake("deliver_due")
@@ -245,7 +245,7 @@ def resend_many(
     crm: Crm, *, status: NoticeStatus | None = NoticeStatus.DEAD, channel: str | None = None,
     event: Event | None = None, by: Principal,
 ) -> int:  # fmt: skip
-    """Put all notices back to be sent at once that are dead, or dead or failed.
+    """Put all notices to people within one's reach back to be sent at once that were not sent.
 
     Args:
         crm: The CRM.
@@ -266,7 +266,9 @@ def resend_many(
     with crm.unit_of_work() as uow:
         now = crm.now()
         statuses = RESENDABLE if status is None else (status,)
-        count = uow.notices.resend(now, statuses=statuses, channel=channel, event=event)
+        count = uow.notices.resend(
+            now, statuses=statuses, channel=channel, event=event, reach=reach_of(by)
+        )
         what = {"status": status, "channel": channel, "event": event, "count": count}
         audit(uow, by, now, "resend", "Notice", None, None, what)
     if count:
@@ -290,11 +292,11 @@ def _refuse_filter(status: object, channel: object, event: object) -> None:
 
 
 def backlog(crm: Crm, *, by: Principal) -> Backlog:
-    """Count what stands in the outbox and was not sent, by one quick query.
+    """Count what stands in the outbox for people within one's reach and was not sent.
 
     Raises:
         NotPermitted: Without ``notice:view``.
     """
     by.need("notice:view")
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.notices.backlog(crm.now())
+        return uow.notices.backlog(crm.now(), reach_of(by))

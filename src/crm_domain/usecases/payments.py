@@ -74,13 +74,18 @@ def _implausible(found: Mapping[str, Any], today: date) -> list[FieldError]:
 def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> Payment:
     """Reject a pending payment; the customer's limits begin anew when it was the last one.
 
+    What was noted of the payment stays beside the reason.
+
     Raises:
-        Invalid: The reason is too long, or no text.
-        NotFound: There is no such pending payment.
+        Invalid: The reason is missing, too long, or no text.
+        NotFound: There is no such pending payment within one's reach.
         NotPermitted: Without ``payment:confirm``.
     """
     by.need("payment:confirm")
-    why = said(Payment, "note", reason, "reason")
+    why = said(Payment, "reject_reason", reason, "reason")
+    if not why:
+        raise Invalid([FieldError("reason", "missing", None, "请说明驳回原因",
+                                  "say why it is rejected")])  # fmt: skip
     with crm.unit_of_work() as uow:
         payment = uow.records.get(Payment, payment_id)
         if payment is None:
@@ -89,11 +94,12 @@ def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> 
         customer = locked_customer(uow, payment.customer_id)
         now = crm.now()
         payment = uow.records.get(Payment, payment_id)
-        if payment is None or payment.status is not PaymentStatus.PENDING:
+        theirs = payment is not None and uow.directory.in_reach(payment.consultant_id, reach_of(by))
+        if payment is None or not theirs or payment.status is not PaymentStatus.PENDING:
             raise NotFound(what="待审核的缴费记录", id=payment_id)
         rejected = uow.records.save(
             changed(payment, status=PaymentStatus.REJECTED, confirmed_at=now,
-                    confirmed_by_id=by.user_id, note=why)
+                    confirmed_by_id=by.user_id, reject_reason=why)
         )  # fmt: skip
         waiting = [
             p

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time
 
 from crm_domain.errors import (
     AlreadyClaimed,
+    CustomerLocked,
     FieldError,
     Invalid,
-    NotAssignable,
     NotFound,
     NotOwner,
     NotPermitted,
@@ -136,6 +136,8 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
                     f"您已抢到客户 {customer.name}。", about=f"customer:{customer_id}",
                     key=f"claimed:{number}", now=now)
         )  # fmt: skip
+        audit(uow, by, now, "claim", "Customer", customer_id,
+              {"owner_id": customer.owner_id}, {"owner_id": by.employee_id})  # fmt: skip
     crm.jobs.wake("deliver_due")
     return new.made(number)
 
@@ -196,10 +198,10 @@ def release_customer(
     """Give a customer back to the pool (主动放弃): one's own, or as a manager a subordinate's.
 
     Raises:
+        CustomerLocked: A manager keeps it out of the pool.
         Invalid: The reason is too long, or no text.
         NotFound: There is no such customer.
         NotOwner: It is not theirs now.
-        NotAssignable: It is locked.
         NotPermitted: Without ``customer:release``.
     """
     by.need("customer:release")
@@ -215,7 +217,7 @@ def release_customer(
         if not mine and not (by.may("customer:transfer") and holds(uow, customer, by, today)):
             raise NotOwner
         if customer.locked:
-            raise NotAssignable(reason_zh="该客户已锁定。", reason_en="the customer is locked.")
+            raise CustomerLocked(id=customer_id)
         close_open(uow, customer, now, AssignmentStatus.RELEASED)
         uow.customers.keep(dated(pooled(customer), rules))
         if not mine:
