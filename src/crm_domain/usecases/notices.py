@@ -15,7 +15,7 @@ from crm_domain.model import Employee, Event, Notice, NoticePreference, NoticeSt
 from crm_domain.model.fields import changed
 from crm_domain.ports import Backlog, Crm, Page, Query
 from crm_domain.rules.access import Principal
-from crm_domain.rules.notifying import failed, given_back, is_suspect, ruled_out
+from crm_domain.rules.notifying import failed, given_back, ruled_out, suspects
 from crm_domain.usecases._common import audit
 
 log = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ def deliver_due(
 
     Attempts are counted before the call, under a lease: a worker that dies costs an attempt and a
     wait, not the message. Outcomes are written about once a second, so it may also cost a message
-    that is sent twice. A notice of which they die again and again is tried alone, and given up
-    after twice the attempts of others. A channel that fails ten times in a row is left alone for a
+    that is sent twice. A notice of which they die again and again is tried apart from others, and
+    given up after twice the attempts. A channel that fails ten times in a row is left alone for a
     while; it does not hold up another. What has expired, or what the recipient does not want on a
     channel, is not sent; in quiet hours it waits for their end.
 
@@ -99,7 +99,7 @@ def deliver_due(
             this.people = {e.id: e for e in uow.records.among(Employee, numbers)}
             this.preferences = uow.notices.preferences(numbers)
         this.late = 0
-        batch, others = _suspect_alone(crm, leased)
+        batch, others = _apart(crm, leased)
         for done in _outcomes(this, batch):
             with crm.unit_of_work() as uow:
                 settled = uow.notices.settle(done)
@@ -114,21 +114,23 @@ def deliver_due(
     )  # fmt: skip
 
 
-def _suspect_alone(crm: Crm, batch: Sequence[Notice]) -> tuple[Sequence[Notice], bool]:
-    """Leave but one notice of a batch in which one may have killed the workers before.
+def _apart(crm: Crm, batch: Sequence[Notice]) -> tuple[Sequence[Notice], bool]:
+    """Leave the suspects of a batch, of which one may have killed the workers before.
 
     Whoever dies of it then costs the others no attempt, so that they are not given up with it.
 
     Returns:
         What is left, and whether others were given back, to be taken again at once.
     """
-    suspect = next((n for n in batch if is_suspect(n, crm.settings.max_attempts)), None)
-    if suspect is None or len(batch) == 1:
+    suspect = suspects(batch, crm.settings.max_attempts)
+    if not suspect or len(suspect) == len(batch):
         return batch, False
-    now = crm.now()
+    now, chosen = crm.now(), {n.id for n in suspect}
     with crm.unit_of_work() as uow:
-        uow.notices.settle([given_back(n, next_attempt_at=now) for n in batch if n is not suspect])
-    return [suspect], True
+        uow.notices.settle(
+            [given_back(n, next_attempt_at=now) for n in batch if n.id not in chosen]
+        )
+    return suspect, True
 
 
 def _outcomes(this: _Round, batch: Sequence[Notice]) -> Iterator[list[Notice]]:
