@@ -118,6 +118,33 @@ def test_a_dead_channel_is_left_alone_and_holds_up_nobody(world: World) -> None:
     assert notices.deliver_due(crm, by=SYSTEM).sent == 30
 
 
+def test_a_channel_left_alone_for_a_moment_only_ends_the_call(world: World) -> None:
+    """What comes round again in the same call is left to the next one."""
+
+    def fail(_: Notice) -> None:
+        raise DeliveryFailed("the provider is down")
+
+    crm = with_channels(world, Channel("dead", fail), retry_seconds=0.01)
+    crm = attrs.evolve(
+        crm, clock=lambda: world.clock.advance(timedelta(seconds=1)) or world.clock()
+    )
+    write(world, 30, "dead")
+    assert notices.deliver_due(crm, limit=7, by=SYSTEM).failed == 10
+
+
+def test_messages_that_cannot_be_made_stop_no_channel(world: World) -> None:
+    """Though they come first, and however many they are."""
+
+    def make(notice: Notice) -> None:
+        if int(notice.idempotency_key.removeprefix("console")) < 15:
+            raise KeyError("a template without an end")
+
+    crm = with_channels(world, Channel("console", make))
+    write(world, 20, "console")
+    found = notices.deliver_due(crm, by=SYSTEM)
+    assert (found.sent, found.failed) == (5, 15)
+
+
 def test_whom_a_channel_cannot_reach_does_not_stop_it(world: World) -> None:
     """Permanent failures are dead at once, however many, and others still go out."""
 

@@ -19,6 +19,7 @@ from crm_domain.rules.notifying import failed, given_back, ruled_out, suspects
 from crm_domain.usecases._common import audit
 
 log = logging.getLogger(__name__)
+WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 ENOUGH = 10
 """So many failures in a row, and a channel is left alone."""
 MOST_UNWRITTEN = 50
@@ -55,6 +56,8 @@ class _Round:
     """How many of the batch were given back because the lease was used up."""
     failures: Counter[str] = attrs.Factory(Counter)
     """How often each channel has failed in a row."""
+    rested: set[int | None] = attrs.Factory(set)
+    """What was given back because its channel does not work."""
 
 
 def deliver_due(
@@ -99,13 +102,24 @@ def deliver_due(
             this.people = {e.id: e for e in uow.records.among(Employee, numbers)}
             this.preferences = uow.notices.preferences(numbers)
         this.late = 0
+        tries = {n.id: n.attempts for n in leased}
+        known = bool(leased) and all(n.id in this.rested for n in leased)
         batch, others = _apart(crm, leased)
         for done in _outcomes(this, batch):
             with crm.unit_of_work() as uow:
                 settled = uow.notices.settle(done)
-            counts.update(n.status for n in done if n.id in settled)
-        # A lease too short for even one would go on for ever.
-        more = this.late < len(batch) and (len(leased) == limit or others or this.late > 0)
+            # What was put off may have failed before, but not now.
+            counts.update(
+                n.status for n in done
+                if n.id in settled and (n.status not in WAITING or n.attempts == tries[n.id])
+            )  # fmt: skip
+        # A lease too short for even one would go on for ever, and so would a channel that is left
+        # alone for less time than this takes.
+        more = (
+            not known
+            and this.late < len(batch)
+            and (len(leased) == limit or others or this.late > 0)
+        )
         more = more and (seconds is None or time.monotonic() - begun < seconds)
     return Delivery(
         sent=counts[NoticeStatus.SENT], failed=counts[NoticeStatus.FAILED],
@@ -157,11 +171,11 @@ def _outcome(this: _Round, notice: Notice) -> Notice:
         this.late += 1
         return given_back(notice, next_attempt_at=now)
     if this.failures[notice.channel] >= ENOUGH:
+        this.rested.add(notice.id)
         return given_back(notice, next_attempt_at=now + _first_wait(crm))
-    after = send_now(crm, notice, this.people.get(notice.recipient_id))
-    # Whom a channel cannot reach says nothing about the channel.
-    broken = after.status is NoticeStatus.FAILED
-    this.failures[notice.channel] = this.failures[notice.channel] + 1 if broken else 0
+    after, broken = _attempt(crm, notice, this.people.get(notice.recipient_id))
+    if broken is not None:
+        this.failures[notice.channel] = this.failures[notice.channel] + 1 if broken else 0
     return after
 
 
@@ -176,6 +190,15 @@ def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
     Returns:
         The notice as it is then: sent, failed or dead.
     """
+    return _attempt(crm, notice, employee)[0]
+
+
+def _attempt(crm: Crm, notice: Notice, employee: Employee | None) -> tuple[Notice, bool | None]:
+    """Try to send a notice, and tell whether its channel is broken.
+
+    Whom a channel cannot reach says that it works. A message that the channel's own code cannot
+    make says nothing about it: ten of these must not keep all others waiting.
+    """
     notifier = crm.notifiers.get(notice.channel)
     try:
         if notifier is None:
@@ -184,13 +207,15 @@ def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
             raise DeliveryFailed(f"no address on {notice.channel}", permanent=True)
         provider_id = notifier.send(notice, employee)
     except DeliveryFailed as e:
-        return _failed(crm, notice, e)
+        return _failed(crm, notice, e), not e.permanent
     except Exception as e:  # a plugin's mistake must not stop the others
         log.exception("the channel %s failed with notice %s", notice.channel, notice.id)
-        return _failed(crm, notice, DeliveryFailed(f"{type(e).__name__} in {notice.channel}"))
-    return changed(
+        mistake = DeliveryFailed(f"{type(e).__name__} in {notice.channel}")
+        return _failed(crm, notice, mistake), None
+    sent = changed(
         notice, status=NoticeStatus.SENT, provider_id=provider_id, sent_at=crm.now(), error=None
     )
+    return sent, False
 
 
 def _failed(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
