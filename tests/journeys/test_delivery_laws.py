@@ -100,6 +100,31 @@ def test_a_worker_that_dies_loses_nothing(world: World) -> None:
     assert sum(copies.values()) == 27
 
 
+@pytest.mark.parametrize("unwritten", [notices.MOST_UNWRITTEN, 10_000])
+def test_a_death_repeats_no_more_than_was_not_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, unwritten: int
+) -> None:
+    """A few of the 130 that were sent; with the negative control, where nothing was written."""
+    monkeypatch.setattr(notices, "MOST_UNWRITTEN", unwritten)
+    left = iter(range(130))
+
+    def die(_: Notice) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    channel = Channel("console", die)
+    crm = with_channels(world, channel)
+    write(world, 200, "console")
+    with pytest.raises(KeyboardInterrupt):
+        notices.deliver_due(crm, by=SYSTEM)
+    let_leases_end(crm)
+    channel.act = lambda _: None
+    notices.deliver_due(crm, by=SYSTEM)
+    assert len(set(channel.arrived)) == 200
+    few = len(channel.arrived) - 200 <= notices.MOST_UNWRITTEN == 25
+    assert few is (unwritten == 25)
+
+
 def test_a_dead_channel_is_left_alone_and_holds_up_nobody(world: World) -> None:
     """Ten failures tell enough; the rest waits without having cost an attempt."""
 

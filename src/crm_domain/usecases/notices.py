@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 ENOUGH = 10
 """So many failures in a row, and a channel is left alone."""
-MOST_UNWRITTEN = 50
+MOST_UNWRITTEN = 25
 """So many outcomes at most are written at once; a worker that dies repeats what it had not."""
 SHARE = 0.5
 """Of a lease; what was not begun by then is given back, so that nothing is sent as it ends."""
