@@ -100,6 +100,31 @@ def test_a_worker_that_dies_loses_nothing(world: World) -> None:
     assert sum(copies.values()) == 27
 
 
+@pytest.mark.parametrize("unwritten", [notices.MOST_UNWRITTEN, 10_000])
+def test_a_death_repeats_no_more_than_was_not_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, unwritten: int
+) -> None:
+    """A few of the 130 that were sent; with the negative control, where nothing was written."""
+    monkeypatch.setattr(notices, "MOST_UNWRITTEN", unwritten)
+    left = iter(range(130))
+
+    def die(_: Notice) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    channel = Channel("console", die)
+    crm = with_channels(world, channel)
+    write(world, 200, "console")
+    with pytest.raises(KeyboardInterrupt):
+        notices.deliver_due(crm, by=SYSTEM)
+    let_leases_end(crm)
+    channel.act = lambda _: None
+    notices.deliver_due(crm, by=SYSTEM)
+    assert len(set(channel.arrived)) == 200
+    few = len(channel.arrived) - 200 <= notices.MOST_UNWRITTEN == 25
+    assert few is (unwritten == 25)
+
+
 def test_a_dead_channel_is_left_alone_and_holds_up_nobody(world: World) -> None:
     """Ten failures tell enough; the rest waits without having cost an attempt."""
 
@@ -116,6 +141,33 @@ def test_a_dead_channel_is_left_alone_and_holds_up_nobody(world: World) -> None:
     dead.act = lambda _: None
     world.clock.advance(timedelta(minutes=5))
     assert notices.deliver_due(crm, by=SYSTEM).sent == 30
+
+
+def test_a_channel_left_alone_for_a_moment_only_ends_the_call(world: World) -> None:
+    """What comes round again in the same call is left to the next one."""
+
+    def fail(_: Notice) -> None:
+        raise DeliveryFailed("the provider is down")
+
+    crm = with_channels(world, Channel("dead", fail), retry_seconds=0.01)
+    crm = attrs.evolve(
+        crm, clock=lambda: world.clock.advance(timedelta(seconds=1)) or world.clock()
+    )
+    write(world, 30, "dead")
+    assert notices.deliver_due(crm, limit=7, by=SYSTEM).failed == 10
+
+
+def test_messages_that_cannot_be_made_stop_no_channel(world: World) -> None:
+    """Though they come first, and however many they are."""
+
+    def make(notice: Notice) -> None:
+        if int(notice.idempotency_key.removeprefix("console")) < 15:
+            raise KeyError("a template without an end")
+
+    crm = with_channels(world, Channel("console", make))
+    write(world, 20, "console")
+    found = notices.deliver_due(crm, by=SYSTEM)
+    assert (found.sent, found.failed) == (5, 15)
 
 
 def test_whom_a_channel_cannot_reach_does_not_stop_it(world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta, tzinfo
 
 from crm_domain.errors import DeliveryFailed
@@ -15,6 +15,8 @@ INAPP = "inapp"
 LONGEST_WAIT = timedelta(hours=6)
 TOLD = tuple(e for e in Event if e is not Event.TEST)
 """What people are told of without having asked."""
+ALONE = 4
+"""So many tries at least are made apart from others before a suspect is given up."""
 REMINDER_LASTS = timedelta(days=1)
 """A reminder is of no use when the next day's comes."""
 
@@ -85,6 +87,27 @@ def is_suspect(notice: Notice, most: int) -> bool:
     return notice.attempts > most
 
 
+def suspects(batch: Sequence[Notice], most: int) -> tuple[Notice, ...]:
+    """Choose those of a leased batch that are to be tried apart from the rest.
+
+    The more attempts, the fewer at a time: an eighth of the batch, an eighth of that, and at last
+    one alone. So thousands that merely happened to be at hand when workers died go on quickly, and
+    the one of which they die is soon found.
+
+    Args:
+        batch: As they were leased.
+        most: After so many attempts a notice is suspect.
+
+    Returns:
+        The most suspect; nothing when none is.
+    """
+    worst = max((n.attempts for n in batch), default=0)
+    if worst <= most:
+        return ()
+    size = max(1, len(batch) // 8 ** min(worst - most, 10))
+    return tuple(n for n in batch if n.attempts == worst)[:size]
+
+
 def ruled_out(
     notice: Notice, preference: NoticePreference | None, now: datetime, zone: tzinfo, *, most: int
 ) -> Notice | None:
@@ -95,14 +118,15 @@ def ruled_out(
         preference: What its recipient wants; None is everything, at any time.
         now: The moment.
         zone: The business time zone.
-        most: After so many attempts it is dead; after twice as many, also when nobody lived to
-            write what came of them.
+        most: After so many attempts it is dead; after twice as many, and four more at least, also
+            when nobody lived to write what came of them.
 
     Returns:
         The notice expired, cancelled, given up or put off; None when it is to be sent.
     """
-    if is_suspect(notice, 2 * most):
-        return given_back(notice, status=NoticeStatus.DEAD, error=f"no outcome of {2 * most} tries")
+    enough = most + max(most, ALONE)
+    if is_suspect(notice, enough):
+        return given_back(notice, status=NoticeStatus.DEAD, error=f"no outcome of {enough} tries")
     if notice.expires_at is not None and notice.expires_at <= now:
         return given_back(notice, status=NoticeStatus.EXPIRED)
     if not is_wanted(preference, notice.event, notice.channel):
