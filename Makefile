@@ -36,9 +36,9 @@ check: $(STAMP)  ## format, lint, types, borders, documents
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/docs
 
-torture: $(STAMP)  ## the chaos tests of workers and schedule at full length; takes long
-	CRM_TEST_NIGHTS=1000 CRM_TEST_KILLS=50 CRM_TEST_NOTICES=10000 \
-		$(BIN)/python -m pytest -n 2 --dist loadgroup tests/jobs
+torture: $(STAMP)  ## the chaos tests of workers, schedule and imports at full length; takes long
+	CRM_TEST_NIGHTS=1000 CRM_TEST_KILLS=50 CRM_TEST_NOTICES=10000 CRM_TEST_IMPORT_ROWS=200 \
+		$(BIN)/python -m pytest -n 2 --dist loadgroup tests/jobs tests/races/test_import_kill.py
 
 format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff format src tests bench

@@ -34,6 +34,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "reset_hours": (1, 744),
     "retry_seconds": (0.01, 21_600),
     "notice_days": (1, _CENTURY),
+    "import_lease_seconds": (0.1, 86_400),
 }
 
 

@@ -271,10 +271,34 @@ class NotRevertible(CrmError):
 
 
 class ImportBusy(CrmError):
-    """The import {id} is {status}; this step is not possible now."""
+    """The import {id} is {status_en}; this step is not possible now. {todo_en}"""
 
-    zh = "导入 {id} 当前状态为“{status}”，不能执行此步骤。"
+    zh = "导入 {id} 当前状态为“{status}”，不能执行此步骤。{todo_zh}"
     code = "import_busy"
+
+
+class RightsWithdrawn(CrmError):
+    """{name} started the import {id} and may not go on with it now: {reason_en} Whoever may import
+    can resume it, and does so in their own name."""
+
+    zh = "导入 {id} 由 {name} 启动，但其现在无权继续：{reason_zh}有权限的人可以用自己的名义继续。"
+    code = "rights_withdrawn"
+
+
+class SheetChanged(CrmError):
+    """The file of the import {id} is read otherwise than when it was checked, so it does not go on.
+    Revert it and import the file anew."""
+
+    zh = "导入 {id} 的文件读出的内容与检查时不同，无法继续。请撤销后重新导入该文件。"
+    code = "sheet_changed"
+
+
+class ImportStuck(CrmError):
+    """The import {id} was begun {attempts} times without getting on. The logs of the workers say
+    why; when that is put right, resume it."""
+
+    zh = "导入 {id} 已尝试 {attempts} 次仍无进展。请查看后台日志，解决后再继续。"
+    code = "import_stuck"
 
 
 class JobRunning(CrmError):

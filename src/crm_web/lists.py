@@ -41,6 +41,9 @@ def list_screens(resource: Resource) -> list[Screen]:
         Screen(path=f"{path}/columns", needs=needs, call=partial(choose_columns, resource),
                methods=("GET", "POST")),
     ]  # fmt: skip
+    if resource.tally is not None:
+        found.append(Screen(path=f"{path}/facets", needs=needs,
+                            call=partial(show_facets, resource)))  # fmt: skip
     if resource.export is not None:
         for ending in TYPES:
             found.append(Screen(path=f"{path}.{ending}", needs=resource.export,
@@ -73,37 +76,47 @@ def show_list(resource: Resource, c: Context) -> Answer:
     page = resource.rows(c.crm, query, c.by)
     kept = views.read_preference(c.crm, resource.name, by=c.by)
     columns = shown_columns(resource, kept.columns)
-    tally = None
-    if resource.tally is not None:
-        counted = [
-            f.name
-            for f in resource.filters
-            if not (f.ranged or f.kind == "references" or f.name in resource.uncounted)
-        ]
-        counted += [resource.tab_facet] if resource.tab_facet else []
-        tally = resource.tally(c.crm, query, counted, c.by)
     titles = titles_of(c, columns, page.items)
     return Page(template="list.html", data={
         "r": resource, "here": here, "query": query, "rows": page.items, "columns": columns,
-        "next": here.with_(**{AFTER: page.next}) if page.next else None, "tally": tally,
-        "titles": titles, "filters": filter_rows(c, resource, here, tally), "sizes": SIZES,
+        "next": here.with_(**{AFTER: page.next}) if page.next else None,
+        "titles": titles, "filters": filter_rows(c, resource, here, None), "sizes": SIZES,
         "density": kept.density,
         "views": views.list_views(c.crm, resource.name, by=c.by),
-        "tabs": tabs_of(c, resource, tally),
+        "tabs": tabs_of(c, resource),
         "row_actions": [a for a in resource.actions if a.row and c.by.may(a.needs)],
         "bulk_actions": [a for a in resource.actions if a.bulk and c.by.may(a.needs)],
         "may": partial(may, c),
     })  # fmt: skip
 
 
-def tabs_of(c: Context, resource: Resource, tally: Any) -> list[tuple[Tab, str, int | None]]:
-    """Give the tabs with their addresses and what each holds."""
-    counts = {} if tally is None else tally.by.get(resource.tab_facet, {})
+def tabs_of(c: Context, resource: Resource) -> list[tuple[Tab, str]]:
+    """Give the tabs with what each asks, as an address has it."""
     zone = c.crm.settings.zone
-    return [
-        (tab, asked(tab.query(c), zone) if tab.query else "", counts.get(tab.name))
-        for tab in resource.tabs
+    return [(tab, asked(tab.query(c), zone) if tab.query else "") for tab in resource.tabs]
+
+
+def show_facets(resource: Resource, c: Context) -> Answer:
+    """Count what matches, and the values of each filter; the page asks for it when it is there.
+
+    Counting may take far longer than finding a page of rows, so that nobody waits for it.
+    """
+    here = Address.read(resource.path, c.request.url.query)
+    query = here.query(resource, c.crm.settings.zone)
+    counted = [
+        f.name
+        for f in resource.filters
+        if not (f.ranged or f.kind == "references" or f.name in resource.uncounted)
     ]
+    counted += [resource.tab_facet] if resource.tab_facet else []
+    if resource.tally is None:
+        raise NotFound(what=resource.one("zh"), id="facets")
+    tally = resource.tally(c.crm, query, counted, c.by)
+    return Page(template="facets.html", data={
+        "r": resource, "here": here, "tally": tally,
+        "filters": filter_rows(c, resource, here, tally),
+        "tabs": tally.by.get(resource.tab_facet, {}),
+    })  # fmt: skip
 
 
 def may(c: Context, permission: str | None) -> bool:
@@ -199,7 +212,7 @@ def _labels(
     elif one.target and one.target != "Customer":
         cls = RECORDS[one.target]
         known = [v for v in {*(counts or {}), *chosen} if v.isascii() and v.isdigit()]
-        if counts is None:
+        if counts is None and one.kind == "references":
             labels = [(str(n), t) for n, t in records.suggest(c.crm, cls, "", 50, by=c.by).items()]
         else:
             named = records.titles(c.crm, cls, [int(v) for v in known], by=c.by)

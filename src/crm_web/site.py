@@ -17,7 +17,7 @@ from crm_domain.model import specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Crm
 from crm_domain.rules.menus import EntryMenu
-from crm_domain.usecases import access
+from crm_domain.usecases import access, inbox
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
 from crm_web.resource import Resource
@@ -56,7 +56,8 @@ class Site:
         if session is not None and not context.fragment:
             shared["menus"] = self._there(access.navigation(self.crm, by=context.by).menus)
             shared["icons"] = {s.path: s.icon for s in self.screens if s.icon}
-            shared["unread"] = 0
+            staff = context.by.employee_id is not None
+            shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
         return self.templates.get_template(template).render({**shared, **data})
 
     def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:

@@ -153,6 +153,8 @@ BROKEN = {
     "highlight": "UPDATE permission SET parent_id = id WHERE code = 'customer:view'",
     "view": f"{_VIEW};{_VIEW}",
     "import": "UPDATE import_run SET accepted = 2 WHERE id = {run}",
+    "partition": "UPDATE import_run SET refused = 1, data_rows = data_rows + 1 WHERE id = {run}",
+    "import_state": "UPDATE import_run SET finished_at = NULL WHERE id = {run}",
     "cursor": "DELETE FROM turn_cursor",
     "guards": "DROP INDEX uq_assignment_held",
     "references": "UPDATE customer SET school_id = 77 WHERE id = {owned}",

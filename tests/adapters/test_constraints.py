@@ -286,6 +286,31 @@ ILLEGAL = {
     "an import of the pool to somebody": (
         "UPDATE import_run SET consultant_id = {a} WHERE id = {run}"
     ),
+    "an import of more rows than there are": (
+        "UPDATE import_run SET refused = refused + 1 WHERE id = {run}"
+    ),
+    "an import done that lacks a row": (
+        "UPDATE import_run SET accepted = accepted - 1 WHERE id = {run}"
+    ),
+    "an import done before its last row": "UPDATE import_run SET next_row = 1 WHERE id = {run}",
+    "an import checked that took rows in": (
+        "UPDATE import_run SET status = 'checked', finished_at = NULL WHERE id = {run}"
+    ),
+    "an import done at no moment": "UPDATE import_run SET finished_at = NULL WHERE id = {run}",
+    "an import paused and finished": "UPDATE import_run SET status = 'paused' WHERE id = {run}",
+    "an import failed for no reason": (
+        "UPDATE import_run SET status = 'failed', finished_at = NULL WHERE id = {run}"
+    ),
+    "an import done with an error": "UPDATE import_run SET error = '{{}}' WHERE id = {run}",
+    "an import done that somebody is at": (
+        "UPDATE import_run SET leased_until = {later} WHERE id = {run}"
+    ),
+    "an import started by somebody at no moment": (
+        "UPDATE import_run SET started_by_id = {user} WHERE id = {run}"
+    ),
+    "an import begun by more workers than took it": (
+        "UPDATE import_run SET attempts = fence + 1 WHERE id = {run}"
+    ),
     "a payment of nothing": (
         "INSERT INTO payment (customer_id, kind, amount, paid_on, status, created_at, version)"
         " VALUES ({owned}, 'deposit', 0, '2026-11-01', 'pending', {now}, 1)"
@@ -354,6 +379,14 @@ ILLEGAL = {
 }  # fmt: skip
 
 LEGAL = {
+    "an import paused by an error": (
+        "UPDATE import_run SET status = 'paused', error = '{{}}', finished_at = NULL"
+        " WHERE id = {run}"
+    ),
+    "an import that somebody is at": (
+        "UPDATE import_run SET status = 'running', finished_at = NULL, started_at = {now},"
+        " started_by_id = {user}, leased_until = {later}, fence = 1, attempts = 1 WHERE id = {run}"
+    ),
     "a claim of a pooled customer": ASSIGN
     + "{pooled}, {a}, {now}, NULL, 1, 'claim', NULL, NULL, '');" + OWN + "{pooled}",
     "owner first, then the assignment": OWN + "{pooled};" + ASSIGN

@@ -180,7 +180,7 @@ def test_without_an_address_nobody_is_woken(fresh_url):
 def test_embedded_delivers_what_is_written(world):
     """One process does everything: what is written is delivered within a moment."""
     off = attrs.evolve(world.crm.settings, cron_sweep="", cron_warn="", cron_remind="",
-                       cron_check="", cron_tidy="",
+                       cron_check="", cron_tidy="", cron_imports="",
                        cron_deliver="")  # fmt: skip
     with embedded(attrs.evolve(world.crm, settings=off), seconds=60) as crm:
         intake.register_customer(crm, {"name": "王芳", "qq": "12345"}, by=SYSTEM)

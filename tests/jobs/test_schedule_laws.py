@@ -51,6 +51,7 @@ def clock() -> FixedClock:
 def night(url: str, clock: FixedClock) -> Any:
     """Open a CRM on which nothing but the sweep is scheduled, at 00:05."""
     off = Settings(cron_deliver="", cron_warn="", cron_remind="", cron_tidy="", cron_check="",
+                   cron_imports="",
                    sweep_max_share=1.0)  # fmt: skip
     with open_crm(url, clock=clock, settings=off) as crm:
         yield attrs.evolve(crm, storage=OnTime(crm.storage, clock))

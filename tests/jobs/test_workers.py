@@ -25,7 +25,7 @@ from crm_adapters.jobs.watch import Watch
 from crm_adapters.metrics import Metrics
 from crm_domain import SYSTEM, Query, Settings
 from crm_domain.testing.clock import FixedClock
-from crm_domain.usecases import notices, schedule
+from crm_domain.usecases import imports, notices, schedule
 from make import World
 
 QUIET = {f"CRM_CRON_{job.upper()}": "" for job in schedule.JOBS}
@@ -170,6 +170,35 @@ def test_several_schedulers_run_each_slot_once(tmp_path, school):
         time.sleep(2.5)
         assert {j.last.fence for j in schedule.list_jobs(crm, by=SYSTEM)} == {1}
         assert [stopped(p)[0] for p in (one, two)] == [0, 0]
+
+
+def test_an_import_of_a_killed_worker_is_taken_over_within_seconds(tmp_path, school):
+    """By another that nobody woke; told to end, a worker gives it back after its batch."""
+    url, world = school
+    rows = "\n".join(f"客户{i},139{i:08d}" for i in range(600))
+    begun = imports.start_file(
+        world.crm, f"姓名,手机\n{rows}".encode(), file_name="x.csv", by=world.a
+    )
+
+    def far():
+        return imports.progress(world.crm, begun.id, by=world.a)
+
+    slow = {"CRM_BATCH_ROWS": "2", "CRM_IMPORT_LEASE_SECONDS": "2"}
+    with running(tmp_path, url, "worker", **slow) as first:
+        assert within(20, lambda: far().done_rows > 10)
+        first.kill()
+        stood = far().done_rows
+        assert stood < 600
+    with running(tmp_path, url, "worker", **slow) as second:
+        assert within(20, lambda: far().done_rows > stood)
+        assert stopped(second)[0] == 0
+    left = far()
+    if left.status.value == "running":
+        assert not left.at_work
+    with running(tmp_path, url, "worker", CRM_IMPORT_LEASE_SECONDS="2"):
+        assert within(30, lambda: far().status.value == "done")
+    assert (far().accepted, far().refused) == (600, 0)
+    assert [c for c in world.crm.storage.check() if c.count] == []
 
 
 @pytest.mark.parametrize("looks", [True, False])

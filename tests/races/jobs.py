@@ -21,11 +21,12 @@ import sqlalchemy as sa
 from crm_adapters import open_crm
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import ClaimRefused, CrmError, Duplicate, NotOwner
+from crm_domain.model import ImportRun, ImportStatus
 from crm_domain.ports import Settings
 from crm_domain.ports.sheets import Row, Sheet
 from crm_domain.rules.access import Principal
 from crm_domain.testing.clock import FixedClock
-from crm_domain.usecases import access, follow_up, imports, intake, pool
+from crm_domain.usecases import _import_work, access, follow_up, imports, intake, pool
 from races import mutants
 
 START = datetime(2026, 11, 1, 2, 0, tzinfo=UTC)
@@ -299,4 +300,81 @@ def command(
                 Path(counted).write_text(json.dumps([death.seen, death.commits]))
 
 
-JOBS: dict[str, Callable[..., None]] = {"stress": stress, "turns": turns, "command": command}
+# -- imports in the background --------------------------------------------------------------------
+
+
+def _die_at_row(row: int, where: str) -> None:
+    """Kill this process when a row of the sheet is read, or its batch is written or committed."""
+    from crm_adapters.storage.imports import SqlImports
+    from crm_adapters.storage.session import Session
+    from crm_domain.usecases._import_rows import SheetRows
+
+    seen = {"read": False}
+    real_read, real_renew, real_commit = SheetRows._read, SqlImports.renew, Session.commit
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def read(self: SheetRows, one: Row) -> Any:
+        if one.number == row:
+            if where == "read":
+                die()
+            seen["read"] = True
+        return real_read(self, one)
+
+    def renew(self: SqlImports, *arguments: Any) -> bool:
+        if seen["read"] and where == "written":
+            die()
+        return real_renew(self, *arguments)
+
+    def commit(self: Session) -> None:
+        real_commit(self)
+        if seen["read"] and where == "committed":
+            die()
+
+    SheetRows._read = read  # type: ignore[method-assign]
+    SqlImports.renew = renew  # type: ignore[method-assign]
+    Session.commit = commit  # type: ignore[method-assign]
+
+
+def import_worker(
+    url: str, now: str, batch_rows: int, row: int | None = None, where: str = "read",
+    mutant: str | None = None, patience: float = 120.0,
+) -> None:  # fmt: skip
+    """Be a worker that looks for imports until none runs any more, or that is killed at a row.
+
+    Args:
+        url: The database.
+        now: The moment.
+        batch_rows: Rows of a batch.
+        row: The row of the sheet at which to die; None: at none.
+        where: When it is ``read``, or its batch ``written`` or ``committed``.
+        mutant: A function of `mutants` that breaks something first.
+        patience: Seconds after which it is an error that an import still runs.
+    """
+    if mutant:
+        getattr(mutants, mutant)()
+    if row is not None:
+        _die_at_row(row, where)
+    # Nobody else waits for the writer here.
+    _import_work.BREATH = 0.0
+    settings = Settings(batch_rows=batch_rows, import_lease_seconds=IMPORT_LEASE)
+    clock = FixedClock(datetime.fromisoformat(now))
+    until = seconds() + patience
+    with open_crm(url, clock=clock, settings=settings) as crm:
+        crm = attrs.evolve(crm, reader=InlineReader())
+        while True:
+            imports.run_started_imports(crm, by=SYSTEM)
+            with crm.unit_of_work(read_only=True) as uow:
+                if not uow.records.all(ImportRun, status=ImportStatus.RUNNING):
+                    return
+            if seconds() > until:
+                raise TimeoutError
+            time.sleep(0.01)
+
+
+IMPORT_LEASE = 0.3
+"""Seconds."""
+JOBS: dict[str, Callable[..., None]] = {
+    "stress": stress, "turns": turns, "command": command, "import_worker": import_worker,
+}  # fmt: skip

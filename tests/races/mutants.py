@@ -121,6 +121,20 @@ def progress_commits_alone() -> None:
     SqlImports.save = save  # type: ignore[method-assign]
 
 
+def progress_commits_first() -> None:
+    """Write how far an import has come, and commit that, before its rows are dealt."""
+    from crm_adapters.storage.imports import SqlImports
+
+    real = SqlImports.save
+
+    def save(self: SqlImports, run: Any) -> None:
+        real(self, run)
+        self._session.connection.commit()
+        self._session.connection.begin()
+
+    SqlImports.save = save  # type: ignore[method-assign]
+
+
 class Switch:
     """Whether the next save fails."""
 

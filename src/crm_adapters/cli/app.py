@@ -111,13 +111,14 @@ def _group(
 
 def _import(app: App) -> None:
     """Add ``import``, which is a command by itself and has others below it."""
-    from crm_adapters.cli import imports
+    from crm_adapters.cli import import_jobs, imports
 
     group = _app("import", imports.import_sheet.__dict__["zh"], _english(imports.import_sheet),
                  imports.import_sheet)  # fmt: skip
     _register(group, {"list": imports.list_all, "template": imports.template,
-                      "resume": imports.resume, "revert": imports.revert,
-                      "rejected": imports.rejected})  # fmt: skip
+                      "start": import_jobs.start, "status": import_jobs.status,
+                      "pause": import_jobs.pause, "resume": import_jobs.resume,
+                      "revert": imports.revert, "rejected": imports.rejected})  # fmt: skip
     app.command(group)
 
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from crm_adapters.cli.customers import read_query
 from crm_adapters.cli.failures import Refused
-from crm_adapters.cli.language import in_chinese, say
+from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
     acting_as,
     actor,
@@ -87,6 +87,15 @@ def import_sheet(
                      "import without asking; one that was interrupted goes on"),
         ),
     ] = False,
+    background: Annotated[
+        bool,
+        Parameter(
+            name="--background",
+            negative="",
+            help=say("交给后台（crm worker）导入，不询问，立即返回",
+                     "let the workers (crm worker) import it, without asking; come back at once"),
+        ),
+    ] = False,
     record: Annotated[Record, held()] = "customer",
     to: Annotated[Literal["rotation", "pool"], dealt_to()] = "rotation",
     consultant: Annotated[str | None, given_to()] = None,
@@ -97,7 +106,11 @@ def import_sheet(
     from crm_domain.usecases import imports
 
     file.stat()  # A mistyped name is told before anything else is asked.
-    asks = not (yes or dry_run)
+    if background and dry_run:
+        raise Refused("--dry-run 只看预览，不能与 --background 同用。",
+                      "--dry-run changes nothing; it does not go with --background.",
+                      code="usage")  # fmt: skip
+    asks = not (yes or dry_run or background)
     if asks and (json or not sys.stdin.isatty()):
         raise Refused("需要确认：加 --yes 直接导入，或加 --dry-run 只看预览。",
                       "a confirmation is needed: add --yes to import, or --dry-run for a preview.",
@@ -107,6 +120,13 @@ def import_sheet(
         wish: dict[str, Any] = {"record": record.capitalize(), "to": to}
         if consultant is not None:
             wish |= {"to": "consultant", "consultant_id": employee_number(crm, consultant)}
+        if background:
+            from crm_adapters.cli.import_jobs import show_progress
+
+            with progress("检查中", "checking"):
+                begun = imports.start_file(crm, file, by=by, **wish)
+            show_progress(begun, crm.settings.zone, json=json)
+            return
         if yes and not dry_run:
             with progress("导入中", "importing") as bar:
                 report = imports.import_file(crm, file, progress=bar, by=by, **wish)
@@ -122,10 +142,11 @@ def import_sheet(
                     raise Refused("没有导入任何内容。", "nothing was imported.", code="declined")
                 with progress("导入中", "importing") as bar:
                     report = imports.run_import(crm, report.id, progress=bar, by=by)
-    _answer(report, json, preview=dry_run)
+    answer(report, json, preview=dry_run)
 
 
-def _answer(report: ImportReport, json: bool, *, preview: bool = False) -> None:
+def answer(report: ImportReport, json: bool, *, preview: bool = False) -> None:
+    """Answer with what became of the rows of a sheet, or would."""
     if json:
         problems = [plain(p) | {"message": told(p)} for p in report.problems]
         warnings = [warning(w) for w in report.warnings]
@@ -206,9 +227,12 @@ def list_all(
         return
     table(
         [say("编号", "No."), say("内容", "Of"), say("文件", "File"), say("状态", "Status"),
-         say("时间", "When"), say("数据行", "Rows"), say("已导入", "Accepted")],
+         say("时间", "When"), say("数据行", "Rows"), say("已处理", "Done"),
+         say("已导入", "Accepted"), say("停止原因", "Stopped because")],
         [(r.id, say(FORMS[r.record].zh, f"{r.record.lower()}s"), r.file_name, r.status,
-          local(r.created_at, zone), r.data_rows, r.accepted) for r in page],
+          local(r.created_at, zone), r.data_rows, r.accepted + r.refused, r.accepted,
+          r.error and r.error[language()]) for r in page],
+        least=(8, 1),
     )  # fmt: skip
     if page.next:
         line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")
@@ -237,21 +261,6 @@ def template(
         wish = "" if record == "customer" else f" --record {record}"
         line(f"已写出 {path}；填好后：crm import {path}{wish}",
              f"Wrote {path}; when it is filled in: crm import {path}{wish}")  # fmt: skip
-
-
-@in_chinese("继续一次中断的导入。")
-def resume(
-    number: Annotated[int, Parameter(help=say("导入编号", "the number of the import"))],
-    /, *,
-    acting: Annotated[str | None, acting_as()] = None,
-    json: Annotated[bool, as_json()] = False,
-) -> None:  # fmt: skip
-    """Go on with an import that was interrupted."""
-    from crm_domain.usecases import imports
-
-    with opened() as crm, progress("导入中", "importing") as bar:
-        report = imports.run_import(crm, number, progress=bar, by=actor(crm, acting))
-    _answer(report, json)
 
 
 @in_chinese("撤销一次导入；已有人跟进过其客户的不能撤销。")

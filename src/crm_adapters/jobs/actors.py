@@ -6,6 +6,7 @@ All of it may be done twice or too often: the database decides what is left to d
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -29,9 +30,11 @@ Work = Callable[..., bool]
 """Does something and tells whether there was anything to do."""
 
 DELIVER = "deliver_due"
+IMPORT, IMPORTS = "run_import", "run_imports"
 SECONDS: Mapping[str, int] = {
     DELIVER: 600,
-    "run_import": 3600,
+    IMPORT: 3600,
+    IMPORTS: 3600,
     **{job.name: job.seconds for job in schedule.JOBS.values()},
 }
 """The jobs that can be woken, with the seconds after which each is stopped."""
@@ -39,17 +42,37 @@ MARGIN = 0.9
 """A job is stopped before its lease ends and another process takes it over."""
 
 
-def works(crm: Crm, metrics: Metrics) -> Mapping[str, Work]:
-    """Give what is done for each job, logged and counted."""
+def never() -> bool:
+    """Say that nobody is to stop."""
+    return False
+
+
+def works(
+    crm: Crm, metrics: Metrics, stopping: Callable[[], bool] = never
+) -> Mapping[str, Work]:  # fmt: skip
+    """Give what is done for each job, logged and counted.
+
+    Args:
+        crm: An open CRM.
+        metrics: Where runs are counted.
+        stopping: Whether the process is to end; an import stops after the batch under way then,
+            and another worker goes on.
+    """
 
     def deliver_due() -> bool:
         done = notices.deliver_due(crm, seconds=schedule.DELIVERING, by=SYSTEM)
         metrics.delivered(attrs.asdict(done))
         return any(attrs.astuple(done))
 
+    importing = threading.Lock()
+
     def run_import(import_id: int) -> bool:
-        imports.run_import(crm, import_id, by=SYSTEM)
-        return True
+        return _alone(importing, lambda: imports.run_started(
+            crm, import_id, stopping=stopping, by=SYSTEM) is not None)  # fmt: skip
+
+    def run_imports() -> bool:
+        return _alone(importing, lambda: bool(
+            imports.run_started_imports(crm, stopping=stopping, by=SYSTEM)))  # fmt: skip
 
     def run_due(name: str) -> bool:
         run = schedule.run_due(crm, name, by=SYSTEM)
@@ -59,7 +82,7 @@ def works(crm: Crm, metrics: Metrics) -> Mapping[str, Work]:
             raise JobFailed(run.error)
         return run is not None
 
-    plain: dict[str, Work] = {DELIVER: deliver_due, "run_import": run_import}
+    plain: dict[str, Work] = {DELIVER: deliver_due, IMPORT: run_import, IMPORTS: run_imports}
     plain |= {name: partial(run_due, name) for name in schedule.JOBS}
     return {name: partial(_observed, name, work, metrics) for name, work in plain.items()}
 
@@ -74,6 +97,19 @@ def declare_actors(broker: Broker, works: Mapping[str, Work]) -> None:
             time_limit=SECONDS[name] * 1000 * MARGIN,
         )  # fmt: skip
         declared(partial(_silently, work))
+
+
+def _alone(lock: threading.Lock, work: Callable[[], bool]) -> bool:
+    """Do one piece of work at a time in this process; whoever looks next finds what was left.
+
+    Imports take long and hold a whole file: several at once would leave no thread for notices.
+    """
+    if not lock.acquire(blocking=False):
+        return False
+    try:
+        return work()
+    finally:
+        lock.release()
 
 
 class JobFailed(Exception):

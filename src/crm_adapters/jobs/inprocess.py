@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +10,14 @@ from contextlib import contextmanager
 import attrs
 
 from crm_adapters.jobs import OutboxOnly
-from crm_adapters.jobs.actors import DELIVER, SECONDS, declare_actors, works
+from crm_adapters.jobs.actors import DELIVER, IMPORT, SECONDS, declare_actors, works
 from crm_adapters.jobs.broker import make_broker, start_worker
 from crm_adapters.jobs.queue import DramatiqQueue
 from crm_adapters.jobs.watch import Watch
 from crm_adapters.metrics import Metrics
 from crm_domain.ports import Crm, JobQueue
 from crm_domain.rules.access import SYSTEM
-from crm_domain.usecases import schedule
+from crm_domain.usecases import imports, schedule
 
 DRAIN = 15.0
 """Seconds that work in progress has to end."""
@@ -32,9 +33,11 @@ class Ticker:
         self._sent: dict[str, float] = {}
 
     def look(self) -> None:
-        """Hand over what is due, and see to notices that nobody was woken for."""
+        """Hand over what is due, and see to notices and imports that nobody was woken for."""
         now = time.monotonic()
         self._queue.wake(DELIVER)
+        for number in imports.started_imports(self._crm, by=SYSTEM):
+            self._queue.wake(IMPORT, import_id=number)
         due = schedule.due_jobs(self._crm, by=SYSTEM)
         self._sent = {name: at for name, at in self._sent.items() if name in due}
         for name in due:
@@ -65,12 +68,14 @@ def embedded(
     queue = DramatiqQueue(broker, SECONDS)
     if isinstance(crm.jobs, OutboxOnly):
         crm = attrs.evolve(crm, jobs=queue)
-    declare_actors(broker, works(crm, metrics or Metrics()))
+    ending = threading.Event()
+    declare_actors(broker, works(crm, metrics or Metrics(), ending.is_set))
     worker = start_worker(broker, threads)
     watch = Watch(Ticker(crm, queue).look, seconds)
     try:
         yield crm
     finally:
+        ending.set()
         watch.stop()
         worker.stop(timeout=int(DRAIN * 1000))
         queue.close()

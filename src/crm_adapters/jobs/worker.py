@@ -79,7 +79,7 @@ def run_child(threads: int, *, as_json: bool) -> None:
         as_json: Whether logs are JSON lines.
     """
     from crm_adapters import open_crm
-    from crm_adapters.jobs.actors import DELIVER, declare_actors, works
+    from crm_adapters.jobs.actors import DELIVER, IMPORTS, declare_actors, works
     from crm_adapters.jobs.broker import close_broker, make_broker, start_worker
     from crm_adapters.jobs.watch import Watch
 
@@ -87,14 +87,16 @@ def run_child(threads: int, *, as_json: bool) -> None:
     with _asked_to_stop() as stop, open_crm() as crm:
         threading.Thread(target=_left_alone, args=(stop,), daemon=True).start()
         broker = make_broker(crm.settings.redis_url)
-        work = works(crm, Metrics())
+        work = works(crm, Metrics(), stop.is_set)
         declare_actors(broker, work)
         worker = start_worker(broker, threads)
-        watch = Watch(work[DELIVER], LOOK)
+        # Imports take long, and notices should not wait for them.
+        watches = [Watch(work[job], LOOK) for job in (DELIVER, IMPORTS)]
         log.info("ready")
         stop.wait()
         log.info("ending")
-        watch.stop(DRAIN)
+        for watch in watches:
+            watch.stop(DRAIN)
         worker.stop(timeout=int(DRAIN * 1000))
         close_broker(broker)
 

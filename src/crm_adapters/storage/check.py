@@ -83,7 +83,7 @@ _QUERIES = (
      "SELECT id FROM notice_preference WHERE (quiet_from IS NULL) <> (quiet_until IS NULL)"
      " OR quiet_from = quiet_until"),
     ("import", "导入的客户数与记录不符", "imports that did not keep all they took in",
-     "SELECT r.id FROM import_run r WHERE r.status IN ('done', 'running')"
+     "SELECT r.id FROM import_run r WHERE r.status <> 'reverted'"
      " AND r.record <> 'Employee' AND r.accepted <>"
      " (SELECT count(*) FROM customer c WHERE c.import_id = r.id)"),
     ("session", "登录的起止时间不符", "sign-ins whose times do not agree",
@@ -101,6 +101,20 @@ _QUERIES = (
      " ON p.id = up.parent_id WHERE up.steps < 50) SELECT id FROM up WHERE steps = 50"),
     ("view", "同一用户的视图重名", "saved views of one name",
      "SELECT max(id) FROM saved_view GROUP BY user_id, list_name, title HAVING count(*) > 1"),
+    ("partition", "导入的各行未恰好计入一次", "imports whose rows do not count once each",
+     "SELECT r.id FROM import_run r WHERE r.refused <>"
+     " (SELECT count(*) FROM import_problem p WHERE p.import_id = r.id)"
+     " OR r.accepted + r.refused > r.data_rows"
+     " OR (r.status = 'done' AND r.accepted + r.refused <> r.data_rows)"
+     " OR EXISTS (SELECT 1 FROM import_problem p WHERE p.import_id = r.id"
+     " GROUP BY p.\"row\" HAVING count(*) > 1)"
+     " OR EXISTS (SELECT 1 FROM import_problem p JOIN customer c"
+     " ON c.import_id = p.import_id AND c.import_row = p.\"row\" WHERE p.import_id = r.id)"),
+    ("import_state", "导入的状态与其余字段不符", "imports whose state is not possible",
+     "SELECT id FROM import_run WHERE (status IN ('done', 'reverted')) <> (finished_at IS NOT NULL)"
+     " OR (status = 'failed' AND error IS NULL)"
+     " OR (error IS NOT NULL AND status NOT IN ('paused', 'failed'))"
+     " OR (leased_until IS NOT NULL AND status <> 'running')"),
     ("cursor", "轮转位置丢失", "the rotation has lost its place",
      "SELECT 1 WHERE (SELECT count(*) FROM turn_cursor) <> 1"),
 )  # fmt: skip
@@ -116,6 +130,10 @@ def check_invariants(reader: sa.Engine) -> tuple[Checked, ...]:
         All checks in order; those that passed count nothing.
     """
     with translated(), reader.connect() as connection:
+        if reader.dialect.name == "sqlite":
+            # A connection remembers where the search index was when it last looked, and then takes
+            # an index that was merged since for a damaged one.
+            connection.invalidate()
         found = [_guards(connection)]
         if reader.dialect.name == "sqlite":
             found += [_damage(connection), _foreign_keys(connection)]

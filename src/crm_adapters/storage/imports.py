@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from crm_adapters.storage.directory import within
+from crm_adapters.storage.instants import words
 from crm_adapters.storage.listing import paged
 from crm_adapters.storage.outbox import WAITING
 from crm_adapters.storage.ownership import POOLED
@@ -37,6 +39,46 @@ from crm_domain.model import (
 )
 from crm_domain.ports import Page, Query, Reach
 from crm_domain.rules.pool import NEVER
+
+BEGUN = (ImportStatus.RUNNING, ImportStatus.PAUSED, ImportStatus.FAILED)
+"""Begun and not ended."""
+_FREE = """status = 'running' AND started_at IS NOT NULL AND (leased_until IS NULL
+    OR leased_until <= {now} OR leased_until > {future} + ({lease} - {now}))"""
+"""Handed to the workers, and nobody is at it."""
+
+
+def _waiting(on_sqlite: bool) -> Any:
+    text = f"SELECT id FROM import_run WHERE {_FREE} ORDER BY started_at, id"
+    return sa.text(text.format(**words(on_sqlite)))
+
+
+def _lease(on_sqlite: bool) -> Any:
+    """Take an import, unless its row is locked: whoever is in a batch needs no lease."""
+    skip = "" if on_sqlite else " FOR UPDATE SKIP LOCKED"
+    text = f"""
+        UPDATE import_run SET leased_until = {{lease}}, fence = fence + 1, attempts = attempts + 1
+        WHERE id = (SELECT id FROM import_run WHERE id = :id AND {_FREE}{skip})
+        RETURNING fence"""
+    return sa.text(text.format(**words(on_sqlite)))
+
+
+_OURS = " WHERE id = :id AND fence = :fence AND status = 'running'"
+
+
+def _renew(on_sqlite: bool) -> Any:
+    return sa.text(f"UPDATE import_run SET leased_until = {words(on_sqlite)['lease']}" + _OURS)
+
+
+def _give_back(on_sqlite: bool) -> Any:
+    # Never below none: a batch that ended meanwhile has forgotten all attempts.
+    return sa.text(
+        "UPDATE import_run SET attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END"
+        + _OURS
+    )
+
+
+def _end_lease(on_sqlite: bool) -> Any:
+    return sa.text("UPDATE import_run SET leased_until = NULL" + _OURS)
 
 
 class SqlImports:
@@ -69,7 +111,7 @@ class SqlImports:
         """Find the imports of a file begun in this way and not finished, the newest first."""
         c = import_run.c
         chosen = self._m.select().where(
-            c.sha256 == sha256, c.status == ImportStatus.RUNNING, c.mode == mode,
+            c.sha256 == sha256, c.status.in_(BEGUN), c.mode == mode,
             c.consultant_id.is_not_distinct_from(consultant_id),
         )  # fmt: skip
         return self._m.records(self._session, self._session.run(chosen.order_by(c.id.desc())))
@@ -84,8 +126,33 @@ class SqlImports:
         return paged(self._session, self._m, statement, query)
 
     def save(self, run: ImportRun) -> None:
-        """Write how far it has come."""
-        SqlRecords(self._session).save(run)
+        """Write how far a locked import has come; its lease ends when it runs no more."""
+        row = dict(zip(self._m.write, self._m.values(run), strict=True))
+        number = row.pop("id")
+        # Both are written by the database's clock and by whoever takes an import over.
+        del row["leased_until"], row["fence"]
+        if run.status is not ImportStatus.RUNNING:
+            row["leased_until"] = None
+        self._session.run(sa.update(import_run).where(import_run.c.id == number).values(**row))
+
+    def waiting(self, seconds: float) -> tuple[int, ...]:
+        """Find the imports that were handed to the workers and that nobody is at."""
+        return tuple(int(row[0]) for row in self._session.rows(_waiting, seconds=seconds))
+
+    def lease(self, id: int, seconds: float) -> int | None:
+        """Take one that waits, and count the attempt; None when it does not wait."""
+        rows = self._session.rows(_lease, id=id, seconds=seconds)
+        return int(rows[0][0]) if rows else None
+
+    def renew(self, id: int, fence: int, seconds: float) -> bool:
+        """Keep others away from a running import; False when it runs no more or is another's."""
+        return bool(self._session.changes(_renew, id=id, fence=fence, seconds=seconds))
+
+    def let_go(self, id: int, fence: int, *, at_once: bool) -> None:
+        """Give an import back that nothing is wrong with; the attempt does not count."""
+        self._session.changes(_give_back, id=id, fence=fence)
+        if at_once:
+            self._session.changes(_end_lease, id=id, fence=fence)
 
     def add_problems(self, problems: Sequence[ImportProblem]) -> None:
         """Write why rows were not taken in."""

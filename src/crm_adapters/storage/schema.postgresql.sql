@@ -356,14 +356,31 @@ CREATE TABLE import_run (
 	data_rows INTEGER NOT NULL,
 	blank_rows INTEGER NOT NULL,
 	accepted INTEGER NOT NULL,
+	refused INTEGER NOT NULL,
 	warnings VARCHAR NOT NULL,
 	by_id BIGINT,
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	started_at TIMESTAMP WITH TIME ZONE,
+	started_by_id BIGINT,
+	error VARCHAR,
+	leased_until TIMESTAMP WITH TIME ZONE,
+	fence INTEGER NOT NULL,
+	attempts INTEGER NOT NULL,
 	finished_at TIMESTAMP WITH TIME ZONE,
+	CONSTRAINT ck_import_run_attempts CHECK (attempts >= 0 AND attempts <= fence),
+	CONSTRAINT ck_import_run_checked CHECK (status <> 'checked' OR (accepted + refused = 0 AND started_at IS NULL)),
+	CONSTRAINT ck_import_run_done CHECK (status <> 'done' OR (accepted + refused = data_rows AND next_row > last_row)),
+	CONSTRAINT ck_import_run_error CHECK (error IS NULL OR status IN ('paused', 'failed')),
+	CONSTRAINT ck_import_run_failed CHECK (status <> 'failed' OR error IS NOT NULL),
+	CONSTRAINT ck_import_run_finished CHECK ((status IN ('done', 'reverted')) = (finished_at IS NOT NULL)),
+	CONSTRAINT ck_import_run_leased CHECK (leased_until IS NULL OR status = 'running'),
 	CONSTRAINT ck_import_run_mode CHECK (mode IN ('rotation', 'pool', 'consultant', 'none') AND (mode = 'consultant') = (consultant_id IS NOT NULL) AND (mode = 'none') = (record <> 'Customer')),
-	CONSTRAINT ck_import_run_status CHECK (status IN ('checked', 'running', 'done', 'reverted')),
+	CONSTRAINT ck_import_run_rows CHECK (accepted >= 0 AND refused >= 0 AND accepted + refused <= data_rows),
+	CONSTRAINT ck_import_run_started CHECK (started_by_id IS NULL OR started_at IS NOT NULL),
+	CONSTRAINT ck_import_run_status CHECK (status IN ('checked', 'running', 'paused', 'failed', 'done', 'reverted')),
 	CONSTRAINT fk_import_run_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT fk_import_run_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
+	CONSTRAINT fk_import_run_started_by_id FOREIGN KEY(started_by_id) REFERENCES account (id),
 	CONSTRAINT pk_import_run PRIMARY KEY (id)
 );;
 CREATE TABLE lesson (
@@ -632,6 +649,7 @@ CREATE INDEX ix_customer_pinyin ON customer (pinyin, id);;
 CREATE INDEX ix_follow_up_consultant_id ON follow_up (consultant_id, at);;
 CREATE INDEX ix_follow_up_customer_id ON follow_up (customer_id);;
 CREATE INDEX ix_import_problem_import_id ON import_problem (import_id, row);;
+CREATE INDEX ix_import_run_running ON import_run (started_at) WHERE status = 'running';;
 CREATE INDEX ix_import_run_sha256 ON import_run (sha256);;
 CREATE INDEX ix_notice_about ON notice (about);;
 CREATE INDEX ix_notice_dead ON notice (id) WHERE status = 'dead';;

@@ -239,6 +239,18 @@ import_run.append_constraint(
         " AND (mode = 'consultant') = (consultant_id IS NOT NULL)"
         " AND (mode = 'none') = (record <> 'Customer')", name="mode")
 )  # fmt: skip
+for _name, _law in {
+    "rows": "accepted >= 0 AND refused >= 0 AND accepted + refused <= data_rows",
+    "checked": "status <> 'checked' OR (accepted + refused = 0 AND started_at IS NULL)",
+    "done": "status <> 'done' OR (accepted + refused = data_rows AND next_row > last_row)",
+    "finished": "(status IN ('done', 'reverted')) = (finished_at IS NOT NULL)",
+    "started": "started_by_id IS NULL OR started_at IS NOT NULL",
+    "failed": "status <> 'failed' OR error IS NOT NULL",
+    "error": "error IS NULL OR status IN ('paused', 'failed')",
+    "leased": "leased_until IS NULL OR status = 'running'",
+    "attempts": "attempts >= 0 AND attempts <= fence",
+}.items():
+    import_run.append_constraint(sa.CheckConstraint(_law, name=_name))
 
 # -- notices: the outbox, and the messages in the program itself -------------------------------
 
@@ -324,6 +336,9 @@ audit_entry = TABLES["AuditEntry"]
 sa.Index("ix_audit_entry_record", audit_entry.c.record, audit_entry.c.record_id)
 sa.Index("ix_audit_entry_at", audit_entry.c.at, audit_entry.c.id)
 sa.Index("ix_audit_entry_by_id", audit_entry.c.by_id, audit_entry.c.at, audit_entry.c.id)
+_running = sa.text("status = 'running'")
+sa.Index("ix_import_run_running", import_run.c.started_at,
+         sqlite_where=_running, postgresql_where=_running)  # fmt: skip
 revision = sa.Table(
     "alembic_version", metadata,
     sa.Column("version_num", sa.String(32).with_variant(sa.Text(), "sqlite"), primary_key=True),

@@ -105,6 +105,11 @@ class SqlStorage:
         engine = self.reader if read_only else self.engine
         return SqlUnitOfWork(engine, self._memory, read_only)
 
+    @property
+    def one_writer(self) -> bool:
+        """Whether everybody who writes waits for everybody else who does."""
+        return self.engine.dialect.name == "sqlite"
+
     def clock(self) -> datetime:
         """Tell the database's own time."""
         if self.engine.dialect.name == "sqlite":

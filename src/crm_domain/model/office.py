@@ -107,6 +107,8 @@ class ImportStatus(Choice):
 
     CHECKED = "checked", "已检查", "checked"
     RUNNING = "running", "进行中", "running"
+    PAUSED = "paused", "已暂停", "paused"
+    FAILED = "failed", "已停止", "stopped by an error"
     DONE = "done", "已完成", "done"
     REVERTED = "reverted", "已撤销", "reverted"
 
@@ -129,9 +131,23 @@ class ImportRun:
     data_rows: int = number("数据行", "Rows", default=0)
     blank_rows: int = number("空行", "Blank rows", default=0)
     accepted: int = number("已导入", "Accepted", default=0)
+    refused: int = number("未导入", "Refused", default=0)
+    """Rows that were not taken in, duplicates too; each has its problem."""
     warnings: tuple[str, ...] = json("警告", "Warnings", default=())
     by_id: int | None = reference("操作人", "By", "User", default=None)
     created_at: datetime = moment("创建时间", "Created")
+    started_at: datetime | None = moment("启动时间", "Started", default=None)
+    """When it was handed to the workers; None as long as only its maker runs it."""
+    started_by_id: int | None = reference("启动人", "Started by", "User", default=None)
+    """In whose name workers take rows in; None is the program itself."""
+    error: dict[str, Any] | None = json("停止原因", "Stopped because", default=None)
+    """Why it stopped by itself: ``code``, and what to tell people in ``zh`` and ``en``."""
+    leased_until: datetime | None = moment("租约至", "Leased until", default=None)
+    """Until when workers take it that somebody is at it, by the database's clock."""
+    fence: int = number("轮次", "Fence", default=0)
+    """Counts the workers that took it, so that one that lost its lease stops."""
+    attempts: int = number("尝试次数", "Attempts", default=0)
+    """How many workers took it since a batch was last ended."""
     finished_at: datetime | None = moment("完成时间", "Finished", default=None)
 
 

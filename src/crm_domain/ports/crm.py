@@ -144,6 +144,10 @@ class Settings:
         default=7,
         metadata={"help": "days after which a notice is too old to be sent; empty: never"},
     )
+    import_lease_seconds: float = attrs.field(
+        default=10.0,
+        metadata={"help": "seconds after which another worker takes over an import"},
+    )
     smtp_url: str = attrs.field(
         default="",
         repr=False,
@@ -171,6 +175,10 @@ class Settings:
     )
     cron_tidy: str = attrs.field(
         default="45 3 * * *", metadata={"help": "when old sign-ins and attempts are removed"}
+    )
+    cron_imports: str = attrs.field(
+        default="* * * * *",
+        metadata={"help": "when imports are run that no worker was woken for"},
     )
     cron_check: str = attrs.field(
         default="30 3 * * *", metadata={"help": "when the database is checked"}

@@ -130,7 +130,10 @@ class Imports(Protocol):
     def unfinished(
         self, sha256: str, mode: str, consultant_id: int | None
     ) -> tuple[ImportRun, ...]:
-        """Find the imports of a file begun in this way and not finished, the newest first."""
+        """Find the imports of a file begun in this way and not finished, the newest first.
+
+        Paused and failed ones are among them; one that was only checked has not begun.
+        """
         ...
 
     def page(self, query: Query, reach: Reach, user_id: int | None) -> Page[ImportRun]:
@@ -138,7 +141,48 @@ class Imports(Protocol):
         ...
 
     def save(self, run: ImportRun) -> None:
-        """Write how far it has come."""
+        """Write how far a locked import has come.
+
+        Its lease is left to `lease`, `renew` and `let_go`, but ends with it when it runs no more.
+        """
+        ...
+
+    def waiting(self, seconds: float) -> tuple[int, ...]:
+        """Find the imports that were handed to the workers and that nobody is at, the oldest first.
+
+        Args:
+            seconds: For how long leases are given; one that ends much later was given by a clock
+                that has been set back since, and counts for nothing.
+        """
+        ...
+
+    def lease(self, id: int, seconds: float) -> int | None:
+        """Take one that waits, and count the attempt.
+
+        Leases go by the clock of the database, the one that all share. One whose batch is under way
+        is not to be had, whatever its lease says.
+
+        Returns:
+            The fence, which `renew` and `let_go` take; None when it does not wait.
+        """
+        ...
+
+    def renew(self, id: int, fence: int, seconds: float) -> bool:
+        """Keep others away from a running import from now on for so many seconds.
+
+        Returns:
+            False when it runs no more, or another took it over.
+        """
+        ...
+
+    def let_go(self, id: int, fence: int, *, at_once: bool) -> None:
+        """Give an import back that nothing is wrong with; the attempt does not count.
+
+        Args:
+            id: The import.
+            fence: What `lease` gave; another's import is left alone.
+            at_once: Whether others may take it now, or when the lease ends.
+        """
         ...
 
     def add_problems(self, problems: Sequence[ImportProblem]) -> None:

@@ -200,6 +200,11 @@ class Checked:
 class Storage(Protocol):
     """Opens units of work on one database."""
 
+    @property
+    def one_writer(self) -> bool:
+        """Whether everybody who writes waits for everybody else who does."""
+        ...
+
     def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
         """Begin one."""
         ...

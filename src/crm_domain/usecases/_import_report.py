@@ -50,6 +50,11 @@ class ImportReport:
             + sum(self.rejected.values())
         )  # fmt: skip
 
+    @property
+    def waiting_rows(self) -> int:
+        """How many rows nobody has looked at yet: none of a preview or at the end."""
+        return self.data_rows - self.done_rows
+
 
 def make_report(
     run: ImportRun, problems: Sequence[ImportProblem], dealt: Mapping[str, int], pooled: int,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
-from crm_domain.errors import DatabaseBusy, FieldError, ImportBusy, Invalid, NotFound
+from crm_domain.errors import DatabaseBusy, NotFound, SheetChanged
 from crm_domain.model import (
     AssignmentMethod,
     Customer,
@@ -22,8 +23,9 @@ from crm_domain.rules.layout import FORMS
 from crm_domain.rules.pool import dated
 from crm_domain.usecases._common import audit, notices, policy, tell_managers
 from crm_domain.usecases._dealing import deal_out
-from crm_domain.usecases._import_people import EDITED, take_people
+from crm_domain.usecases._import_people import take_people
 from crm_domain.usecases._import_report import warned
+from crm_domain.usecases._import_rights import UNDEALT, busy, invalid
 from crm_domain.usecases._import_rows import SheetRows, find_rows
 from crm_domain.usecases._import_sorting import as_problem, late_duplicates, sort_out
 from crm_domain.usecases._owning import check_consultant, owned_by
@@ -32,49 +34,14 @@ Progress = Callable[[int, int], None]
 """Called with the rows dealt with and the rows there are."""
 Dealt = tuple[Sequence[NewAssignment], Sequence[Customer]]
 """What begins, and the customers that nobody gets."""
+Acting = Callable[[UnitOfWork, ImportRun], Principal]
+"""Asked before each step, with the import locked, in whose name it is taken; it may refuse."""
 UNFINISHED = (ImportStatus.CHECKED, ImportStatus.RUNNING)
-MODES = ("rotation", "pool", "consultant")
+"""A step can be taken."""
+HALTED = (ImportStatus.PAUSED, ImportStatus.FAILED)
+"""Somebody must resume it first."""
 MOST_PEOPLE = 20_000
 """Employees or students of one sheet: they are taken in by one transaction."""
-UNDEALT = "none"
-"""The mode of an import whose rows nobody is dealt: employees and students."""
-
-
-def may_import(record: str, to: str, consultant_id: int | None, by: Principal) -> None:
-    """Refuse whoever may not import like this, and a wish that makes no sense.
-
-    Raises:
-        Invalid: ``record`` or ``to`` is not known, or a consultant is missing or not wanted.
-        NotPermitted: Without ``customer:import``; for a named consultant, ``customer:assign``; for
-            employees and students, the permission to edit them.
-    """
-    by.need("customer:import")
-    if record not in FORMS:
-        raise _invalid("record", "unknown_choice", record,
-                       f"导入的内容只能是 {'、'.join(FORMS)}",
-                       f"it must be {', '.join(FORMS)}")  # fmt: skip
-    if record != "Customer":
-        by.need(EDITED[record])
-        if consultant_id is not None or to not in ("rotation", UNDEALT):
-            raise _invalid("to", "not_wanted", to, "只有客户才分配", "only customers are dealt")
-        return
-    if to not in MODES:
-        raise _invalid("to", "unknown_choice", to,
-                       "分配方式只能是 rotation（轮转）、pool（公海）或 consultant（指定顾问）",
-                       "it must be rotation, pool or consultant")  # fmt: skip
-    if to == "consultant":
-        by.need("customer:assign")
-        if consultant_id is None:
-            raise _invalid("consultant_id", "missing", None, "请指定课程顾问",
-                           "the consultant to deal to is missing")  # fmt: skip
-    elif consultant_id is not None:
-        raise _invalid("consultant_id", "not_wanted", consultant_id,
-                       "只有分配方式为 consultant（指定顾问）时才能指定课程顾问",
-                       "a consultant is named for the way consultant only")  # fmt: skip
-
-
-def _invalid(path: str, code: str, value: object, zh: str, en: str) -> Invalid:
-    return Invalid([FieldError(path, code, value, zh, en)])
 
 
 def read_rows(crm: Crm, content: bytes, name: str, record: str) -> SheetRows:
@@ -82,6 +49,22 @@ def read_rows(crm: Crm, content: bytes, name: str, record: str) -> SheetRows:
     sheets = crm.reader.read(content, name)
     with crm.unit_of_work(read_only=True) as uow:
         return find_rows(uow, sheets, name, record)
+
+
+def read_again(crm: Crm, run: ImportRun, content: bytes) -> SheetRows:
+    """Read the file of an import that was checked, while nobody waits for us.
+
+    Raises:
+        UnreadableSheet: It cannot be read any more: the limits have changed.
+        NoHeader: No header is found any more.
+        SheetChanged: It is read otherwise than when it was checked, so rows would be lost or taken
+            twice: the reader has changed.
+    """
+    rows = read_rows(crm, content, run.file_name, run.record)
+    seen = (run.last_row, run.data_rows, run.blank_rows)
+    if (rows.last, rows.data_rows, rows.blank_rows) != seen:
+        raise SheetChanged(id=run.id)
+    return rows
 
 
 def begin(
@@ -94,7 +77,7 @@ def begin(
         Invalid: More employees or students than are taken in at once.
     """
     if rows.record != "Customer" and rows.data_rows > MOST_PEOPLE:
-        raise _invalid("source", "too_many_rows", rows.data_rows,
+        raise invalid("source", "too_many_rows", rows.data_rows,
                        f"一次最多导入 {MOST_PEOPLE} 位{FORMS[rows.record].zh}，请拆分表格",
                        f"{MOST_PEOPLE} are taken in at once; split the sheet")  # fmt: skip
     with crm.unit_of_work() as uow:
@@ -112,30 +95,37 @@ def begin(
 
 
 def go_on(
-    crm: Crm, run: ImportRun, rows: SheetRows, progress: Progress | None, by: Principal
+    crm: Crm, run: ImportRun, rows: SheetRows, acting: Acting, progress: Progress | None
 ) -> ImportRun:
     """Take in what is left of an import, and end it.
 
+    Args:
+        crm: The CRM.
+        run: The import.
+        rows: Its sheet.
+        acting: In whose name.
+        progress: Told how far it is after each batch; what it raises ends the run there.
+
     Raises:
-        ImportBusy: It was reverted, before or meanwhile.
+        ImportBusy: It was reverted, paused or stopped, before or meanwhile.
     """
     number = run.id or 0
     if run.record != "Customer" and run.status in UNFINISHED:
-        run = _patiently(lambda: _take_all(crm, number, rows, by))
+        run = patiently(lambda: _take_all(crm, number, rows, acting))
     while run.status in UNFINISHED:
         if run.next_row > run.last_row:
-            run = _patiently(lambda: _finish(crm, number, by))
+            run = patiently(lambda: _finish(crm, number, acting))
         else:
-            run = _patiently(lambda: _take_batch(crm, number, rows, by))
+            run = patiently(lambda: _take_batch(crm, number, rows, acting))
             if progress is not None:
                 progress(min(run.next_row, run.last_row), run.last_row)
-    if run.status is ImportStatus.REVERTED:
-        raise ImportBusy(id=run.id, status=run.status.zh)
+    if run.status is not ImportStatus.DONE:
+        raise busy(run)
     crm.jobs.wake("deliver_due")
     return run
 
 
-def _patiently(step: Callable[[], ImportRun]) -> ImportRun:
+def patiently(step: Callable[[], ImportRun]) -> ImportRun:
     """Take a step again when two imports with the same contacts got in each other's way."""
     for _ in range(3):
         try:
@@ -157,12 +147,13 @@ def locked_run(uow: UnitOfWork, import_id: int) -> ImportRun:
     return run
 
 
-def _take_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> ImportRun:
+def _take_batch(crm: Crm, import_id: int, rows: SheetRows, acting: Acting) -> ImportRun:
     """Take in the next rows. The turns are drawn last of all: everybody waits for them."""
     with crm.unit_of_work() as uow:
         run = locked_run(uow, import_id)
         if run.status not in UNFINISHED:
             return run
+        by = acting(uow, run)
         deal = _dealer(crm, uow, run, by)
         part = rows.beyond(run.next_row, crm.settings.batch_rows)
         good, bad = sort_out(uow, rows, part, import_id, set())
@@ -179,10 +170,12 @@ def _take_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> Imp
         uow.imports.add_problems(problems)
         run = changed(
             run, status=ImportStatus.RUNNING, accepted=run.accepted + len(kept),
+            refused=run.refused + len(problems), attempts=0,
             next_row=(part[-1].number if part else max(rows.last, run.last_row)) + 1,
             warnings=warned(run.warnings, kept),
         )  # fmt: skip
         uow.imports.save(run)
+        uow.imports.renew(import_id, run.fence, crm.settings.import_lease_seconds)
         customers = [s for s in saved if s is not None]
         if customers:
             new, left = deal(customers)
@@ -191,19 +184,20 @@ def _take_batch(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> Imp
         return run
 
 
-def _take_all(crm: Crm, import_id: int, rows: SheetRows, by: Principal) -> ImportRun:
+def _take_all(crm: Crm, import_id: int, rows: SheetRows, acting: Acting) -> ImportRun:
     """Take in all employees or students of a sheet, and end the import."""
     with crm.unit_of_work() as uow:
         run = locked_run(uow, import_id)
         if run.status not in UNFINISHED:
             return run
+        by = acting(uow, run)
         good, bad = sort_out(uow, rows, rows.beyond(1, len(rows.rows)), import_id, set())
         uow.imports.add_problems([as_problem(import_id, b) for b in bad])
         now = crm.now()
         take_people(crm, uow, run, good, now, by)
         run = changed(
-            run, status=ImportStatus.DONE, accepted=len(good), next_row=rows.last + 1,
-            warnings=warned(run.warnings, good), finished_at=now,
+            run, status=ImportStatus.DONE, accepted=len(good), refused=len(bad),
+            next_row=rows.last + 1, warnings=warned(run.warnings, good), finished_at=now,
         )  # fmt: skip
         uow.imports.save(run)
         uow.notices.add(_finished(crm, uow, run))
@@ -238,12 +232,13 @@ def _dealer(
     return give
 
 
-def _finish(crm: Crm, import_id: int, by: Principal) -> ImportRun:
+def _finish(crm: Crm, import_id: int, acting: Acting) -> ImportRun:
     """End an import whose rows are all dealt with: tell the consultants, and write it down."""
     with crm.unit_of_work() as uow:
         run = locked_run(uow, import_id)
         if run.status not in UNFINISHED:
             return run
+        by = acting(uow, run)
         now = crm.now()
         run = changed(run, status=ImportStatus.DONE, finished_at=now)
         uow.imports.save(run)
@@ -269,13 +264,22 @@ def _digests(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
 
 def _finished(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
     """Tell whoever started an import what became of it."""
-    user = None if run.by_id is None else uow.records.get(User, run.by_id)
+    left = run.data_rows - run.accepted
+    return told(
+        crm, uow, run, f"导入完成：{run.accepted} 行",
+        f"《{run.file_name}》已导入 {run.accepted} 行" + (f"，{left} 行未导入。" if left else "。"),
+        key="finished", now=run.finished_at or crm.now(),
+    )  # fmt: skip
+
+
+def told(
+    crm: Crm, uow: UnitOfWork, run: ImportRun, subject: str, body: str, *, key: str, now: datetime
+) -> list[Notice]:
+    """Make the notices to whoever started an import, as far as that is an employee."""
+    number = run.by_id if run.started_at is None else run.started_by_id
+    user = None if number is None else uow.records.get(User, number)
     if user is None or user.employee_id is None:
         return []
-    left = run.data_rows - run.accepted
     about = f"import:{run.id}"
-    return notices(
-        crm, Event.IMPORT_FINISHED, user.employee_id, f"导入完成：{run.accepted} 行",
-        f"《{run.file_name}》已导入 {run.accepted} 行" + (f"，{left} 行未导入。" if left else "。"),
-        about=about, key=f"finished:{about}", now=run.finished_at or crm.now(),
-    )  # fmt: skip
+    return notices(crm, Event.IMPORT_FINISHED, user.employee_id, subject, body, about=about,
+                   key=f"{key}:{about}", now=now)  # fmt: skip

@@ -1,4 +1,5 @@
-"""What nobody may do with rights: give more than is held, disarm the mightier, lock all out."""
+"""The rights of an account, and what nobody may do with rights: give more than is held, disarm the
+mightier, lock all out."""
 
 from __future__ import annotations
 
@@ -6,17 +7,37 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from crm_domain.errors import FieldError, Invalid, LastAdministrator, ScopeTooWide
-from crm_domain.model import Role, User
+from crm_domain.errors import FieldError, Invalid, LastAdministrator, NotFound, ScopeTooWide
+from crm_domain.model import Employee, Role, User
 from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
+from crm_domain.rules.duty import has_left
 
 FREELY_GIVEN = frozenset({"customer:claim", "customer:mine"})
 """May be given without being held: an administrator, who does not sell, makes consultants."""
 
 MANAGING = ("role:manage", "user:manage")
 """Whoever holds both can put right what went wrong with accounts and roles."""
+
+
+def principal_of(crm: Crm, uow: UnitOfWork, user: User) -> Principal:
+    """Tell who acts under an account, with the rights of this moment.
+
+    Raises:
+        NotFound: It is disabled, or its employee has left.
+    """
+    employee = None if user.employee_id is None else uow.records.get(Employee, user.employee_id)
+    gone = employee is not None and has_left(employee, crm.today())
+    if gone or not user.active:
+        raise NotFound(what="用户", id=quoted(user.username))
+    codes, scopes = uow.directory.rights(user.roles)
+    return Principal(
+        name=user.username, person=employee.name if employee else None,
+        user_id=user.id, employee_id=user.employee_id,
+        department_id=employee.department_id if employee else None,
+        permissions=codes, scope=union(scopes), language=user.language,
+    )  # fmt: skip
 
 
 def refuse_beyond(uow: UnitOfWork, role_ids: Sequence[int], by: Principal) -> None:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crm_domain.errors import FieldError, Invalid, NotFound
-from crm_domain.model import Employee, User
+from crm_domain.model import User
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields, quoted, storable
 from crm_domain.ports import Crm, UnitOfWork
-from crm_domain.rules.access import Principal, union
-from crm_domain.rules.duty import has_left
+from crm_domain.rules.access import Principal
 from crm_domain.usecases._accounts import (
     Account,
     Effective,
@@ -39,6 +38,7 @@ from crm_domain.usecases._passwords import (
 from crm_domain.usecases._resets import issue_reset, read_reset, redeem_reset
 from crm_domain.usecases._rights import (
     administrators,
+    principal_of,
     refuse_beyond,
     refuse_lockout,
     refuse_stronger,
@@ -245,17 +245,7 @@ def principal_for(crm: Crm, *, username: str) -> Principal:
     """
     with crm.unit_of_work(read_only=True) as uow:
         user = _account(uow, username)
-        employee = None if user.employee_id is None else uow.records.get(Employee, user.employee_id)
-        gone = employee is not None and has_left(employee, crm.today())
-        if gone or not user.active:
-            raise NotFound(what="用户", id=quoted(username))
-        codes, scopes = uow.directory.rights(user.roles)
-        return Principal(
-            name=user.username, person=employee.name if employee else None,
-            user_id=user.id, employee_id=user.employee_id,
-            department_id=employee.department_id if employee else None,
-            permissions=codes, scope=union(scopes), language=user.language,
-        )  # fmt: skip
+        return principal_of(crm, uow, user)
 
 
 def sign_in(crm: Crm, username: str, password: str) -> Principal:

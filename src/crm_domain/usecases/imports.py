@@ -1,42 +1,52 @@
-"""People from spreadsheets: check, preview, run, resume, report, revert (spec section 7)."""
+"""People from spreadsheets: check, preview, run, resume, report, revert (spec section 7).
+
+An import is run by whoever asks, who waits for its end (`import_file`, `run_import`), or handed to
+the workers (`start_file`, `start_import`), and then paused, resumed and looked at by anybody within
+whose reach it is.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
-from crm_domain.errors import NotFound, NotRevertible
-from crm_domain.model import (
-    Choice,
-    ImportProblem,
-    ImportRun,
-    ImportStatus,
-    Scope,
-    User,
-)
+from crm_domain.errors import NotRevertible
+from crm_domain.model import Choice, ImportProblem, ImportRun, ImportStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, Page, Query, Table, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.rules.layout import FORMS
 from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._import_file import read_file
+from crm_domain.usecases._import_jobs import (
+    ImportProgress,
+    pause_import,
+    progress,
+    resume_import,
+    start_import,
+)
 from crm_domain.usecases._import_report import ImportReport, by_name, make_report, warned
+from crm_domain.usecases._import_rights import UNDEALT, may_import, reaches, theirs
 from crm_domain.usecases._import_rows import TITLED, SheetRows
 from crm_domain.usecases._import_run import (
-    UNDEALT,
+    HALTED,
     Progress,
     begin,
     go_on,
     locked_run,
-    may_import,
+    patiently,
+    read_again,
     read_rows,
 )
 from crm_domain.usecases._import_sorting import as_problem, sort_out
+from crm_domain.usecases._import_work import run_started, run_started_imports, started_imports
 from crm_domain.usecases.assignment import upcoming
 
 __all__ = [
-    "ImportReport", "check_import", "import_file", "list_imports", "rejected_rows",
-    "report_import", "revert_import", "run_import", "template",
+    "ImportProgress", "ImportReport", "check_import", "import_file", "list_imports",
+    "pause_import", "progress", "rejected_rows", "report_import", "resume_import",
+    "revert_import", "run_import", "run_started", "run_started_imports", "start_file",
+    "start_import", "started_imports", "template",
 ]  # fmt: skip
 
 
@@ -101,7 +111,7 @@ def _check(
 def run_import(
     crm: Crm, import_id: int, *, progress: Progress | None = None, by: Principal
 ) -> ImportReport:
-    """Run an import that was checked, or go on with one that stopped.
+    """Run an import that was checked, or go on with one that stopped, and wait for its end.
 
     Rows are taken in batches, each with its turns in one transaction; how far it came is written in
     the same transaction, so a crash at any point repeats nothing and loses nothing.
@@ -116,36 +126,37 @@ def run_import(
         The report. Of an import that is done, the report it had.
 
     Raises:
-        ImportBusy: It was reverted, before or meanwhile.
+        ImportBusy: It was reverted, before or meanwhile, or paused meanwhile.
+        SheetChanged: Its file is read otherwise than when it was checked.
         NotFound: There is no such import within one's reach, or no such consultant.
         NotAssignable: The named consultant is not active any more; what was taken in stays.
         NotPermitted: Without the permission.
     """
     by.need("customer:import")
     with crm.unit_of_work(read_only=True) as uow:
-        run = _theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
+        run = theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
         content = uow.imports.content(import_id)
     may_import(run.record, run.mode, run.consultant_id, by)
-    go_on(crm, run, read_rows(crm, content, run.file_name, run.record), progress, by)
+    if run.status is not ImportStatus.DONE:
+        rows = read_again(crm, run, content)
+        if run.status in HALTED:
+            run = patiently(lambda: _taken_up(crm, import_id, by))
+        go_on(crm, run, rows, lambda _, __: by, progress)
     return report_import(crm, import_id, by=by)
 
 
-def _theirs(uow: UnitOfWork, run: ImportRun | None, import_id: int, by: Principal) -> ImportRun:
-    """Give an import to whoever may see it."""
-    if run is None or not _reaches(uow, run, by):
-        raise NotFound(what="导入", id=import_id)
-    return run
-
-
-def _reaches(uow: UnitOfWork, run: ImportRun, by: Principal) -> bool:
-    """Whether an import is one's own or somebody's within one's reach."""
-    if by.scope is Scope.ALL:
-        return True
-    if run.by_id is None:
-        return False
-    user = uow.records.get(User, run.by_id)
-    of_theirs = user is not None and uow.directory.in_reach(user.employee_id, reach_of(by))
-    return run.by_id == by.user_id or of_theirs
+def _taken_up(crm: Crm, import_id: int, by: Principal) -> ImportRun:
+    """Let an import that was paused or stopped run again, by whoever asks and waits for its end."""
+    with crm.unit_of_work() as uow:
+        run = locked_run(uow, import_id)
+        if run.status not in HALTED:
+            return run
+        now = crm.now()
+        run = changed(run, status=ImportStatus.RUNNING, error=None, attempts=0)
+        uow.imports.save(run)
+        uow.imports.renew(import_id, run.fence, crm.settings.import_lease_seconds)
+        audit(uow, by, now, "resume_import", "ImportRun", import_id, None, {"file": run.file_name})
+        return run
 
 
 def import_file(
@@ -180,16 +191,67 @@ def import_file(
     """
     may_import(record, to, consultant_id, by)
     content, name = read_file(source, file_name, crm.reader.max_bytes)
-    sha256 = hashlib.sha256(content).hexdigest()
-    with crm.unit_of_work(read_only=True) as uow:
-        begun = uow.imports.unfinished(sha256, to, consultant_id)
-        mine = next((r for r in begun if _reaches(uow, r, by)), None)
+    mine = _begun(crm, content, record, to, consultant_id, by)
     if mine is not None:
         return run_import(crm, mine.id or 0, progress=progress, by=by)
     rows = read_rows(crm, content, name, record)
     run = begin(crm, rows, content, name, to, consultant_id, by)
-    go_on(crm, run, rows, progress, by)
+    go_on(crm, run, rows, lambda _, __: by, progress)
     return report_import(crm, run.id or 0, by=by)
+
+
+def _begun(
+    crm: Crm, content: bytes, record: str, to: str, consultant_id: int | None, by: Principal
+) -> ImportRun | None:
+    """Find an import of a file within one's reach that was begun in this way and not finished."""
+    mode = to if record == "Customer" else UNDEALT
+    with crm.unit_of_work(read_only=True) as uow:
+        sha256 = hashlib.sha256(content).hexdigest()
+        begun = uow.imports.unfinished(sha256, mode, consultant_id)
+        return next((r for r in begun if r.record == record and reaches(uow, r, by)), None)
+
+
+def start_file(
+    crm: Crm, source: Path | str | bytes, *, file_name: str | None = None,
+    record: str = "Customer", to: str = "rotation", consultant_id: int | None = None,
+    by: Principal,
+) -> ImportProgress:  # fmt: skip
+    """Keep a file and hand its import to the workers in one call, without waiting for its end.
+
+    A file whose import was begun in the same way and not finished is gone on with, as by
+    `import_file`; one that workers have already is left to them.
+
+    Args:
+        crm: The CRM.
+        source: The file's path, or its content.
+        file_name: What the user calls it, where the content is given.
+        record: ``Customer``, ``Employee``, or ``Student``: people who are students already.
+        to: ``rotation``, ``pool``, or ``consultant``; customers only.
+        consultant_id: Who gets all of them, for ``consultant``.
+        by: Who asks; needs what `check_import` needs.
+
+    Returns:
+        How far it is.
+
+    Raises:
+        UnreadableSheet: The file is no spreadsheet, or there is none.
+        NoHeader: No header was found.
+        Invalid: ``record`` or ``to`` is something else, or does not go with ``consultant_id``.
+        ImportBusy: Somebody is at it, and waits for its end.
+        NotAssignable: The named consultant is not active.
+        NotFound: The named consultant is not within one's reach, or whoever asks has no account.
+        NotPermitted: Without the permission.
+    """
+    may_import(record, to, consultant_id, by)
+    content, name = read_file(source, file_name, crm.reader.max_bytes)
+    mine = _begun(crm, content, record, to, consultant_id, by)
+    if mine is None:
+        rows = read_rows(crm, content, name, record)
+        run = begin(crm, rows, content, name, to, consultant_id, by)
+        return start_import(crm, run.id or 0, by=by)
+    if mine.status is ImportStatus.RUNNING and mine.started_at is not None:
+        return progress(crm, mine.id or 0, by=by)
+    return resume_import(crm, mine.id or 0, by=by)
 
 
 def list_imports(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[ImportRun]:
@@ -213,7 +275,7 @@ def report_import(crm: Crm, import_id: int, *, by: Principal) -> ImportReport:
     """
     by.need("customer:import")
     with crm.unit_of_work(read_only=True) as uow:
-        run = _theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
+        run = theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
         content = uow.imports.content(import_id) if run.status is ImportStatus.CHECKED else None
         dealt = uow.imports.dealt(import_id)
         problems = uow.imports.problems(import_id)
@@ -229,7 +291,7 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
     """Take an import back, as long as nobody has worked on its customers.
 
     They are archived and their contacts freed; notices not sent yet are cancelled; used turns stay
-    used. One that is running stops.
+    used. One that is running, paused or stopped is cancelled by this.
 
     Returns:
         How many customers were archived.
@@ -242,12 +304,12 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
     """
     by.need("customer:import")
     with crm.unit_of_work() as uow:
-        run = _theirs(uow, locked_run(uow, import_id), import_id, by)
+        run = theirs(uow, locked_run(uow, import_id), import_id, by)
         uow.imports.hold(import_id)
         now = crm.now()
         if run.status is ImportStatus.REVERTED:
             raise NotRevertible(id=import_id, reason_zh="已经撤销过。", reason_en="it is reverted.")
-        if run.mode == UNDEALT:
+        if run.mode == UNDEALT and run.accepted:
             raise NotRevertible(
                 id=import_id, reason_zh=f"{FORMS[run.record].zh}的导入不能撤销，请逐条修改。",
                 reason_en=f"an import of {run.record.lower()}s stays; edit them one by one.",
@@ -258,7 +320,7 @@ def revert_import(crm: Crm, import_id: int, *, by: Principal) -> int:
                 reason_en=f"{touched} of its customers were worked on.",
             )  # fmt: skip
         archived = uow.imports.archive(import_id, now)
-        uow.imports.save(changed(run, status=ImportStatus.REVERTED, finished_at=now))
+        uow.imports.save(changed(run, status=ImportStatus.REVERTED, error=None, finished_at=now))
         uow.notices.cancel(f"import:{import_id}")
         audit(uow, by, now, "revert_import", "ImportRun", import_id, None, {"archived": archived})
         return archived

@@ -16,7 +16,7 @@ from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, 
 from crm_domain.model import ScheduledJob
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.usecases import follow_up, notices, sessions, sweep
+from crm_domain.usecases import follow_up, imports, notices, sessions, sweep
 from crm_domain.usecases._common import audit
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,11 @@ def _tidy(crm: Crm) -> Result:
     return {"removed": sessions.remove_old(crm, by=SYSTEM)}
 
 
+def _imports(crm: Crm) -> Result:
+    done = imports.run_started_imports(crm, by=SYSTEM)
+    return {"imports": len(done), "rows": sum(one.done_rows for one in done)}
+
+
 def _check(crm: Crm) -> Result:
     found = crm.storage.check()
     broken = [f"{c.code} {c.count}" for c in found if c.count]
@@ -104,6 +109,7 @@ JOBS: Mapping[str, Job] = {
         Job(name="warn", zh="到期提醒", en="warn owners", seconds=900, run=_warn),
         Job(name="remind", zh="联系提醒", en="remind of contacts", seconds=900, run=_remind),
         Job(name="tidy", zh="清理登录记录", en="remove old sign-ins", seconds=600, run=_tidy),
+        Job(name="imports", zh="执行导入", en="run imports", seconds=3600, run=_imports),
         Job(name="check", zh="数据检查", en="check the database", seconds=3600, run=_check),
     )
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-MODULES = ("sign_in", "me", "home", "customer", "rotation", "pool_rules", "hand_over")
+MODULES = (
+    "sign_in", "me", "home", "customer", "rotation", "pool_rules", "hand_over", "inbox",
+)  # fmt: skip
 
 
 def screens() -> list[Any]:
