@@ -10,12 +10,12 @@ from datetime import timedelta
 
 import attrs
 
-from crm_domain.errors import DeliveryFailed, FieldError, Invalid, NotFound
+from crm_domain.errors import DatabaseBusy, DeliveryFailed, FieldError, Invalid, NotFound
 from crm_domain.model import Employee, Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Backlog, Crm, Page, Query
 from crm_domain.rules.access import Principal
-from crm_domain.rules.notifying import failed, given_back, ruled_out, suspects
+from crm_domain.rules.notifying import failed, given_back, ruled_out, sent, suspects
 from crm_domain.usecases._common import audit
 
 log = logging.getLogger(__name__)
@@ -106,12 +106,10 @@ def deliver_due(
         known = bool(leased) and all(n.id in this.rested for n in leased)
         batch, others = _apart(crm, leased)
         for done in _outcomes(this, batch):
-            with crm.unit_of_work() as uow:
-                settled = uow.notices.settle(done)
             # What was put off may have failed before, but not now.
             counts.update(
-                n.status for n in done
-                if n.id in settled and (n.status not in WAITING or n.attempts == tries[n.id])
+                n.status for n in _written(crm, done)
+                if n.status not in WAITING or n.attempts == tries[n.id]
             )  # fmt: skip
         # A lease too short for even one would go on for ever, and so would a channel that is left
         # alone for less time than this takes.
@@ -147,12 +145,47 @@ def _apart(crm: Crm, batch: Sequence[Notice]) -> tuple[Sequence[Notice], bool]:
     return suspect, True
 
 
+def _written(crm: Crm, done: Sequence[Notice]) -> list[Notice]:
+    """Write what became of leased notices; those that another took over are left out.
+
+    If they cannot be written together, they are written one by one: one must not be the reason
+    that the others, which were sent, go out again. The one itself does not go out again either.
+    """
+    try:
+        with crm.unit_of_work() as uow:
+            settled = uow.notices.settle(done)
+    except DatabaseBusy:
+        raise
+    except Exception:
+        if len(done) > 1:
+            return [n for one in done for n in _written(crm, [one])]
+        log.exception("what became of the notice %s could not be written", done[0].id)
+        was_sent = done[0].status is NoticeStatus.SENT
+        done = [
+            changed(done[0], status=NoticeStatus.SENT if was_sent else NoticeStatus.DEAD,
+                    error=None if was_sent else "the answer of its channel cannot be kept",
+                    provider_id=None, next_attempt_at=None)
+        ]  # fmt: skip
+        with crm.unit_of_work() as uow:
+            settled = uow.notices.settle(done)
+    return [n for n in done if n.id in settled]
+
+
 def _outcomes(this: _Round, batch: Sequence[Notice]) -> Iterator[list[Notice]]:
-    """Deal with leased notices one by one, giving what became of them about once a second."""
+    """Deal with leased notices one by one, giving what became of them about once a second.
+
+    Whoever is stopped in between, by the end of its process or by what a channel raises and nobody
+    may catch, still gives what became of those before, and gives back those behind.
+    """
     done: list[Notice] = []
     written = time.monotonic()
-    for notice in batch:
-        done.append(_outcome(this, notice))
+    for place, notice in enumerate(batch, start=1):
+        try:
+            done.append(_outcome(this, notice))
+        except BaseException:
+            now = this.crm.now()
+            yield [*done, *(given_back(n, next_attempt_at=now) for n in batch[place:])]
+            raise
         if time.monotonic() - written >= 1 or len(done) >= MOST_UNWRITTEN:
             yield done
             done, written = [], time.monotonic()
@@ -207,15 +240,12 @@ def _attempt(crm: Crm, notice: Notice, employee: Employee | None) -> tuple[Notic
             raise DeliveryFailed(f"no address on {notice.channel}", permanent=True)
         provider_id = notifier.send(notice, employee)
     except DeliveryFailed as e:
-        return _failed(crm, notice, e), not e.permanent
+        return _failed(crm, notice, e), not getattr(e, "permanent", False)
     except Exception as e:  # a plugin's mistake must not stop the others
         log.exception("the channel %s failed with notice %s", notice.channel, notice.id)
         mistake = DeliveryFailed(f"{type(e).__name__} in {notice.channel}")
         return _failed(crm, notice, mistake), None
-    sent = changed(
-        notice, status=NoticeStatus.SENT, provider_id=provider_id, sent_at=crm.now(), error=None
-    )
-    return sent, False
+    return sent(notice, provider_id, crm.now()), False
 
 
 def _failed(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
