@@ -33,6 +33,7 @@ from crm_domain.usecases.giving import (
     transfer_customer,
     transfer_customers,
 )
+from crm_domain.usecases.intake import seen_by_who_changed
 from crm_domain.usecases.rotation import (
     Rotation,
     reset_rotation,
@@ -202,6 +203,9 @@ def lock_customer(
         locked: Whether it shall be locked.
         by: Who asks; needs ``customer:lock``.
 
+    Returns:
+        The customer, as `intake.get_customer` would give it: masked where it is public.
+
     Raises:
         Invalid: The reason is too long, or no text.
         NotAssignable: No reason is given.
@@ -230,4 +234,4 @@ def lock_customer(
         audit(uow, by, now, "lock" if locked else "unlock", "Customer", customer_id,
               {"locked": customer.locked, "lock_reason": customer.lock_reason},
               {"locked": locked, "lock_reason": after.lock_reason})  # fmt: skip
-        return after
+        return seen_by_who_changed(crm, uow, after, by)

@@ -12,7 +12,7 @@ from crm_domain.model import AssignmentMethod, Customer, Employee, Notice, Scope
 from crm_domain.model.fields import changed
 from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Tally, UnitOfWork
-from crm_domain.rules.access import Principal, masked
+from crm_domain.rules.access import HIDDEN, Principal, masked
 from crm_domain.rules.pool import dated, is_public, shown
 from crm_domain.usecases._common import (
     audit,
@@ -213,6 +213,14 @@ def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Custom
     raise NotFound(what="客户", id=customer.id)
 
 
+def seen_by_who_changed(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Customer:
+    """Give a customer to somebody who may change it, and so at least knows that it is there."""
+    try:
+        return seen(crm, uow, customer, by)
+    except NotFound:
+        return masked(shown(customer, crm.today()))
+
+
 def _unless_public(customer: Customer, public: bool, by: Principal) -> Customer:
     """Hide the ways to reach a public customer from all but those who give customers away."""
     return masked(customer) if public and not by.may("customer:assign") else customer
@@ -271,7 +279,11 @@ def edit_customer(
         customer_id: Which.
         values: What was typed, for the fields that shall change.
         version: The version that was read.
-        by: Who asks; needs ``customer:edit`` and the customer within reach.
+        by: Who asks; needs ``customer:edit`` and the customer within reach. Who sees a public one
+            masked does not change what the mask hides.
+
+    Returns:
+        The customer, as `get_customer` would give it.
 
     Raises:
         Invalid: With every problem.
@@ -298,6 +310,7 @@ def edit_customer(
             raise NotFound(what="客户", id=customer_id)
         if before.version != version:
             raise EditConflict(what="客户", seen=version, version=before.version)
+        _refuse_masked(found, before, seen_by_who_changed(crm, uow, before, by))
         after = changed(before, **found)
         # Who lost a customer at midnight has lost it, even if another rule applies from now on.
         if not is_public(before, today):
@@ -307,4 +320,24 @@ def edit_customer(
         saved = uow.customers.save(after)
         uow.customers.redate([saved])
         audit(uow, by, now, "update", "Customer", customer_id, before, saved)
-        return saved
+        return seen_by_who_changed(crm, uow, saved, by)
+
+
+def _refuse_masked(typed: dict[str, Any], before: Customer, view: Customer) -> None:
+    """Refuse to overwrite what is hidden; what comes back as it was shown stays as it is.
+
+    Whether it is right is not looked at: whoever guesses must not learn it from the answer.
+
+    Raises:
+        Invalid: With every such field.
+    """
+    if all(getattr(view, n) == getattr(before, n) for n in HIDDEN):
+        return
+    hides = [n for n in HIDDEN & typed.keys() if n == "memo" or getattr(before, n) is not None]
+    problems = [
+        FieldError(n, "hidden_field", None, f"客户在公海中，“{specs(Customer)[n].zh}”不能修改",
+                   f"the customer is in the pool, its {n} is hidden and cannot be changed")
+        for n in sorted(hides) if typed.pop(n) != getattr(view, n)
+    ]  # fmt: skip
+    if problems:
+        raise Invalid(problems)
