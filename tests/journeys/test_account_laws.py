@@ -19,10 +19,10 @@ from crm_domain.errors import (
     NotPermitted,
     ScopeTooWide,
 )
-from crm_domain.model import AuditEntry, Employee, Role, Scope, User
+from crm_domain.model import AuditEntry, Department, Employee, Role, Scope, User
 from crm_domain.model.fields import changed
 from crm_domain.rules.access import Declared, Principal
-from crm_domain.usecases import access, records
+from crm_domain.usecases import access, records, sessions
 from make import World
 from steps import login
 
@@ -35,6 +35,14 @@ def clerk(world: World) -> Principal:
     """Make somebody who manages users and sees only what is the clerk's own."""
     access.set_role(world.crm, "人事", permissions=["user:manage", "customer:view"], by=SYSTEM)
     return world.person("人事", "人事")
+
+
+@pytest.fixture
+def head(world: World) -> Principal:
+    """Make somebody who manages the users of the department."""
+    access.set_role(world.crm, "人事主管", permissions=["user:manage", "customer:view"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    return world.person("主管", "人事主管")
 
 
 # -- passwords --------------------------------------------------------------------------------
@@ -105,16 +113,16 @@ def test_a_password_has_8_to_128_characters(world: World, password: object) -> N
 
 
 def test_nobody_sets_the_password_of_an_account_that_holds_more(
-    world: World, clerk: Principal
+    world: World, head: Principal
 ) -> None:
     """It would be a way to sign in as an administrator."""
     boss = world.person("管理", "administrator")
     access.set_password(world.crm, login(world.crm, boss), SECRET, by=SYSTEM)
     with pytest.raises(NotPermitted):
-        access.set_password(world.crm, login(world.crm, boss), OTHER, by=clerk)
+        access.set_password(world.crm, login(world.crm, boss), OTHER, by=head)
     assert access.sign_in(world.crm, login(world.crm, boss), SECRET) == boss
     with pytest.raises(NotFound):
-        access.set_password(world.crm, "nobody", OTHER, by=clerk)
+        access.set_password(world.crm, "nobody", OTHER, by=head)
 
 
 # -- scopes -----------------------------------------------------------------------------------
@@ -170,14 +178,14 @@ def test_who_reaches_everything_gives_any_scope(world: World) -> None:
 # -- nobody disarms those who hold more -------------------------------------------------------
 
 
-def test_nobody_changes_an_account_that_holds_more(world: World, clerk: Principal) -> None:
+def test_nobody_changes_an_account_that_holds_more(world: World, head: Principal) -> None:
     """Whether by its permissions or by its scope; roles, activity and password alike."""
     access.set_role(world.crm, "总览", permissions=["customer:view"], scope=Scope.ALL, by=SYSTEM)
     mighty = [world.person("管理", "administrator"), world.person("远", "总览"), world.a]
     acts: list[Callable[[str], Any]] = [
-        lambda name: access.set_active(world.crm, name, False, by=clerk),
-        lambda name: access.set_roles(world.crm, name, [], by=clerk),
-        lambda name: access.set_password(world.crm, name, SECRET, by=clerk),
+        lambda name: access.set_active(world.crm, name, False, by=head),
+        lambda name: access.set_roles(world.crm, name, [], by=head),
+        lambda name: access.set_password(world.crm, name, SECRET, by=head),
     ]
     for who in mighty:
         name = login(world.crm, who)
@@ -187,14 +195,61 @@ def test_nobody_changes_an_account_that_holds_more(world: World, clerk: Principa
         assert access.principal_for(world.crm, username=name) == who
 
 
-def test_a_clerk_changes_an_account_that_holds_no_more(world: World, clerk: Principal) -> None:
+def test_a_clerk_changes_an_account_that_holds_no_more(world: World, head: Principal) -> None:
     """That is what managing users is for; what is freely given does not count."""
     access.set_role(world.crm, "旁观", permissions=["customer:view", "customer:claim"], by=SYSTEM)
     name = login(world.crm, world.person("小", "旁观"))
-    assert not access.set_active(world.crm, name, False, by=clerk).active
-    assert access.set_active(world.crm, name, True, by=clerk).active
-    assert access.set_password(world.crm, name, SECRET, by=clerk).id
-    assert access.set_roles(world.crm, name, [], by=clerk).roles == ()
+    assert not access.set_active(world.crm, name, False, by=head).active
+    assert access.set_active(world.crm, name, True, by=head).active
+    assert access.set_password(world.crm, name, SECRET, by=head).id
+    assert access.set_roles(world.crm, name, [], by=head).roles == ()
+
+
+def test_who_manages_users_reaches_those_one_sees(world: World, head: Principal) -> None:
+    """Another department's account is not there, whatever is done, nor one without an employee."""
+    crm = world.crm
+    other = records.save_record(crm, Department(code=901, title="二部"), by=SYSTEM)
+    access.set_role(crm, "旁观", permissions=["customer:view"], by=SYSTEM)
+    away = world.person("远", "旁观", department_id=other.id)
+    access.create_user(crm, {"username": "robot", "roles": ["旁观"]}, by=SYSTEM)
+    access.set_password(crm, login(crm, away), SECRET, by=SYSTEM)
+    token, _ = sessions.sign_in(crm, login(crm, away), SECRET)
+    session = sessions.resume(crm, token).id
+    for name in (login(crm, away), "robot"):
+        acts: list[Callable[[], Any]] = [
+            lambda n=name: access.set_password(crm, n, OTHER, by=head),
+            lambda n=name: access.set_active(crm, n, False, by=head),
+            lambda n=name: access.set_roles(crm, n, [], by=head),
+            lambda n=name: access.update_user(crm, n, {"active": False}, by=head),
+            lambda n=name: access.issue_reset(crm, n, by=head),
+            lambda n=name: sessions.list_sessions(crm, n, by=head),
+            lambda n=name: sessions.end_other_sessions(crm, username=n, by=head),
+        ]
+        for act in acts:
+            with pytest.raises(NotFound):
+                act()
+    with pytest.raises(NotFound):
+        sessions.end_session(crm, session, by=head)
+    assert access.principal_for(crm, username=login(crm, away)) == away
+    assert sessions.resume(crm, token).principal == away
+
+
+def test_who_manages_users_makes_accounts_for_those_one_sees(world: World, head: Principal) -> None:
+    """For nobody else, and for nobody at all; nor is an account moved out of reach or into it."""
+    crm = world.crm
+    other = records.save_record(crm, Department(code=902, title="二部"), by=SYSTEM)
+    here = records.save_record(
+        crm, Employee(name="近", department_id=world.department.id), by=SYSTEM
+    )
+    away = records.save_record(crm, Employee(name="远", department_id=other.id), by=SYSTEM)
+    for number in (away.id, None, 404):
+        with pytest.raises(NotFound):
+            access.create_user(crm, {"username": "new", "employee_id": number}, by=head)
+    made = access.create_user(crm, {"username": "new", "employee_id": here.id}, by=head)
+    assert made.employee_id == here.id
+    for number in (away.id, None):
+        with pytest.raises(NotFound):
+            access.update_user(crm, "new", {"employee_id": number}, by=head)
 
 
 def test_one_narrows_oneself(world: World, clerk: Principal) -> None:

@@ -18,6 +18,7 @@ from crm_domain.usecases._rights import (
     administrators,
     refuse_beyond,
     refuse_lockout,
+    refuse_out_of_reach,
     refuse_stronger,
     wanted_roles,
 )
@@ -120,7 +121,7 @@ def update_user(
         EditConflict: Somebody changed it since.
         Invalid: With every problem.
         LastAdministrator: Nobody would be left who manages users and roles.
-        NotFound: There is no such account, or no such employee within one's reach.
+        NotFound: There is no such account, or no such employee, within one's reach.
         NotPermitted: Without the permission, or for an account or a role that holds more.
         ScopeTooWide: The account or the role reaches further than one's own scope.
     """
@@ -236,10 +237,13 @@ def _departments(
 
 
 def _refuse_foreign(uow: UnitOfWork, user: User, after: User, by: Principal) -> None:
-    """Refuse to tie an account to an employee beyond one's reach: it would see what is theirs."""
-    moved = after.employee_id != user.employee_id and after.employee_id is not None
+    """Refuse to tie an account to an employee beyond one's reach: it would see what is theirs.
+
+    To none either, where that would take it out of one's reach.
+    """
+    moved = after.employee_id != user.employee_id
     if moved and not uow.directory.in_reach(after.employee_id, reach_of(by)):
-        raise NotFound(what="员工", id=after.employee_id)
+        raise NotFound(what="员工", id=quoted(after.employee_id))
 
 
 def _account(uow: UnitOfWork, username: Any) -> User:
@@ -255,8 +259,7 @@ def _readable(uow: UnitOfWork, username: Any, by: Principal) -> User:
     if username != by.name or by.user_id is None:
         by.need("user:manage")
     user = _account(uow, username)
-    if user.id != by.user_id and not uow.directory.in_reach(user.employee_id, reach_of(by)):
-        raise NotFound(what="用户", id=quoted(username))
+    refuse_out_of_reach(uow, user, by)
     return user
 
 

@@ -12,6 +12,7 @@ from crm_domain.model import Employee, Role, User
 from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
+from crm_domain.usecases._common import reach_of
 from crm_domain.rules.duty import has_left
 
 FREELY_GIVEN = frozenset({"customer:claim", "customer:mine"})
@@ -56,14 +57,29 @@ def refuse_beyond(uow: UnitOfWork, role_ids: Sequence[int], by: Principal) -> No
 
 
 def refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
-    """Refuse to change another's account that may do more than oneself.
+    """Refuse to change another's account that is out of reach, or may do more than oneself.
 
     Raises:
+        NotFound: It is out of reach.
         NotPermitted: It holds a permission that is not held.
         ScopeTooWide: It reaches further.
     """
+    refuse_out_of_reach(uow, user, by)
     if user.id != by.user_id:
         refuse_beyond(uow, user.roles, by)
+
+
+def refuse_out_of_reach(uow: UnitOfWork, user: User, by: Principal) -> None:
+    """Refuse to touch another's account whose employee is not within one's reach.
+
+    An account without an employee is within the reach of whoever sees all. It looks like one that
+    is not there, as in `list_accounts`.
+
+    Raises:
+        NotFound: It is out of reach.
+    """
+    if user.id != by.user_id and not uow.directory.in_reach(user.employee_id, reach_of(by)):
+        raise NotFound(what="用户", id=quoted(user.username))
 
 
 def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> frozenset[int]:

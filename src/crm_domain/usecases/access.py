@@ -20,7 +20,7 @@ from crm_domain.usecases._accounts import (
     set_language,
     update_user,
 )
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._menus import (
     arrange_permission,
     list_permissions,
@@ -71,7 +71,8 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
     Raises:
         Invalid: With every problem.
         Duplicate: The username is taken, or the employee has an account already.
-        NotFound: There is no such employee or student.
+        NotFound: There is no such employee or student, or not within one's reach; without an
+            employee only who sees all makes one.
         NotPermitted: Without the permission, or for a role that holds more than oneself.
         ScopeTooWide: A role reaches further than one's own scope.
     """
@@ -98,6 +99,9 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
         if problems:
             raise Invalid(problems)
         refuse_beyond(uow, roles, by)
+        number = fields.get("employee_id")
+        if not uow.directory.in_reach(number, reach_of(by)):
+            raise NotFound(what="员工", id=quoted(number))
         user = uow.records.add(User(**fields, roles=roles, password_hash=made, created_at=now))
         audit(uow, by, now, "create", "User", user.id, None, user)
         return user
@@ -110,7 +114,7 @@ def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:
         EditConflict: Somebody changed the account at the same moment.
         Invalid: It is neither yes nor no.
         LastAdministrator: Nobody would be left who manages users and roles.
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: Without ``user:manage``, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
     """
@@ -135,7 +139,7 @@ def set_roles(crm: Crm, username: str, roles: Sequence[str | int], *, by: Princi
         EditConflict: Somebody changed the account at the same moment.
         Invalid: There is no such role.
         LastAdministrator: Nobody would be left who manages users and roles.
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: Without ``user:manage``, or for an account or a role that holds more than
             oneself.
         ScopeTooWide: The account or the role reaches further than one's own scope.
@@ -174,7 +178,7 @@ def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> Us
     Raises:
         EditConflict: Somebody changed the account at the same moment.
         Invalid: The password is too short, too long or too easy to guess.
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: Without the permission, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
     """
