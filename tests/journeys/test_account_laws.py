@@ -268,6 +268,63 @@ def test_nobody_changes_a_role_that_holds_more(world: World, keeper: Principal) 
             access.set_role(world.crm, name, permissions=["customer:view"], by=keeper)
 
 
+@pytest.fixture
+def host(world: World) -> Principal:
+    """Make somebody who keeps the employees' records, and sees the own department."""
+    access.set_role(world.crm, "考勤", permissions=["employee:edit", "customer:view"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    return world.person("考勤", "考勤")
+
+
+def moved(world: World, who: Principal, by: Principal, **values: Any) -> None:
+    """Change what an employee's record says."""
+    employee = records.get_record(world.crm, Employee, who.employee_id or 0, by=SYSTEM)
+    records.save_record(world.crm, changed(employee, **values), by=by)
+
+
+def test_who_keeps_records_widens_no_view(world: World, host: Principal) -> None:
+    """Not the own by moving, whatever is held; whoever sees all has nothing to widen."""
+    crm = world.crm
+    other = records.save_record(crm, Department(code=903, title="二部"), by=SYSTEM)
+    with pytest.raises(ScopeTooWide):
+        moved(world, host, host, department_id=other.id)
+    access.set_role(crm, "考勤", permissions=["employee:edit", "customer:view", "user:manage"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    with pytest.raises(ScopeTooWide):
+        moved(world, host, access.principal_for(crm, username=login(crm, host)),
+              department_id=other.id)  # fmt: skip
+    moved(world, host, SYSTEM, department_id=other.id)
+    boss = world.person("管理", "administrator")
+    moved(world, boss, boss, department_id=other.id)
+
+
+@pytest.mark.parametrize("values", [{"left_on": date(2026, 11, 1)}, {"department_id": None}])
+def test_who_keeps_records_ends_nobodys_account(
+    world: World, host: Principal, values: dict[str, Any]
+) -> None:
+    """To leave or to move is as much as to be disabled: it needs what that needs."""
+    crm = world.crm
+    boss = world.person("管理", "administrator")
+    for who in (boss, world.manager, world.a):
+        with pytest.raises(NotPermitted):
+            moved(world, who, host, **values)
+    # One without an account is nobody's view, and other facts are no rights.
+    plain = records.save_record(
+        crm, Employee(name="门卫", department_id=world.department.id), by=SYSTEM
+    )
+    records.save_record(crm, changed(plain, **values), by=host)
+    moved(world, world.a, host, employee_number="A1")
+    # With the right to manage accounts, as far as it goes.
+    access.set_role(crm, "旁观", permissions=["customer:view"], by=SYSTEM)
+    small = world.person("小", "旁观")
+    access.set_role(crm, "考勤", permissions=["employee:edit", "customer:view", "user:manage"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    now = access.principal_for(crm, username=login(crm, host))
+    moved(world, small, now, **values)
+    with pytest.raises(NotPermitted):
+        moved(world, boss, now, **values)
+
+
 # -- nobody is locked out ---------------------------------------------------------------------
 
 
@@ -277,13 +334,14 @@ def _ways_out(crm: Crm, boss: Principal) -> list[Callable[[Principal], Any]]:
     with crm.unit_of_work(read_only=True) as uow:
         employee = uow.records.get(Employee, boss.employee_id or 0)
     assert employee is not None
-    left = changed(employee, left_on=date(2026, 11, 1))
+    left, leaving = (changed(employee, left_on=date(2026, 11, n)) for n in (1, 2))
     return [
         lambda by: access.set_role(crm, "administrator", permissions=["user:manage"], by=by),
         lambda by: access.set_role(crm, "管理员", permissions=["role:manage"], by=by),
         lambda by: access.set_active(crm, name, False, by=by),
         lambda by: access.set_roles(crm, name, ["consultant"], by=by),
         lambda by: access.set_roles(crm, name, [], by=by),
+        lambda by: records.save_record(crm, leaving, by=by),
         lambda by: records.save_record(crm, left, by=by),
     ]
 
@@ -313,10 +371,20 @@ def test_one_of_two_administrators_goes(world: World) -> None:
         access.set_roles(world.crm, login(world.crm, other), [], by=other)
 
 
+def test_an_administrator_who_leaves_soon_stays_one_until_then(world: World) -> None:
+    """Neither disabled while nobody else is there, nor in the way of other changes."""
+    boss = world.person("管理", "administrator")
+    employee = records.get_record(world.crm, Employee, boss.employee_id or 0, by=SYSTEM)
+    records.save_record(world.crm, changed(employee, left_on=date(2026, 11, 5)), by=SYSTEM)
+    with pytest.raises(LastAdministrator):
+        access.set_active(world.crm, login(world.crm, boss), False, by=boss)
+    assert not access.set_active(world.crm, login(world.crm, world.a), False, by=boss).active
+
+
 def test_the_operators_own_command_line_locks_out_whom_it_wants(world: World) -> None:
     """It needs no account to put things right again."""
     boss = world.person("管理", "administrator")
-    for act in _ways_out(world.crm, boss)[2:]:
+    for act in _ways_out(world.crm, boss)[2:-1]:
         act(SYSTEM)
 
 

@@ -3,17 +3,17 @@ mightier, lock all out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from crm_domain.errors import FieldError, Invalid, LastAdministrator, NotFound, ScopeTooWide
-from crm_domain.model import Employee, Role, User
+from crm_domain.model import Employee, Role, Scope, User
 from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
-from crm_domain.usecases._common import reach_of
 from crm_domain.rules.duty import has_left
+from crm_domain.usecases._common import reach_of
 
 FREELY_GIVEN = frozenset({"customer:claim", "customer:mine"})
 """May be given without being held: an administrator, who does not sell, makes consultants."""
@@ -82,15 +82,46 @@ def refuse_out_of_reach(uow: UnitOfWork, user: User, by: Principal) -> None:
         raise NotFound(what="用户", id=quoted(user.username))
 
 
-def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> frozenset[int]:
-    """Find the accounts that manage both users and roles and may sign in now."""
-    return uow.directory.accounts_with(MANAGING, crm.day(now))
+Managers = tuple[frozenset[int], ...]
+"""Accounts that manage both users and roles: who may sign in now, and of whom it is not known that
+they leave on a day to come."""
+
+
+def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> Managers:
+    """Find the accounts that manage both users and roles."""
+    return tuple(uow.directory.accounts_with(MANAGING, day) for day in (crm.day(now), date.max))
+
+
+def refuse_hiring_and_firing(
+    uow: UnitOfWork, before: Employee, after: Employee, by: Principal
+) -> None:
+    """Refuse what an employee's record would do to rights, without the right to do that.
+
+    Where somebody belongs says what is seen by whoever sees a department, and who has left may not
+    sign in any more. Whoever sees all may do both, and whoever manages the account behind.
+
+    Raises:
+        NotFound: The account behind is out of one's reach.
+        NotPermitted: Without ``user:manage``, or the account holds more than oneself.
+        ScopeTooWide: It reaches further, or one's own view would become wider.
+    """
+    if by.scope is Scope.ALL:
+        return
+    moved = before.department_id != after.department_id
+    if moved and before.id == by.employee_id:
+        raise ScopeTooWide(scope_zh=Scope.ALL.zh, scope_en=Scope.ALL.en)
+    account = uow.records.find(User, employee_id=before.id)
+    if account is not None and (moved or before.left_on != after.left_on):
+        by.need("user:manage")
+        refuse_stronger(uow, account, by)
 
 
 def refuse_lockout(
-    crm: Crm, uow: UnitOfWork, before: Collection[int], now: datetime, by: Principal
+    crm: Crm, uow: UnitOfWork, before: Managers, now: datetime, by: Principal
 ) -> None:
     """Refuse a change that leaves no administrator where there was one; the program itself may.
+
+    Neither today nor on a day to come, as far as it is known who leaves then.
 
     Args:
         crm: The CRM.
@@ -102,8 +133,11 @@ def refuse_lockout(
     Raises:
         LastAdministrator: Nobody would be left.
     """
-    if before and by is not SYSTEM and not administrators(crm, uow, now):
-        raise LastAdministrator
+    if by is SYSTEM or not any(before):
+        return
+    for was, left in zip(before, administrators(crm, uow, now), strict=True):
+        if was and not left:
+            raise LastAdministrator
 
 
 def wanted_roles(uow: UnitOfWork, wanted: Any) -> tuple[int, ...]:

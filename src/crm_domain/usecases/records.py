@@ -13,7 +13,7 @@ from crm_domain.ports import MOST, Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.titles import paths, title
 from crm_domain.usecases._common import audit, reach_of
-from crm_domain.usecases._rights import administrators, refuse_lockout
+from crm_domain.usecases._rights import administrators, refuse_hiring_and_firing, refuse_lockout
 from crm_domain.usecases.intake import list_customers
 
 T = TypeVar("T")
@@ -59,9 +59,12 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or the field, changes by a use case of its own.
-        LastAdministrator: The employee who leaves is the last who manages users and roles.
+        LastAdministrator: The employee who leaves, today or later, is the last who manages users
+            and roles.
         NotFound: There is none with this id, or a reference points to nothing.
-        NotPermitted: Without the permission.
+        NotPermitted: Without the permission; or an employee with an account moves or leaves, and
+            one may not manage that account.
+        ScopeTooWide: One's own view would become wider, or the account reaches further.
     """
     cls = type(record)
     by.need(f"{_plain(cls)}:edit")
@@ -76,7 +79,9 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         if number is not None and before is None:
             raise NotFound(what=about(cls).zh, id=number)
         _refuse_guarded(before, record)
-        managers = administrators(crm, uow, now) if cls is Employee else frozenset()
+        if isinstance(record, Employee) and isinstance(before, Employee):
+            refuse_hiring_and_firing(uow, before, record, by)
+        managers = administrators(crm, uow, now) if cls is Employee else ()
         saved = uow.records.add(record) if before is None else uow.records.save(record)
         refuse_lockout(crm, uow, managers, now, by)
         action = "create" if before is None else "update"
