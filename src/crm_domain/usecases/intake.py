@@ -24,6 +24,7 @@ from crm_domain.usecases._common import (
     tell_managers,
 )
 from crm_domain.usecases._dealing import deal_out, open_new
+from crm_domain.usecases._lookups import count_contacts, count_search
 from crm_domain.usecases._owning import check_consultant, owned_by
 
 To = Literal["rotation", "pool"]
@@ -150,9 +151,11 @@ def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tu
     Args:
         crm: The CRM.
         values: ``phone``, ``qq`` and ``wechat`` as far as they are typed.
-        by: Who asks; needs ``customer:add``.
+        by: Who asks; needs ``customer:add``. Without ``customer:assign`` so many contacts in an
+            hour at most.
 
     Raises:
+        AskedTooOften: There were too many.
         Invalid: The values do not come by field name.
         NotPermitted: Without the permission.
     """
@@ -161,8 +164,12 @@ def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tu
         raise Invalid(parse_fields(Customer, values)[1])
     typed = {n: v for n, v in values.items() if n in CONTACTS}
     read, _ = parse_fields(Customer, typed, partial=True)
+    contacts = {n: [v] for n, v in read.items() if v}
+    if contacts and not by.may("customer:assign"):
+        with crm.unit_of_work() as uow:
+            count_contacts(crm, uow, len(contacts), by)
     with crm.unit_of_work(read_only=True) as uow:
-        found = uow.customers.holders({n: [v] for n, v in read.items() if v})
+        found = uow.customers.holders(contacts)
         today = crm.today()
         answers = []
         for (name, _), customer in found.items():
@@ -230,10 +237,12 @@ def list_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Pa
     """Read one page of the customers within one's reach, the newest first.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for in the pool.
         Invalid: The query names what is not there.
         NotPermitted: Without ``customer:view``.
     """
     by.need("customer:view")
+    _count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         today = crm.today()
         page = uow.customers.page(query or Query(), reach_of(by), today, **_limits(by))
@@ -255,13 +264,21 @@ def tally_customers(
         by: Who asks; needs ``customer:view``.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for in the pool.
         Invalid: The query or a facet names what is not there.
         NotPermitted: Without the permission.
     """
     by.need("customer:view")
+    _count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.tally(query or Query(), reach_of(by), crm.today(), facets, most=most,
                                    **_limits(by))  # fmt: skip
+
+
+def _count_search(crm: Crm, query: Query | None, by: Principal) -> None:
+    """Count who finds masked customers in the list: whoever sees all, but not the contacts."""
+    if by.scope is Scope.ALL:
+        count_search(crm, query, by)
 
 
 def _limits(by: Principal) -> dict[str, bool]:
