@@ -109,7 +109,8 @@ def test_who_sees_all_but_no_contacts_is_counted_in_the_list(
 @pytest.mark.parametrize(
     ("search", "counts"),
     [("13900000001", True), ("139 0000 0001", False), ("wx_wang", True), ("王芳", False),
-     ("139-0000-0001", True), ("１３９００００", True), ("王 12345", True), ("", False), (None, False),
+     ("139-0000-0001", True),
+     ("１３９００００", True), ("王 12345", True), ("", False), (None, False),
      ("wang", False)],
 )  # fmt: skip
 def test_what_may_be_a_contact(search: str | None, counts: bool) -> None:
