@@ -168,6 +168,8 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, employee_id: int) -> 
     """
     settings, customer = crm.settings, standing.customer
     now = moment(crm, customer)
+    # A release leaves no dates on the customer, and a clock may have been put back since.
+    now = max(now, standing.last_ended_at or now)
     today = crm.day(now)
     midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
     limited = settings.max_owned is not None
