@@ -147,6 +147,13 @@ class TooManyAttempts(CrmError):
     code = "too_many_attempts"
 
 
+class AskedTooOften(TooManyAttempts):
+    """Too many contacts were asked for; ask again in {retry_after} seconds, or ask a manager."""
+
+    zh = "查询的联系方式过多，请在 {retry_after} 秒后再试，或请主管处理。"
+    code = "asked_too_often"
+
+
 class SignedOut(CrmError):
     """You are not signed in, or no longer. Sign in again."""
 

@@ -88,6 +88,15 @@ class SheetRows:
         return sum(r.blank for r in self.rows)
 
     @property
+    def contacts(self) -> int:
+        """How many ways to reach somebody it holds, readable or not."""
+        places = [i for i, name in self.layout.columns.items() if name in CONTACTS]
+        return sum(
+            i < len(row.cells) and row.cells[i] not in (None, "")
+            for row in self.rows for i in places
+        )  # fmt: skip
+
+    @property
     def last(self) -> int:
         """The number of the last row."""
         return self.rows[-1].number if self.rows else 0

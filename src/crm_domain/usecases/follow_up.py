@@ -89,7 +89,7 @@ def _bad_moment(code: str, at: Any, zh: str, en: str) -> Invalid:
 
 def _read(values: Mapping[str, Any], zone: tzinfo) -> tuple[dict[str, Any], list[FieldError]]:
     found, problems = parse_fields(FollowUp, values, partial=True, zone=zone)
-    for name in values:
+    for name in values if isinstance(values, Mapping) else ():
         if name not in MAY_TYPE and name in found:
             problems.append(FieldError(name, "unknown_field", None, f"不能填写“{name}”",
                                        f"{name} cannot be given"))  # fmt: skip

@@ -17,7 +17,7 @@ from crm_domain.model import (
     Event,
     Notice,
 )
-from crm_domain.parsing import record_number
+from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import Closing, Crm, NewAssignment, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
@@ -150,6 +150,7 @@ def transfer_customers(
     Raises:
         Invalid: The reason is too long, or no text.
         NotAssignable: No consultant is named.
+        NotFound: What names the consultant is no number of anybody.
         NotPermitted: Without ``customer:transfer``.
     """
     by.need("customer:transfer")
@@ -173,6 +174,8 @@ def hand_over(
     """
     by.need("customer:transfer")
     why = said(Assignment, "memo", reason, "reason") or "交接"
+    if record_number(from_id) is None:
+        raise NotFound(what="员工", id=quoted(from_id))
     ids: list[int] = []
     query = Query(where={"owner_id": from_id}, limit=10_000, sort="id")
     with crm.unit_of_work(read_only=True) as uow:

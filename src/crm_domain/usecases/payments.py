@@ -54,8 +54,8 @@ def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Pay
         if credit != customer.owner_id:
             by.need("payment:confirm")
         payment = uow.records.add(Payment(**found, created_at=now))
-        since = customer.payment_pending_on or crm.day(now)
-        _keep(uow, rules, changed(customer, payment_pending_on=since))
+        # Each protects for days of its own, and this one is the latest.
+        _keep(uow, rules, changed(customer, payment_pending_on=crm.day(now)))
         audit(uow, by, now, "create", "Payment", payment.id, None, payment)
         return payment
 
@@ -72,7 +72,9 @@ def _implausible(found: Mapping[str, Any], today: date) -> list[FieldError]:
 
 
 def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> Payment:
-    """Reject a pending payment; the customer's limits begin anew when it was the last one.
+    """Reject a pending payment; the limits of a customer that has an owner begin anew.
+
+    Others that are pending go on protecting the customer, each from its own day.
 
     What was noted of the payment stays beside the reason.
 
@@ -106,13 +108,13 @@ def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> 
             for p in uow.records.all(Payment, customer_id=customer.id)
             if p.status is PaymentStatus.PENDING
         ]
-        since = customer.payment_pending_on if waiting else None
+        since = max((crm.day(p.created_at or now) for p in waiting), default=None)
         after = changed(customer, payment_pending_on=since)
         if is_public(customer, crm.day(now)):
             # Its owner had lost it already, and a rejection must not give it back.
             uow.customers.keep(after)
         else:
-            anew = customer.owner_id is not None and not waiting
+            anew = customer.owner_id is not None
             _keep(uow, rules, changed(after, dated_anew_at=now) if anew else after)
         audit(uow, by, now, "reject", "Payment", payment_id, payment, rejected)
         return rejected

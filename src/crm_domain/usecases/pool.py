@@ -37,6 +37,7 @@ from crm_domain.usecases._common import (
     policy,
     said,
 )
+from crm_domain.usecases._lookups import count_search
 from crm_domain.usecases._owning import close_open, farewell, owned_by, pooled
 from crm_domain.usecases.sweep import Sweep, sweep_pool, warn_owners
 
@@ -50,11 +51,13 @@ def public_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> 
     """Read one page of the pool, the newest number first; contact data is masked.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for within an hour.
         Invalid: The query names what is not there, or what is hidden.
         NotPermitted: Without ``pool:view``.
     """
     by.need("pool:view")
     _refuse_hidden(query or Query())
+    count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         page = uow.customers.page(query or Query(), None, crm.today(), pool=True, masks=True)
         return Page(items=[masked(c) for c in page.items], next=page.next)
@@ -74,11 +77,13 @@ def tally_public(
         by: Who asks; needs ``pool:view``.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for within an hour.
         Invalid: The query or a facet names what is not there, or what is hidden.
         NotPermitted: Without the permission.
     """
     by.need("pool:view")
     _refuse_hidden(query or Query())
+    count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.tally(query or Query(), None, crm.today(), facets, pool=True,
                                    masks=True, most=most)  # fmt: skip
@@ -165,6 +170,8 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, employee_id: int) -> 
     """
     settings, customer = crm.settings, standing.customer
     now = moment(crm, customer)
+    # A release leaves no dates on the customer, and a clock may have been put back since.
+    now = max(now, standing.last_ended_at or now)
     today = crm.day(now)
     midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
     limited = settings.max_owned is not None

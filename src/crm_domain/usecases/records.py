@@ -11,7 +11,6 @@ from crm_domain.errors import (
     Invalid,
     Language,
     NotFound,
-    ScopeTooWide,
 )
 from crm_domain.model import (
     RECORDS,
@@ -19,7 +18,6 @@ from crm_domain.model import (
     Employee,
     Permission,
     Role,
-    Scope,
     User,
     about,
     specs,
@@ -30,7 +28,7 @@ from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.titles import paths, title
 from crm_domain.usecases._common import audit, reach_of
-from crm_domain.usecases._rights import administrators, refuse_lockout
+from crm_domain.usecases._rights import administrators, refuse_hiring_and_firing, refuse_lockout
 from crm_domain.usecases.intake import list_customers
 
 T = TypeVar("T")
@@ -76,11 +74,12 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or the field, changes by a use case of its own.
-        ScopeTooWide: Whoever does not see all changes the own department.
-        LastAdministrator: The employee who leaves is the last who manages users and roles.
-        NotFound: There is none with this id, or a reference points to nothing; or the record is,
-            or would be, nobody's within one's reach.
-        NotPermitted: Without the permission.
+        LastAdministrator: The employee who leaves, today or later, is the last who manages users
+            and roles.
+        NotFound: There is none with this id, or a reference points to nothing.
+        NotPermitted: Without the permission; or an employee with an account moves or leaves, and
+            one may not manage that account.
+        ScopeTooWide: One's own view would become wider, or the account reaches further.
     """
     cls = type(record)
     by.need(f"{_plain(cls)}:edit")
@@ -95,8 +94,9 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         if number is not None and before is None:
             raise NotFound(what=about(cls).zh, id=number)
         _refuse_guarded(before, record)
-        _refuse_own_move(before, record, by)
-        managers = administrators(crm, uow, now) if cls is Employee else frozenset()
+        if isinstance(record, Employee) and isinstance(before, Employee):
+            refuse_hiring_and_firing(uow, before, record, by)
+        managers = administrators(crm, uow, now) if cls is Employee else ()
         write = uow.records.add if before is None else uow.records.save
         saved = write(record, reach_of(by))
         refuse_lockout(crm, uow, managers, now, by)
@@ -344,17 +344,6 @@ def _checked(record: T) -> T:
     if problems:
         raise Invalid(problems)
     return type(record)(**found)
-
-
-def _refuse_own_move(before: Any, after: Any, by: Principal) -> None:
-    """Refuse to move oneself: whose reach goes by the department could widen it so.
-
-    Raises:
-        ScopeTooWide: One's own department would change.
-    """
-    own = isinstance(before, Employee) and before.id == by.employee_id
-    if own and by.scope is not Scope.ALL and before.department_id != after.department_id:
-        raise ScopeTooWide(scope_zh=Scope.ALL.zh, scope_en=Scope.ALL.en)
 
 
 def _refuse_guarded(before: Any, after: Any) -> None:

@@ -35,6 +35,8 @@ def set_rotation(
         NotPermitted: Without the permission.
     """
     by.need("rotation:edit")
+    if not isinstance(entries, list | tuple):
+        raise BadPlan(reason_zh="名单须为列表。", reason_en="the plan must be a list.")
     plan = [_entry(e) for e in entries]
     ids = [e.employee_id for e in plan]
     if len(set(ids)) < len(ids):
@@ -86,6 +88,8 @@ def reset_rotation(crm: Crm, *, by: Principal) -> None:
         audit(uow, by, crm.now(), "reset_rotation", "RotationEntry", None)
 
 
+MOST_TURNS = 1_000_000
+"""So many turns at most are told ahead: as many as the longest sheet has rows."""
 Line = tuple[int, str, int, int, bool]
 """Of a plan: employee, name, quota, weight, active."""
 
@@ -121,11 +125,11 @@ def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
     """Tell the plan, the position and the next n turns.
 
     Raises:
-        Invalid: There is no such number of turns.
+        Invalid: That is no number of turns, or too many.
         NotPermitted: Without ``rotation:view``.
     """
     by.need("rotation:view")
-    _check_number(n)
+    _refuse_many(n)
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
         running, following = cycles(crm, roster)
@@ -142,9 +146,10 @@ def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
         )  # fmt: skip
 
 
-def _check_number(n: Any) -> None:
-    if type(n) is not int or n < 0:
-        raise Invalid([FieldError("n", "bad_number", n, "须为非负整数", "no number of turns")])
+def _refuse_many(n: object) -> None:
+    if type(n) is not int or not 0 <= n <= MOST_TURNS:
+        raise Invalid([FieldError("n", "out_of_range", None, f"须为 0 到 {MOST_TURNS} 的整数",
+                                  f"n must be 0 to {MOST_TURNS}")])  # fmt: skip
 
 
 def _lines(roster: Roster, plan: Sequence[Entry]) -> tuple[Line, ...]:
@@ -158,11 +163,11 @@ def upcoming(crm: Crm, n: int, *, by: Principal) -> tuple[int, ...]:
     """Tell the employees of the next n turns, as things stand now.
 
     Raises:
-        Invalid: There is no such number of turns.
+        Invalid: That is no number of turns, or too many.
         NotPermitted: Without ``rotation:view``.
     """
     by.need("rotation:view")
-    _check_number(n)
+    _refuse_many(n)
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
         return _upcoming(crm, uow, cursor, roster, n)

@@ -17,6 +17,8 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import audit, notices
 from crm_domain.usecases._redating import finish_dating
 
+FURTHEST = 9000
+"""The last year that can be looked at; in the last of all a day may have no morrow."""
 SWEEP_BATCH = 50_000
 """Customers that a sweep releases in one transaction."""
 
@@ -83,6 +85,8 @@ def _check_moment(at: datetime, now: datetime, dry_run: bool) -> None:
     if not isinstance(at, datetime) or at.tzinfo is None:
         raise Invalid([FieldError("at", "naive_moment", at, "时间须带时区",
                                   "the moment has no time zone")])  # fmt: skip
+    if at.year > FURTHEST:
+        raise Invalid([FieldError("at", "out_of_range", at, "时间过远", "the moment is too far")])
     if at > now and not dry_run:
         raise Invalid([FieldError("at", "in_future", at, "只有试算可以用将来的时间",
                                   "only a dry run may look ahead")])  # fmt: skip
