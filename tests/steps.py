@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from typing import Any
 
+import sqlalchemy as sa
+
+from crm_adapters.storage.unit_of_work import SqlStorage
 from crm_domain import SYSTEM, Crm
 from crm_domain.model import AssignmentStatus, Customer, CustomerStatus, Event, Notice, User
 from crm_domain.model.fields import changed
@@ -47,3 +52,20 @@ def login(crm: Crm, who: Principal) -> str:
         user = uow.records.get(User, who.user_id or 0)
     assert user is not None
     return user.username
+
+
+def counted(crm: Crm, act: Callable[[], object]) -> int:
+    """Do something and count the statements that the database was sent for writing."""
+    storage = crm.storage
+    assert isinstance(storage, SqlStorage)
+    seen: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        seen.append(statement)
+
+    sa.event.listen(storage.engine, "before_cursor_execute", note)
+    try:
+        act()
+    finally:
+        sa.event.remove(storage.engine, "before_cursor_execute", note)
+    return len(seen)

@@ -56,7 +56,7 @@ class Argon2Hasher:
 
 
 def _argon2() -> Argon2:
-    # Imported where it is used: the command line and the workers hash nothing.
+    # Imported where it is used: workers, and most commands, hash nothing.
     from argon2 import PasswordHasher, Type
 
     return PasswordHasher(time_cost=ROUNDS, memory_cost=MEMORY_KIB, parallelism=LANES, type=Type.ID)

@@ -29,6 +29,23 @@ BUILTIN = EntryPoint("crm-builtin", "crm_adapters.builtin", GROUP)
 _log = logging.getLogger(__name__)
 
 
+class _Wrong(Exception):
+    """Something is wrong with a plugin, in both languages."""
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self.zh = zh
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """Say in English and in Chinese why a plugin failed; what it says itself stays as it is."""
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, _Wrong):
+        return first_line, error.zh
+    short = f"{type(error).__name__}: {first_line}"[:200]
+    return short, short
+
+
 class Plugins:
     """The plugins that were loaded, and what they give. Where two give the same, the first does."""
 
@@ -55,12 +72,15 @@ class Plugins:
             if "*" in allowed or entry.name in allowed:
                 self._load(entry, version)
             else:
-                refused = Loaded(name=entry.name, version=version, error="left out by CRM_PLUGINS")
+                refused = Loaded(name=entry.name, version=version,
+                                 error="left out by CRM_PLUGINS",
+                                 error_zh="CRM_PLUGINS 没有列出它")  # fmt: skip
                 self._loaded.setdefault(entry.name, refused)
         for name in sorted(allowed - {"*"} - self._loaded.keys()):
             self._loaded[name] = Loaded(name=name)
             with self._guarded(name):
-                raise LookupError("named in CRM_PLUGINS, but not installed")
+                raise _Wrong("named in CRM_PLUGINS, but not installed",
+                             "CRM_PLUGINS 列出了它，但没有安装")  # fmt: skip
 
     @property
     def loaded(self) -> tuple[Loaded, ...]:
@@ -98,7 +118,8 @@ class Plugins:
             with self._guarded(plugin):
                 for one in given:
                     if one.code in ALL_PERMISSIONS:
-                        raise ValueError(f"{one.code} is a permission of the core")
+                        raise _Wrong(f"{one.code} is a permission of the core",
+                                     f"{one.code} 是系统自带的权限")  # fmt: skip
                     _take(found, one.code, one)
         return tuple(found.values())
 
@@ -126,7 +147,8 @@ class Plugins:
     def _load(self, entry: EntryPoint, version: str) -> None:
         if entry.name in self._loaded:
             with self._guarded(entry.name):
-                raise ValueError(f"{entry.value} has the same name, and was not loaded")
+                raise _Wrong(f"{entry.value} has the same name, and was not loaded",
+                             f"{entry.value} 与它同名，没有加载")  # fmt: skip
             return
         self._loaded[entry.name] = Loaded(name=entry.name, version=version)
         with self._guarded(entry.name):
@@ -134,7 +156,7 @@ class Plugins:
             self._manager.register(plugin, name=entry.name)
             try:
                 hooks = self._hooks_of(plugin)
-            except ValueError:
+            except _Wrong:
                 self._manager.unregister(plugin)
                 raise
             self._loaded[entry.name] = attrs.evolve(self._loaded[entry.name], hooks=hooks)
@@ -146,10 +168,13 @@ class Plugins:
             if not caller.has_spec():
                 near = difflib.get_close_matches(caller.name, dir(Hooks), n=1)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                raise ValueError(f"there is no hook {caller.name}{hint}")
+                hint_zh = f"，是否指 {near[0]}？" if near else ""
+                raise _Wrong(f"there is no hook {caller.name}{hint}",
+                             f"没有钩子 {caller.name}{hint_zh}")  # fmt: skip
             mine = (i for i in caller.get_hookimpls() if i.plugin is plugin)
             if any(i.wrapper or i.hookwrapper for i in mine):
-                raise ValueError(f"{caller.name}: wrappers are not supported")
+                raise _Wrong(f"{caller.name}: wrappers are not supported",
+                             f"{caller.name}：不支持 wrapper")  # fmt: skip
         return tuple(sorted(c.name for c in callers))
 
     def _ask(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
@@ -169,25 +194,30 @@ class Plugins:
         try:
             yield
         except Exception as e:
-            first_line = next(iter(str(e).strip().splitlines()), "")
-            short = f"{type(e).__name__}: {first_line}"[:200]
+            en, zh = explain(e)
             if self._strict:
-                reason = f"the plugin {plugin} failed: {short}"
-                raise BadSetting(name="CRM_PLUGINS_STRICT", reason=reason) from e
+                raise BadSetting(
+                    name="CRM_PLUGINS_STRICT", reason=f"the plugin {plugin} failed: {en}",
+                    reason_zh=f"插件 {plugin} 出错：{zh}",
+                ) from e  # fmt: skip
             _log.warning("the plugin %s failed", plugin, exc_info=e)
-            earlier = self._loaded[plugin].error
-            error = f"{earlier}; {short}" if earlier else short
-            self._loaded[plugin] = attrs.evolve(self._loaded[plugin], error=error)
+            before = self._loaded[plugin]
+            self._loaded[plugin] = attrs.evolve(
+                before, error=f"{before.error}; {en}" if before.error else en,
+                error_zh=f"{before.error_zh}；{zh}" if before.error_zh else zh,
+            )  # fmt: skip
 
 
 def _take(found: dict[str, T], name: str, given: T) -> None:
     if name in found:
-        raise ValueError(f"{name!r} is there already")
+        raise _Wrong(f"{name!r} is there already", f"已经有 {name!r}")
     found[name] = given
 
 
 def _channel(notifier: Notifier) -> str:
     lacks = [a for a in ("name", "address", "send", "close") if not hasattr(notifier, a)]
     if lacks:
-        raise TypeError(f"{type(notifier).__name__} is no Notifier, it lacks: {', '.join(lacks)}")
+        kind = type(notifier).__name__
+        raise _Wrong(f"{kind} is no Notifier, it lacks: {', '.join(lacks)}",
+                     f"{kind} 不是 Notifier，缺少：{'、'.join(lacks)}")  # fmt: skip
     return notifier.name

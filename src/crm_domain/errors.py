@@ -8,6 +8,7 @@ decide on is an attribute.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -55,18 +56,30 @@ class CrmError(Exception):
 
     def message(self, language: Language = "zh") -> str:
         """Say to a person what happened and what to do."""
-        if language == "zh":
-            return " ".join(self.zh.format(**self.facts).split())
-        template = (self.__doc__ or "").strip().split("\n\n")[0]
-        facts = {k: _english(v) if k in ("what", "field") else v for k, v in self.facts.items()}
-        return " ".join(template.format(**facts).split())
+        template = self.zh if language == "zh" else self.__doc__ or ""
+        facts = {name: _said(name, fact, language) for name, fact in self.facts.items()}
+        return " ".join(template.strip().split("\n\n")[0].format(**facts).split())
 
 
-TERMS: dict[str, str] = {}
+TERMS: dict[str, str] = {
+    "引用的记录": "record that is referred to",
+    "待审核的缴费记录": "payment that waits for confirmation",
+    "待重发的通知": "notice that failed and could be sent again",
+    "联系方式": "contact",
+}
 """What records and fields are called in English, by their Chinese name; the records fill it.
 
-Errors name records and fields in Chinese, as the staff does; both names are declared once.
+Errors name records and fields in Chinese, as the staff does; both names are declared once. Those
+above are names of no record or field.
 """
+
+
+def _said(name: str, fact: Any, language: Language) -> Any:
+    """Say a fact in the language of the message: a choice by its label, a record by its name."""
+    label = getattr(fact, "label", None)
+    if isinstance(fact, Enum) and callable(label):
+        return label(language)
+    return _english(fact) if language == "en" and name in ("what", "field") else fact
 
 
 def _english(words: Any) -> str:
@@ -132,6 +145,13 @@ class TooManyAttempts(CrmError):
 
     zh = "失败次数过多，请在 {retry_after} 秒后再试。"
     code = "too_many_attempts"
+
+
+class AskedTooOften(TooManyAttempts):
+    """Too many contacts were asked for; ask again in {retry_after} seconds, or ask a manager."""
+
+    zh = "查询的联系方式过多，请在 {retry_after} 秒后再试，或请主管处理。"
+    code = "asked_too_often"
 
 
 class SignedOut(CrmError):
@@ -234,6 +254,20 @@ class NotAssignable(CrmError):
     code = "not_assignable"
 
 
+class NotReceiving(NotAssignable):
+    """{who} can be given no customers: {reason_en}"""
+
+    zh = "{who} 不能接收客户：{reason_zh}"
+    code = "not_receiving"
+
+
+class CustomerLocked(CrmError):
+    """The customer {id} is locked and stays where it is; unlock it first."""
+
+    zh = "客户 {id} 已锁定，保持不变；请先解除锁定。"
+    code = "customer_locked"
+
+
 class BadPlan(CrmError):
     """The rotation plan was not accepted: {reason_en}"""
 
@@ -259,7 +293,10 @@ class NoHeader(CrmError):
     """No row with the column headings was found in {file}; at least 姓名 and one of 手机, QQ,
     微信 are needed. `crm import template` writes a sheet to start from."""
 
-    zh = "在 {file} 中找不到表头；至少需要“姓名”和“手机、QQ、微信”之一。可先下载导入模板。"
+    zh = (
+        "在 {file} 中找不到表头；至少需要“姓名”和“手机、QQ、微信”之一。"
+        "crm import template 可生成空白模板。"
+    )
     code = "no_header"
 
 
@@ -271,7 +308,7 @@ class NotRevertible(CrmError):
 
 
 class ImportBusy(CrmError):
-    """The import {id} is {status_en}; this step is not possible now. {todo_en}"""
+    """The import {id} is {status}; this step is not possible now. {todo_en}"""
 
     zh = "导入 {id} 当前状态为“{status}”，不能执行此步骤。{todo_zh}"
     code = "import_busy"

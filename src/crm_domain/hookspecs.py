@@ -37,7 +37,11 @@ class Hooks:
 
     @hookspec
     def crm_permissions(self) -> Sequence[Declared]:  # type: ignore[empty-body]
-        """Declare permissions that the plugin's own use cases ask for."""
+        """Declare permissions that the plugin's own use cases ask for.
+
+        They are written into the database when a CRM is opened with ``migrate=True``: for a plugin
+        that was installed later, by ``crm db upgrade``.
+        """
 
     @hookspec
     def crm_storage(self, url: str) -> Callable[[str], Storage] | None:

@@ -136,6 +136,12 @@ def local(next_: Any, default: str = "/") -> str:
     return next_
 
 
+def read_version(c: Context) -> int | None:
+    """Read the version that a form was shown with; None where it says none."""
+    typed = c.one("version")
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else None
+
+
 def said_of(problems: Any, language: Language) -> Mapping[str, list[str]]:
     """Sort problems by the field they stand beside."""
     found: dict[str, list[str]] = {}

@@ -125,6 +125,7 @@ BROKEN = {
     "latest": "UPDATE ownership SET last_consultant_id = {a} WHERE customer_id = {ended}",
     "ownerless": "DELETE FROM ownership WHERE customer_id = {ended}",
     "due": "UPDATE ownership SET due_on = '2026-11-04' WHERE customer_id = {ended}",
+    "due_reason": "UPDATE ownership SET due_days = NULL WHERE customer_id = {owned}",
     "never": "UPDATE ownership SET due_on = '2026-11-04' WHERE customer_id = {won}",
     "ended": "UPDATE assignment SET status = 5 WHERE customer_id = {dealt}",
     "periods": "UPDATE assignment SET ended_at = NULL, status = 1"

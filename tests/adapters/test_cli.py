@@ -67,6 +67,8 @@ def test_every_help_is_in_the_language_of_the_user(here, tongue):
     for command in ((), ("import",), ("customers", "add"), ("import", "template"), ("sweep",)):
         out, _ = here(*command, "--help")
         assert bool(CHINESE.search(out)) == (tongue == "zh"), out
+        library = re.compile(r"Usage|required|default:|choices:|OPTIONS|ARGS|\b(STR|INT|CHOICE)\b")
+        assert bool(library.search(out)) == (tongue == "en"), out
 
 
 # -- beginning --------------------------------------------------------------------------------
@@ -174,6 +176,32 @@ def test_customers_are_listed_searched_filtered_and_paged(school):
     assert school.json("customers", "list", "--limit", "0", status=2)["error"] == "usage"
 
 
+def test_a_field_is_named_by_its_code_or_its_label_and_refusals_list_them(school):
+    """The words of the tables and sheets are understood, consultants by their names."""
+    for options in (("--where", "来源=百度推广"), ("--where", "课程顾问=李雷"),
+                    ("--where", "owner=李雷"), ("--where", "手机号=13800138000")):  # fmt: skip
+        assert [c["id"] for c in school.json("customers", "list", *options)["items"]] == [1]
+    assert [c["id"] for c in school.json("pool", "list", "--where", "课程顾问=")["items"]] == [3]
+    assert school.json("export", "x.csv", "--where", "owner_id=韩梅梅")["rows"] == 1
+    made = school.json("customers", "add", "--name", "钱", "--qq", "98765", "--set", "学历=大专")
+    assert made["education"] == "college"
+    for command, inside in ((("list", "--where", "foo=1"), "owner_id"),
+                            (("add", "--name", "x", "--qq", "98766", "--set", "foo=1"),
+                             "education")):  # fmt: skip
+        [problem] = school.json("customers", *command, status=2)["problems"]
+        assert inside in problem["allowed"] and "version" not in problem["allowed"]
+        assert ("owner_id" in problem["allowed"]) == (inside == "owner_id")
+        assert f"{inside}（" in school("customers", *command, status=2)[1]
+        assert inside in school("customers", command[0], "--help")[0]
+
+
+def test_a_folder_that_does_not_exist_is_named_as_it_was_typed(school):
+    """Not the file that the program would have written first."""
+    for command in (("export", "no/x.xlsx"), ("import", "template", "no/x.xlsx")):
+        found = school.json(*command, status=2)
+        assert (found["error"], found["message"]) == ("unusable_file", "文件夹 no 不存在。")
+
+
 def test_a_customer_is_shown_with_its_history_and_follow_ups(school):
     """Who has it, since when, why, and what was said."""
     from crm_domain.usecases import access, follow_up
@@ -190,6 +218,20 @@ def test_a_customer_is_shown_with_its_history_and_follow_ups(school):
     assert "\x1b" not in out
     assert school.json("customers", "show", "99", status=2)["error"] == "not_found"
     assert school.json("customers", "show", "1", "--as", "han", status=2)["error"] == "not_found"
+
+
+def test_what_a_customer_refers_to_is_shown_by_name(school):
+    """Courses and whoever entered it, not their numbers."""
+    from crm_domain.model import Course
+    from crm_domain.rules.access import SYSTEM
+    from crm_domain.usecases import records
+
+    with open_crm(f"sqlite:///{school.folder / 'crm.db'}") as opened:
+        records.save_record(opened, Course(title="Python 全栈"), by=SYSTEM)
+    school("customers", "add", "--name", "钱", "--qq", "98765", "--set", "课程=1",
+           "--as", "li")  # fmt: skip
+    out, _ = school("customers", "show", "4")
+    assert re.search("咨询课程 +Python 全栈", out) and re.search("录入人 +李雷", out)
 
 
 def test_a_customer_is_entered_by_rotation_by_name_or_into_the_pool(school):
@@ -385,6 +427,28 @@ def test_the_doctor_says_what_to_do(here):
     assert "crm init" in here("doctor", status=1)[0]
 
 
+def test_the_doctor_finds_a_setting_that_only_fails_when_the_crm_is_opened(here):
+    """By its code, in place of the line that all settings are well, and with what to do."""
+    here.monkeypatch.setenv("CRM_CHANNELS", "foo")
+    [found] = here.json("doctor", status=1)["checks"]
+    assert (found["code"], found["state"]) == ("settings", "problem") and found["advice"]
+
+
+def test_the_doctor_warns_when_nobody_is_told_anything(here):
+    """An empty list of channels is allowed, and easily overlooked."""
+    here.monkeypatch.setenv("CRM_CHANNELS", "")
+    found = {c["code"]: c for c in here.json("doctor")["checks"]}
+    assert found["channel"]["state"] == "warning" and "CRM_CHANNELS" in found["channel"]["advice"]
+
+
+def test_a_private_database_is_refused_since_it_would_be_gone(here):
+    """It would be ready, and the next command would find none, for ever."""
+    for address in ("sqlite://", "sqlite:///:memory:"):
+        here.monkeypatch.setenv("CRM_DATABASE_URL", address)
+        for command in ("init", "doctor"):
+            assert "sqlite:///crm.db" in str(here(command, status=2 if command == "init" else 1))
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("CRM_DATABASE_URL", "mysql://x/y"), ("CRM_DATABASE_URL", "nonsense"),
@@ -418,8 +482,42 @@ def test_a_command_that_makes_no_sense_exits_with_two(here, words, tongue):
     """What is wrong is said in the user's language, and where to read on."""
     here.speak(tongue)
     out, err = here(*words.split(), status=2)
-    assert out == "" and "crm --help" in err
+    assert out == "" and "--help" in err
     assert bool(CHINESE.search(err)) == (tongue == "zh")
+    assert not re.search("Invalid|unable|Unused|Unknown", err)
+
+
+@pytest.mark.parametrize(
+    ("words", "zh", "en"),
+    [("import a.csv --to foo", "--to 不能是“foo”；可选：rotation、pool。",
+      "--to cannot be 'foo'; choose from: rotation, pool."),
+     ("customers show 王芳", "NUMBER 须是整数，而不是“王芳”。",
+      "NUMBER takes a whole number, not '王芳'."),
+     ("customers list --limit", "选项 --limit 后缺少值。", "--limit needs a value."),
+     ("customers list --serach x", "没有选项 --serach。是否指 --search？",
+      "there is no option --serach. Did you mean --search?"),
+     ("init now", "多余的参数：now。", "too many arguments: now."),
+     ("db backup --force --force", "参数 --force 出现了多次。", "--force is given more than once."),
+     ("customers add --nam x", "缺少参数 --name（而不是 --nam）。",
+      "--name is missing (not --nam)."),
+     ("jobs rnu", "没有命令 rnu。是否指 run？可用的命令：list、run。",
+      "there is no command rnu. Did you mean run? Commands: list, run."),
+     ("--verison", "是否指 --version？", "Did you mean --version?"),
+     ("help", "没有命令 help；请用 --help。", "there is no command help; use --help.")],
+)  # fmt: skip
+def test_what_is_mistyped_is_said_as_fully_in_either_language(here, words, zh, en):
+    """With what was perhaps meant, and what there is to choose from."""
+    for tongue, wanted in (("zh", zh), ("en", en)):
+        here.speak(tongue)
+        assert wanted in here(*words.split(), status=2)[1]
+
+
+def test_the_help_that_is_named_is_that_of_the_command(here):
+    """Whoever mistypes an option of a command need not look for its help."""
+    for words, wanted in (("customers add", "crm customers add --help\n"),
+                          ("customers lst", "crm customers --help\n"),
+                          ("nonsense", "：crm --help\n")):  # fmt: skip
+        assert here(*words.split(), status=2)[1].endswith(wanted)
 
 
 @pytest.mark.parametrize(
@@ -466,6 +564,20 @@ def test_plugins_add_commands(here, monkeypatch):
     assert here("greet")[0] == "hello\n"
     listed = {p["name"]: p["hooks"] for p in here.json("plugins", "list")["plugins"]}
     assert listed["good"] == ["crm_commands"]
+
+
+def test_what_is_wrong_with_a_plugin_is_said_in_the_language_of_the_user(here):
+    """The warning, the table and the doctor; what the plugin itself says stays as it is."""
+    here.monkeypatch.setenv("CRM_PLUGINS", "nope")
+    for tongue, wanted in (("zh", "CRM_PLUGINS 列出了它，但没有安装"),
+                           ("en", "named in CRM_PLUGINS, but not installed")):  # fmt: skip
+        here.speak(tongue)
+        for command in (("plugins", "list"), ("doctor",)):
+            out, err = here(*command)
+            assert wanted in out and "LookupError" not in out + err
+        here.monkeypatch.setenv("CRM_PLUGINS_STRICT", "yes")
+        assert wanted in here("customers", "list", status=2)[1]
+        here.monkeypatch.delenv("CRM_PLUGINS_STRICT")
 
 
 # -- real processes ---------------------------------------------------------------------------
@@ -563,10 +675,11 @@ def test_an_interrupted_import_says_so_and_goes_on(tmp_path, sqlite_template):
     assert (found["id"], found["accepted"], found["data_rows"]) == (1, 900, 900)
 
 
-def test_a_reader_that_has_enough_is_no_error(tmp_path, sqlite_template):
-    """`crm … | head` is quiet."""
+@pytest.mark.parametrize("words", ["notices list --json", "notices list", "--help", "db check"])
+def test_a_reader_that_has_enough_is_no_error(tmp_path, sqlite_template, words):
+    """`crm … | head` is quiet, whether JSON, a table, a help page or a sentence is cut off."""
     (tmp_path / "crm.db").write_bytes(sqlite_template.read_bytes())
-    running = subprocess.Popen([CRM, "notices", "list", "--json"], env=environment(tmp_path),
+    running = subprocess.Popen([CRM, *words.split()], env=environment(tmp_path),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     running.stdout.close()
     assert running.stderr.read() == b""

@@ -1,12 +1,14 @@
 """``crm jobs``, and what the commands of the workers refuse."""
 
+import re
+
 
 def test_jobs_are_listed_with_last_and_next_run(here):
     """Nothing has run yet; then one job has, by hand."""
     before = {j["name"]: j for j in here.json("jobs", "list")["jobs"]}
     assert list(before) == ["deliver", "sweep", "warn", "remind", "imports", "check"]
     assert before["sweep"]["cron"] == "5 0 * * *" and before["sweep"]["last"] is None
-    assert before["sweep"]["next_at"].endswith("T00:05:00+08:00")
+    assert before["sweep"]["next_at"].endswith("T16:05:00+00:00")
     done = here.json("jobs", "run", "sweep")
     assert (done["result"], done["error"]) == ({"released": 0}, None)
     after = {j["name"]: j for j in here.json("jobs", "list")["jobs"]}
@@ -17,7 +19,10 @@ def test_people_read_the_same_in_their_language(here):
     """The table and the sentence."""
     here.speak("zh")
     assert "每日回收" in here("jobs", "list")[0]
-    assert "已完成：released 0" in here("jobs", "run", "sweep")[0]
+    for job in ("sweep", "deliver", "check", "warn", "remind"):
+        assert not re.search("released|sent|notices|checks", here("jobs", "run", job)[0])
+    assert "任务 sweep 已完成：退回公海 0" in here("jobs", "run", "sweep")[0]
+    assert "已发送 0，待重试 0，发送失败 0" in here("jobs", "list")[0]
     here.speak("en")
     assert "sweep the pool" in here("jobs", "list")[0]
     assert "released 0" in here("jobs", "list")[0]
@@ -58,6 +63,17 @@ def test_an_expression_that_is_none_stops_every_command(here):
     here.monkeypatch.setenv("CRM_CRON_SWEEP", "at midnight")
     here.speak("en")
     assert "CRM_CRON_SWEEP" in here("scheduler", status=2)[1]
+
+
+def test_workers_with_which_nothing_would_be_done_are_refused(here):
+    """Before anything starts, instead of waiting for ever or ending with a fault."""
+    for command, option, value in (
+        ("worker", "--threads", 0), ("worker", "--threads", -1), ("worker", "--processes", 0),
+        ("worker", "--metrics-port", 99999), ("scheduler", "--threads", 0),
+        ("scheduler", "--metrics-port", 0),
+    ):  # fmt: skip
+        found = here.json(command, f"{option}={value}", status=2)
+        assert found["error"] == "usage" and option in found["message"]
 
 
 def test_workers_need_a_usable_redis_address(here):

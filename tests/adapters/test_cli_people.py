@@ -13,9 +13,11 @@ from crm_adapters import open_crm
 from crm_adapters.cli import exits, wording
 from crm_adapters.cli.failures import report_refusal
 from crm_domain import errors
-from crm_domain.errors import CrmError, Invalid, SweepStopped
-from crm_domain.model import Customer, FollowUp, specs
+from crm_domain.errors import CrmError, Invalid, NotOwner, SweepStopped
+from crm_domain.model import Customer, Employee, FollowUp, specs
 from crm_domain.model.fields import Choice
+from crm_domain.rules.access import SYSTEM
+from crm_domain.usecases import records
 
 SOURCES = Path(wording.__file__).parent
 PARSING = SOURCES.parents[1] / "crm_domain" / "parsing"
@@ -243,15 +245,53 @@ def test_a_customer_goes_from_hand_to_hand(school):
     school.json("customers", "lock", "1", "--reason", "x", "--as", "li", status=3)
 
 
+def refuse_all(*_):
+    raise NotOwner
+
+
 def test_whoever_leaves_hands_everything_over(school):
-    """Customers that could not be moved are told one by one, and the answer is then no."""
+    """Customers that could not be moved are told by their reason, and the answer is then no."""
     done = school.json("customers", "hand-over", "李雷", "--to", "韩梅梅")
     assert done == {"done": [1], "refused": []}
-    school("user", "disable", "li")
+    school.monkeypatch.setattr("crm_domain.usecases.giving._check", refuse_all)
     failed = school.json("customers", "hand-over", "韩梅梅", "--to", "李雷", status=1)
-    assert failed["done"] == [] and {r["error"] for r in failed["refused"]} == {"not_assignable"}
+    assert failed["done"] == [] and {r["error"] for r in failed["refused"]} == {"not_owner"}
     out, _ = school("customers", "hand-over", "韩梅梅", "--to", "李雷", status=1)
-    assert "未转移的原因" in out
+    assert "未转移的原因" in out and out.count(NotOwner().message("zh")) == 1
+    assert re.search(" 2 .* 1、2", out)
+
+
+def test_whom_nothing_can_be_given_is_refused_once_and_with_the_true_reason(school):
+    """Before anything is moved, whichever place the name has among those who are to get some."""
+    school("user", "add", "wang", "--name", "王经理", "--role", "sales_manager")
+    with open_crm(f"sqlite:///{school.folder / 'crm.db'}") as opened:
+        without = records.save_record(opened, Employee(name="赵敏"), by=SYSTEM)
+        gone = records.save_record(opened, Employee(name="孙七", left_on=opened.today()), by=SYSTEM)
+    school("user", "add", "qian", "--name", "钱五", "--role", "consultant")
+    school("user", "disable", "qian")
+    for to, zh, en in (
+        ("王经理", "账号没有抢单权限", "may not claim"),
+        (str(without.id), "没有登录账号", "no account"),
+        (str(gone.id), "已离职", "have left"), ("钱五", "登录账号已停用", "disabled"),
+    ):  # fmt: skip
+        for tongue, wanted in (("zh", zh), ("en", en)):
+            school.speak(tongue)
+            command = ("customers", "hand-over", "李雷", "--to", "韩梅梅", "--to", to)
+            assert school.json(*command, status=3)["error"] == "not_receiving"
+            out, err = school(*command, status=3)
+            assert wanted in err and out == "" and err.count("\n") == 1
+            assert wanted in school("customers", "transfer", "1", "--to", to, status=3)[1]
+    itself = ("customers", "hand-over", "李雷", "--to", "李雷")
+    assert school.json(*itself, status=3)["error"] == "not_receiving"
+    assert school.json("customers", "show", "1")["customer"]["owner"] == "李雷"
+
+
+def test_a_locked_customer_is_not_given_back_and_how_to_unlock_it_is_said(school):
+    """Nobody tried to give it to a consultant, so nothing is said of one."""
+    school("customers", "lock", "1", "--reason", "付款中")
+    assert school.json("pool", "release", "1", status=3)["error"] == "customer_locked"
+    assert "crm customers unlock 1" in school("pool", "release", "1", status=3)[1]
+    assert "顾问" not in school("pool", "release", "1", status=3)[1]
 
 
 def test_ones_own_customers_are_listed_in_either_language(school):
@@ -312,6 +352,62 @@ def test_accounts_are_listed_disabled_and_given_roles(school):
     school("user", "enable", "li")
     school.json("pool", "list", "--as", "li")
     assert school.json("user", "disable", "nobody", status=2)["error"] == "not_found"
+
+
+def test_an_account_is_told_with_the_names_of_its_roles(school):
+    """Whichever command answers, it names them as `crm user roles` takes them."""
+    school.typed("a long sentence\n")
+    assert school.json("user", "password", "li", "--password-stdin")["roles"] == ["consultant"]
+    for command in (("disable", "li"), ("enable", "li"), ("roles", "li", "consultant"),
+                    ("add", "new", "--role", "consultant")):  # fmt: skip
+        assert school.json("user", *command)["roles"] == ["consultant"]
+
+
+def test_nobody_is_asked_for_the_password_of_who_is_not_there(school):
+    """The mistyped name is told first."""
+    assert school.json("user", "password", "nobody", status=2)["error"] == "not_found"
+
+
+def test_namesakes_are_told_apart_by_number_and_login_name(school):
+    """Where a second one is made, and where the name is used; the list shows the numbers."""
+    assert "2 位员工" in school("user", "add", "Li", "--name", "李雷")[1]
+    _, err = school("rotation", "set", "李雷:1:1", status=2)
+    assert "1 (li)、3 (Li)" in err
+    assert "员工编号" in school("user", "list")[0]
+
+
+# -- what would otherwise go unseen -----------------------------------------------------------
+
+
+def test_a_next_contact_in_the_past_is_remarked(school):
+    """It may be meant, so it is kept."""
+    command = ("customers", "follow-up", "1", "--note", "x", "--as", "li", "--next")
+    assert "已经过去" in school(*command, "2020-01-01")[1]
+    assert school(*command, "2099-01-01")[1] == ""
+
+
+def test_locking_twice_and_unlocking_what_is_not_locked_say_so(school):
+    """A reason is not replaced unseen."""
+    assert "没有锁定" in school("customers", "unlock", "1")[0]
+    assert school("customers", "lock", "1", "--reason", "付款中")[0].startswith("已锁定")
+    assert "原已锁定（付款中）" in school("customers", "lock", "1", "--reason", "朋友")[0]
+    assert school("customers", "unlock", "1")[0].startswith("已解除")
+
+
+def test_an_empty_list_says_so_and_the_pool_has_no_columns_that_are_always_empty(school):
+    """Bare headings look as if something went wrong."""
+    assert school("customers", "list", "--search", "zzz")[0] == "没有记录。\n"
+    assert "课程顾问" not in school("pool", "list")[0]
+    assert "课程顾问" in school("customers", "list")[0]
+
+
+def test_one_is_not_said_as_many(school):
+    """In English a single customer has a singular."""
+    school.speak("en")
+    assert "Exported 1 customer to" in school("export", "x.csv", "--search", "wang")[0]
+    out = school("sweep", "--dry-run", "--at", "2099-01-01")[0]
+    assert "release 2 customers" in out
+    assert "Moved 1 customer." in school("customers", "hand-over", "李雷", "--to", "韩梅梅")[0]
 
 
 # -- exit codes and codes ---------------------------------------------------------------------

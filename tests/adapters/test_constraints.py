@@ -14,8 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 from crm_adapters.storage.engine import make_engine
+from crm_adapters.storage.tables import TABLES as RECORD_TABLES
+from crm_adapters.storage.tables import ownership
 from crm_adapters.storage.types import EPOCH
 from crm_domain import SYSTEM, Crm
+from crm_domain.model import RECORDS, AuditEntry, specs
 from crm_domain.usecases import follow_up, imports, pool
 from make import World, start_of_november
 from steps import enrol, login
@@ -209,6 +212,23 @@ ILLEGAL = {
     "due for no reason that there is": (
         "UPDATE ownership SET due_status = 5 WHERE customer_id = {owned}"
     ),
+    "due for no reason": "UPDATE ownership SET due_status = NULL WHERE customer_id = {owned}",
+    "due after no number of days": (
+        "UPDATE ownership SET due_days = NULL WHERE customer_id = {owned}"
+    ),
+    "a pooled customer whose latest assignment is not there": (
+        "UPDATE ownership SET assignment_id = {free} WHERE customer_id = {ended}"
+    ),
+    "a follow-up of an assignment that is not there": (
+        "INSERT INTO follow_up (customer_id, consultant_id, assignment_id, at, channel, note)"
+        " VALUES ({owned}, {a}, {free}, {now}, 'phone', 'x')"
+    ),
+    "a rule that ended before it began": (
+        "INSERT INTO pool_rule (position, contact_days, closing_days, warning_days, working_days,"
+        " version) VALUES (99, -1, 15, 1, {no}, 1)"
+    ),
+    "a cohort for fewer than nobody": "INSERT INTO cohort (school_id, course_id, semester, price,"
+    " capacity, version) VALUES (1, 1, 1, 0, -1, 1)",
     "no due date": "UPDATE ownership SET due_on = NULL WHERE customer_id = {owned}",
     # -- contacts
     "a phone number twice": CUSTOMER + ") VALUES ('x', '{phone}', NULL, NULL, 1, '', '', NULL)",
@@ -469,3 +489,21 @@ def test_days_are_kept_as_days(sql: Sql) -> None:
             f"SELECT due_on FROM ownership WHERE customer_id = {sql.names['pooled']}"
         ).scalar_one()
     assert str(found) == date.min.isoformat() == "0001-01-01"
+
+
+def test_every_reference_is_guarded() -> None:
+    """Each field that is a reference by its description has a foreign key of its own or a wider."""
+    for cls in RECORDS.values():
+        for name, spec in specs(cls).items():
+            if spec.kind == "reference":
+                table = ownership if spec.hot else RECORD_TABLES[cls.__name__]
+                assert table.c[name].foreign_keys, (cls.__name__, name)
+
+
+def test_the_log_takes_the_highest_number(crm: Crm) -> None:
+    """Numbers of records are 64 bits wide, in the log as well."""
+    entry = AuditEntry(at=NOW, action="x", record="Customer", record_id=2**40)
+    with crm.unit_of_work() as uow:
+        uow.audit(entry)
+    with crm.unit_of_work(read_only=True) as uow:
+        assert uow.records.all(AuditEntry, record_id=2**40)

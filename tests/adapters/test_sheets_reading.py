@@ -205,3 +205,25 @@ def test_importing_the_package_imports_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == 0
+
+
+def test_a_large_file_takes_little_memory_of_whoever_reads_it() -> None:
+    """The cells of a permitted .csv of 14 MB would be some 300 MB all at once."""
+    line = ",".join(["甲乙"] * 24)
+    content = "\n".join(f"{i},{line}" for i in range(100_000)).encode()
+    program = (
+        "import resource, sys; from crm_adapters.sheets import SafeSheetReader\n"
+        "content = sys.stdin.buffer.read()\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before = peak()\n"
+        "[sheet] = SafeSheetReader().read(content, 'x.csv')\n"
+        "assert len(sheet.rows) == 100_000\n"
+        "assert sheet.rows[99_999].cells[0] in ('99999', 99_999), sheet.rows[99_999]\n"
+        "assert [r.number for r in sheet.rows[50_000:50_003]] == [50_001, 50_002, 50_003]\n"
+        "assert sum(1 for r in sheet.rows if r.cells[24] == '甲乙') == 100_000\n"
+        "print(peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=content, capture_output=True, check=True
+    )
+    assert int(done.stdout) < 80

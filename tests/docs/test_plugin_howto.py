@@ -65,6 +65,18 @@ def test_the_plugin_of_the_page_passes_the_suite_as_the_page_says(installed, tmp
     assert " passed" in ran.stdout
 
 
+def test_the_plugin_of_the_page_is_built_although_its_test_lies_beside_it(tmp_path):
+    """Every edit is installed anew, and setuptools takes no folder with two modules unasked."""
+    (tmp_path / "pyproject.toml").write_text(blocks("toml")[0], "utf-8")
+    for name, code in zip(("crm_sticky", "test_sticky"), blocks("python"), strict=True):
+        (tmp_path / f"{name}.py").write_text(code, "utf-8")
+    script = "from setuptools import setup; setup()"
+    built = subprocess.run([sys.executable, "-c", script, "-q", "build"], cwd=tmp_path,
+                           capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert built.returncode == 0, built.stderr
+    assert [p.name for p in (tmp_path / "build" / "lib").iterdir()] == ["crm_sticky.py"]
+
+
 def test_the_page_lists_every_hook_with_its_signature():
     """No hook is missing from the page, and none has changed since it was written."""
     listed = re.findall(r"^\| `(crm_\w+\(.*?)` \|", PAGE, re.MULTILINE)

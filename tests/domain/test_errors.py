@@ -8,19 +8,25 @@ import pickle
 import re
 import string
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+import crm_adapters
+import crm_domain
 from crm_domain import errors
 from crm_domain.errors import (
+    TERMS,
     AlreadyClaimed,
     ClaimRefused,
     CrmError,
     DeliveryFailed,
     FieldError,
+    ImportBusy,
     Invalid,
     NotFound,
 )
+from crm_domain.model import ImportStatus
 
 CLASSES = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, CrmError)]
 OWN = [c for c in CLASSES if c is not CrmError]
@@ -136,3 +142,21 @@ def test_invalid_input_lists_every_problem_in_the_language_asked_for():
         "The input was not accepted: Phone “12345” is wrong; Name is missing"
     )
     assert other.message("zh") == "请填写“姓名”"
+
+
+def test_a_choice_is_said_in_the_language_of_the_message():
+    """Whoever raises gives the member; its words are declared once, for both languages."""
+    busy = ImportBusy(id=2, status=ImportStatus.REVERTED, todo_zh="", todo_en="")
+    assert busy.message("zh") == "导入 2 当前状态为“已撤销”，不能执行此步骤。"
+    assert busy.message("en") == "The import 2 is reverted; this step is not possible now."
+
+
+def test_whatever_an_error_names_in_chinese_has_an_english_name():
+    """What is written in the code as ``what`` or ``field`` is a record, a field or a term."""
+    sources = (Path(package.__file__).parent for package in (crm_domain, crm_adapters))
+    texts = [path.read_text("utf-8") for folder in sources for path in folder.rglob("*.py")]
+    named = {
+        name for text in texts for name in re.findall('(?:what|field)="([\u4e00-\u9fff]+)"', text)
+    }
+    assert len(named) > 5
+    assert sorted(named - TERMS.keys()) == []

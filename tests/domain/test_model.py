@@ -29,6 +29,7 @@ from crm_domain.model import (
     PaymentStatus,
     Score,
     Source,
+    User,
     WorkStatus,
     about,
     specs,
@@ -361,3 +362,16 @@ def test_assignment_states_are_numbered_and_named_as_in_the_spec():
     assert AssignmentStatus.NO_FOLLOW_UP.label("zh", 3) == "3天未跟进"
     assert AssignmentStatus.NOT_CLOSED.label("en", 15) == "not closed within 15 days"
     assert len({s.label("en") for s in AssignmentStatus}) == 7
+
+
+def test_a_record_shows_neither_secrets_nor_contacts() -> None:
+    """Records end up in logs and tracebacks; what is hidden from people is hidden there."""
+    user = User(username="li", password_hash="$argon2id$x", email="li@example.com")
+    customer = Customer(name="王芳", phone="13800138000")
+    assert "li" in repr(user)
+    assert "argon2id" not in repr(user)
+    assert "example.com" not in repr(user)
+    assert "13800138000" not in repr(customer)
+    for cls in RECORDS.values():
+        shown = {a.name for a in attrs.fields(cls) if a.repr}
+        assert shown == {n for n, s in specs(cls).items() if not (s.secret or s.contact)}

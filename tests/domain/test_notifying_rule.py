@@ -125,6 +125,16 @@ def test_what_nobody_lived_to_tell_of_is_given_up() -> None:
     )  # fmt: skip
 
 
+def test_suspects_are_tried_in_ever_smaller_groups() -> None:
+    """The worst first; nobody is suspect who has not had more attempts than are allowed."""
+    batch = [leased(id=i, attempts=4) for i in range(640)]
+    assert notifying.suspects(batch, 4) == ()
+    for attempts, size in ((5, 80), (6, 10), (7, 1), (8, 1)):
+        worse = [changed(n, attempts=attempts) for n in batch[100:]]
+        assert notifying.suspects([*batch[:100], *worse], 4) == tuple(worse[:size])
+    assert notifying.suspects([], 4) == ()
+
+
 def test_a_reminder_lasts_a_day_and_news_as_many_as_are_set() -> None:
     """None is for ever; a reminder is replaced by the next day's all the same."""
     assert lasts_until(Event.CONTACT_DUE, NOON, None) == NOON + timedelta(days=1)

@@ -33,7 +33,7 @@ TESTS = Path(__file__).parents[1]
 THREADS = 2
 UNWRITTEN = 1.5
 """Seconds: outcomes are written about once a second, and that takes a moment, too."""
-AT_ONCE = 50
+AT_ONCE = notices.MOST_UNWRITTEN
 """So many outcomes at most are unwritten in each of the threads that deliver."""
 EVERY = 20
 """One of so many messages is poison."""
@@ -150,9 +150,10 @@ def torture(tmp_path, url, server, *, kills, count, mutant=None, patience=60):
         for part in range(kills):
             write(crm, recipient, part * (count // kills), count // kills)
             # In the middle of its work, where there is one that has begun.
-            within(3, lambda: [p for p in children(process) if busy_since(run, p)])
+            within(3, lambda: [p for p in children(process)
+                               if busy_since(run, p) and p not in run.killed])  # fmt: skip
             time.sleep(chance.uniform(0, 0.6))
-            alive = children(process)
+            alive = within(10, lambda: [p for p in children(process) if p not in run.killed])
             victim = chance.choice([p for p in alive if busy_since(run, p)] or alive)
             os.kill(victim, signal.SIGKILL)
             run.killed[victim] = time.monotonic()

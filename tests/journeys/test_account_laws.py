@@ -19,10 +19,10 @@ from crm_domain.errors import (
     NotPermitted,
     ScopeTooWide,
 )
-from crm_domain.model import AuditEntry, Employee, Role, Scope, User
+from crm_domain.model import AuditEntry, Department, Employee, Role, Scope, User
 from crm_domain.model.fields import changed
 from crm_domain.rules.access import Declared, Principal
-from crm_domain.usecases import access, records
+from crm_domain.usecases import access, records, sessions
 from make import World
 from steps import login
 
@@ -35,6 +35,14 @@ def clerk(world: World) -> Principal:
     """Make somebody who manages users and sees only what is the clerk's own."""
     access.set_role(world.crm, "人事", permissions=["user:manage", "customer:view"], by=SYSTEM)
     return world.person("人事", "人事")
+
+
+@pytest.fixture
+def head(world: World) -> Principal:
+    """Make somebody who manages the users of the department."""
+    access.set_role(world.crm, "人事主管", permissions=["user:manage", "customer:view"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    return world.person("主管", "人事主管")
 
 
 # -- passwords --------------------------------------------------------------------------------
@@ -105,16 +113,16 @@ def test_a_password_has_8_to_128_characters(world: World, password: object) -> N
 
 
 def test_nobody_sets_the_password_of_an_account_that_holds_more(
-    world: World, clerk: Principal
+    world: World, head: Principal
 ) -> None:
     """It would be a way to sign in as an administrator."""
     boss = world.person("管理", "administrator")
     access.set_password(world.crm, login(world.crm, boss), SECRET, by=SYSTEM)
     with pytest.raises(NotPermitted):
-        access.set_password(world.crm, login(world.crm, boss), OTHER, by=clerk)
+        access.set_password(world.crm, login(world.crm, boss), OTHER, by=head)
     assert access.sign_in(world.crm, login(world.crm, boss), SECRET) == boss
     with pytest.raises(NotFound):
-        access.set_password(world.crm, "nobody", OTHER, by=clerk)
+        access.set_password(world.crm, "nobody", OTHER, by=head)
 
 
 # -- scopes -----------------------------------------------------------------------------------
@@ -170,14 +178,14 @@ def test_who_reaches_everything_gives_any_scope(world: World) -> None:
 # -- nobody disarms those who hold more -------------------------------------------------------
 
 
-def test_nobody_changes_an_account_that_holds_more(world: World, clerk: Principal) -> None:
+def test_nobody_changes_an_account_that_holds_more(world: World, head: Principal) -> None:
     """Whether by its permissions or by its scope; roles, activity and password alike."""
     access.set_role(world.crm, "总览", permissions=["customer:view"], scope=Scope.ALL, by=SYSTEM)
     mighty = [world.person("管理", "administrator"), world.person("远", "总览"), world.a]
     acts: list[Callable[[str], Any]] = [
-        lambda name: access.set_active(world.crm, name, False, by=clerk),
-        lambda name: access.set_roles(world.crm, name, [], by=clerk),
-        lambda name: access.set_password(world.crm, name, SECRET, by=clerk),
+        lambda name: access.set_active(world.crm, name, False, by=head),
+        lambda name: access.set_roles(world.crm, name, [], by=head),
+        lambda name: access.set_password(world.crm, name, SECRET, by=head),
     ]
     for who in mighty:
         name = login(world.crm, who)
@@ -187,14 +195,61 @@ def test_nobody_changes_an_account_that_holds_more(world: World, clerk: Principa
         assert access.principal_for(world.crm, username=name) == who
 
 
-def test_a_clerk_changes_an_account_that_holds_no_more(world: World, clerk: Principal) -> None:
+def test_a_clerk_changes_an_account_that_holds_no_more(world: World, head: Principal) -> None:
     """That is what managing users is for; what is freely given does not count."""
     access.set_role(world.crm, "旁观", permissions=["customer:view", "customer:claim"], by=SYSTEM)
     name = login(world.crm, world.person("小", "旁观"))
-    assert not access.set_active(world.crm, name, False, by=clerk).active
-    assert access.set_active(world.crm, name, True, by=clerk).active
-    assert access.set_password(world.crm, name, SECRET, by=clerk).id
-    assert access.set_roles(world.crm, name, [], by=clerk).roles == ()
+    assert not access.set_active(world.crm, name, False, by=head).active
+    assert access.set_active(world.crm, name, True, by=head).active
+    assert access.set_password(world.crm, name, SECRET, by=head).id
+    assert access.set_roles(world.crm, name, [], by=head).roles == ()
+
+
+def test_who_manages_users_reaches_those_one_sees(world: World, head: Principal) -> None:
+    """Another department's account is not there, whatever is done, nor one without an employee."""
+    crm = world.crm
+    other = records.save_record(crm, Department(code=901, title="二部"), by=SYSTEM)
+    access.set_role(crm, "旁观", permissions=["customer:view"], by=SYSTEM)
+    away = world.person("远", "旁观", department_id=other.id)
+    access.create_user(crm, {"username": "robot", "roles": ["旁观"]}, by=SYSTEM)
+    access.set_password(crm, login(crm, away), SECRET, by=SYSTEM)
+    token, _ = sessions.sign_in(crm, login(crm, away), SECRET)
+    session = sessions.resume(crm, token).id
+    for name in (login(crm, away), "robot"):
+        acts: list[Callable[[], Any]] = [
+            lambda n=name: access.set_password(crm, n, OTHER, by=head),
+            lambda n=name: access.set_active(crm, n, False, by=head),
+            lambda n=name: access.set_roles(crm, n, [], by=head),
+            lambda n=name: access.update_user(crm, n, {"active": False}, by=head),
+            lambda n=name: access.issue_reset(crm, n, by=head),
+            lambda n=name: sessions.list_sessions(crm, n, by=head),
+            lambda n=name: sessions.end_other_sessions(crm, username=n, by=head),
+        ]
+        for act in acts:
+            with pytest.raises(NotFound):
+                act()
+    with pytest.raises(NotFound):
+        sessions.end_session(crm, session, by=head)
+    assert access.principal_for(crm, username=login(crm, away)) == away
+    assert sessions.resume(crm, token).principal == away
+
+
+def test_who_manages_users_makes_accounts_for_those_one_sees(world: World, head: Principal) -> None:
+    """For nobody else, and for nobody at all; nor is an account moved out of reach or into it."""
+    crm = world.crm
+    other = records.save_record(crm, Department(code=902, title="二部"), by=SYSTEM)
+    here = records.save_record(
+        crm, Employee(name="近", department_id=world.department.id), by=SYSTEM
+    )
+    away = records.save_record(crm, Employee(name="远", department_id=other.id), by=SYSTEM)
+    for number in (away.id, None, 404):
+        with pytest.raises(NotFound):
+            access.create_user(crm, {"username": "new", "employee_id": number}, by=head)
+    made = access.create_user(crm, {"username": "new", "employee_id": here.id}, by=head)
+    assert made.employee_id == here.id
+    for number in (away.id, None):
+        with pytest.raises(NotFound):
+            access.update_user(crm, "new", {"employee_id": number}, by=head)
 
 
 def test_one_narrows_oneself(world: World, clerk: Principal) -> None:
@@ -213,6 +268,63 @@ def test_nobody_changes_a_role_that_holds_more(world: World, keeper: Principal) 
             access.set_role(world.crm, name, permissions=["customer:view"], by=keeper)
 
 
+@pytest.fixture
+def host(world: World) -> Principal:
+    """Make somebody who keeps the employees' records, and sees the own department."""
+    access.set_role(world.crm, "考勤", permissions=["employee:edit", "customer:view"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    return world.person("考勤", "考勤")
+
+
+def moved(world: World, who: Principal, by: Principal, **values: Any) -> None:
+    """Change what an employee's record says."""
+    employee = records.get_record(world.crm, Employee, who.employee_id or 0, by=SYSTEM)
+    records.save_record(world.crm, changed(employee, **values), by=by)
+
+
+def test_who_keeps_records_widens_no_view(world: World, host: Principal) -> None:
+    """Not the own by moving, whatever is held; whoever sees all has nothing to widen."""
+    crm = world.crm
+    other = records.save_record(crm, Department(code=903, title="二部"), by=SYSTEM)
+    with pytest.raises(ScopeTooWide):
+        moved(world, host, host, department_id=other.id)
+    access.set_role(crm, "考勤", permissions=["employee:edit", "customer:view", "user:manage"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    with pytest.raises(ScopeTooWide):
+        moved(world, host, access.principal_for(crm, username=login(crm, host)),
+              department_id=other.id)  # fmt: skip
+    moved(world, host, SYSTEM, department_id=other.id)
+    boss = world.person("管理", "administrator")
+    moved(world, boss, boss, department_id=other.id)
+
+
+@pytest.mark.parametrize("values", [{"left_on": date(2026, 11, 1)}, {"department_id": None}])
+def test_who_keeps_records_ends_nobodys_account(
+    world: World, host: Principal, values: dict[str, Any]
+) -> None:
+    """To leave or to move is as much as to be disabled: it needs what that needs."""
+    crm = world.crm
+    boss = world.person("管理", "administrator")
+    for who in (boss, world.manager, world.a):
+        with pytest.raises(NotPermitted):
+            moved(world, who, host, **values)
+    # One without an account is nobody's view, and other facts are no rights.
+    plain = records.save_record(
+        crm, Employee(name="门卫", department_id=world.department.id), by=SYSTEM
+    )
+    records.save_record(crm, changed(plain, **values), by=host)
+    moved(world, world.a, host, employee_number="A1")
+    # With the right to manage accounts, as far as it goes.
+    access.set_role(crm, "旁观", permissions=["customer:view"], by=SYSTEM)
+    small = world.person("小", "旁观")
+    access.set_role(crm, "考勤", permissions=["employee:edit", "customer:view", "user:manage"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    now = access.principal_for(crm, username=login(crm, host))
+    moved(world, small, now, **values)
+    with pytest.raises(NotPermitted):
+        moved(world, boss, now, **values)
+
+
 # -- nobody is locked out ---------------------------------------------------------------------
 
 
@@ -222,13 +334,14 @@ def _ways_out(crm: Crm, boss: Principal) -> list[Callable[[Principal], Any]]:
     with crm.unit_of_work(read_only=True) as uow:
         employee = uow.records.get(Employee, boss.employee_id or 0)
     assert employee is not None
-    left = changed(employee, left_on=date(2026, 11, 1))
+    left, leaving = (changed(employee, left_on=date(2026, 11, n)) for n in (1, 2))
     return [
         lambda by: access.set_role(crm, "administrator", permissions=["user:manage"], by=by),
         lambda by: access.set_role(crm, "管理员", permissions=["role:manage"], by=by),
         lambda by: access.set_active(crm, name, False, by=by),
         lambda by: access.set_roles(crm, name, ["consultant"], by=by),
         lambda by: access.set_roles(crm, name, [], by=by),
+        lambda by: records.save_record(crm, leaving, by=by),
         lambda by: records.save_record(crm, left, by=by),
     ]
 
@@ -258,10 +371,20 @@ def test_one_of_two_administrators_goes(world: World) -> None:
         access.set_roles(world.crm, login(world.crm, other), [], by=other)
 
 
+def test_an_administrator_who_leaves_soon_stays_one_until_then(world: World) -> None:
+    """Neither disabled while nobody else is there, nor in the way of other changes."""
+    boss = world.person("管理", "administrator")
+    employee = records.get_record(world.crm, Employee, boss.employee_id or 0, by=SYSTEM)
+    records.save_record(world.crm, changed(employee, left_on=date(2026, 11, 5)), by=SYSTEM)
+    with pytest.raises(LastAdministrator):
+        access.set_active(world.crm, login(world.crm, boss), False, by=boss)
+    assert not access.set_active(world.crm, login(world.crm, world.a), False, by=boss).active
+
+
 def test_the_operators_own_command_line_locks_out_whom_it_wants(world: World) -> None:
     """It needs no account to put things right again."""
     boss = world.person("管理", "administrator")
-    for act in _ways_out(world.crm, boss)[2:]:
+    for act in _ways_out(world.crm, boss)[2:-1]:
         act(SYSTEM)
 
 

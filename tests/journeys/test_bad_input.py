@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crm_domain import SYSTEM, Query
-from crm_domain.errors import CrmError
+from crm_domain.errors import CrmError, Invalid, UnreadableSheet
 from crm_domain.usecases import (
     assignment,
     follow_up,
+    imports,
     intake,
     notices,
     payments,
@@ -123,6 +126,10 @@ def pay(world: World, **values: Any) -> None:
     payments.record_payment(world.crm, typed | values, by=world.a)
 
 
+def two(world: World) -> Any:
+    return [world.a.employee_id, world.b.employee_id]
+
+
 def refused(world: World, act: Act, value: Any) -> str | None:
     """Do it; tell what came instead of a refusal."""
     try:
@@ -132,6 +139,44 @@ def refused(world: World, act: Act, value: Any) -> str | None:
     except Exception as e:
         return f"{value!r:.40}: {type(e).__name__}: {e!s:.200}"
     return f"{value!r:.40} was accepted: {found!r:.80}"
+
+
+V: Any = None
+T: Any = "no"
+WRONG_TYPE: dict[str, Callable[[World], object]] = {
+    "no values of a follow-up": lambda w: follow_up.log_follow_up(w.crm, owned(w), V, by=w.a),
+    "no plan": lambda w: assignment.set_rotation(w.crm, V, by=SYSTEM),
+    "turns as text": lambda w: assignment.upcoming(w.crm, T, by=SYSTEM),
+    "no number of turns": lambda w: assignment.show_rotation(w.crm, V, by=SYSTEM),
+    "too many turns": lambda w: assignment.upcoming(w.crm, 10**7, by=SYSTEM),
+    "locked by a word": lambda w: assignment.lock_customer(
+        w.crm, owned(w), reason="x", locked=T, by=SYSTEM),
+    "the end of time": lambda w: pool.sweep_pool(
+        w.crm, dry_run=True, at=datetime.max.replace(tzinfo=UTC), by=SYSTEM),
+    "customers of two": lambda w: assignment.hand_over(
+        w.crm, two(w), [w.c.employee_id or 0], by=SYSTEM),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_TYPE)
+def test_what_is_of_another_type_is_refused(world: World, name: str) -> None:
+    """And nothing stumbles over it."""
+    with pytest.raises(CrmError):
+        WRONG_TYPE[name](world)
+
+
+def test_a_blank_end_of_a_range_is_open(world: World) -> None:
+    """As the empty box of a form."""
+    number = owned(world)
+    found = listed(world, Query(ranges={"id": ("", None), "created_at": (None, " ")}))
+    assert [c.id for c in found.items] == [number]  # type: ignore[attr-defined]
+
+
+def test_a_pipe_is_no_sheet(world: World, tmp_path: Path) -> None:
+    """To open it would wait for ever for whoever writes to it."""
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(UnreadableSheet):
+        imports.check_import(world.crm, tmp_path / "x.csv", by=SYSTEM)
 
 
 @pytest.mark.parametrize("name", BY_NUMBER)
@@ -170,3 +215,12 @@ def test_somebody_elses_credit_is_for_finance_to_give(world: World) -> None:
     assert payments.record_payment(world.crm, typed, by=finance).consultant_id == (
         world.b.employee_id
     )
+
+
+@pytest.mark.parametrize("n", [-1, "x", None, 1.5, True, [1]])
+def test_a_number_of_turns_is_a_number(world: World, n: Any) -> None:
+    """What is none is refused by name."""
+    for ask in (assignment.upcoming, assignment.show_rotation):
+        with pytest.raises(Invalid) as refused:
+            ask(world.crm, n, by=SYSTEM)
+        assert [p.path for p in refused.value.problems] == ["n"]

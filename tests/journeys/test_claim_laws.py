@@ -55,6 +55,22 @@ def school(
 # -- what a claim does ------------------------------------------------------------------------
 
 
+def test_a_claim_begins_after_the_release_before_it_whatever_the_clock_says(world: World) -> None:
+    """A clock that was put back must not make two ownerships overlap."""
+    # given
+    customer = world.customer(world.a)
+    world.clock.advance(timedelta(days=1))
+    pool.release_customer(world.crm, customer.id or 0, by=world.a)
+    released = world.clock()
+    # when
+    world.clock.set(released - timedelta(hours=20))
+    made = pool.claim_customer(world.crm, customer.id or 0, by=world.b)
+    # then
+    assert made.started_at == released
+    before = assignment.history(world.crm, customer.id or 0, by=SYSTEM)[0]
+    assert before.ended_at == released
+
+
 def test_a_claim_makes_the_customer_the_claimants(world: World) -> None:
     """Owner, both dates, the assignment and the notice are written together."""
     # given

@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 
 import attrs
 import pytest
-from test_delivery_laws import Channel, kept, let_leases_end, with_channels, write
+from test_delivery_laws import Channel, Killed, Mortal, kept, let_leases_end, with_channels, write
 
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import DeliveryFailed
 from crm_domain.model import Employee, Notice, NoticeStatus
-from crm_domain.ports import Settings
 from crm_domain.usecases import notices
 from jobs.provider import fate
 from make import World
@@ -124,38 +123,38 @@ def test_control_without_a_guard_it_is_noticed(
     assert found in set(problems(world))
 
 
-def deaths(world: World, crm: Crm, channel: Channel) -> int:
+def deaths(crm: Crm, storage: Mortal) -> int:
     """Let workers die and be replaced until nothing waits; count them, 100 at most."""
     died = 0
     while died < 100:
         try:
             notices.deliver_due(crm, by=SYSTEM)
-        except KeyboardInterrupt:
+        except Killed:
             died += 1
+            storage.dead = False
             let_leases_end(crm)
         else:
             break
     return died
 
 
-def killer(world: World) -> tuple[Crm, Channel]:
+def killer(world: World) -> tuple[Crm, Mortal]:
     """Give a channel on which one message of twenty kills whoever sends it."""
+    storage = Mortal(world.crm.storage)
 
     def die(notice: Notice) -> None:
         if notice.idempotency_key == "console5":
-            raise KeyboardInterrupt
+            storage.kill()
 
-    channel = Channel("console", die)
-    crm = with_channels(world, channel)
-    crm = attrs.evolve(crm, settings=Settings(max_attempts=TRIES))
+    crm = with_channels(world, Channel("console", die), max_attempts=TRIES)
     write(world, 20, "console")
-    return crm, channel
+    return attrs.evolve(crm, storage=storage), storage
 
 
 def test_a_message_that_kills_whoever_sends_it_is_given_up(world: World) -> None:
     """Of nothing else: the others are sent, though they were at hand each time somebody died."""
-    crm, channel = killer(world)
-    assert deaths(world, crm, channel) == 2 * TRIES
+    crm, storage = killer(world)
+    assert deaths(crm, storage) == 2 * TRIES
     [dead] = kept(crm, NoticeStatus.DEAD)
     assert (dead.idempotency_key, dead.attempts) == ("console5", 2 * TRIES)
     assert len(kept(crm, NoticeStatus.SENT)) == 19
@@ -171,7 +170,7 @@ def test_control_a_message_that_kills_goes_on_or_takes_others_along(
 ) -> None:
     """They die for ever when nobody suspects it; all at hand are given up when it is not alone."""
     mutant(monkeypatch)
-    crm, channel = killer(world)
-    died = deaths(world, crm, channel)
+    crm, storage = killer(world)
+    died = deaths(crm, storage)
     assert (died == 100) is (dead == 0)
     assert len(kept(crm, NoticeStatus.DEAD)) == dead

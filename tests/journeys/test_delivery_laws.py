@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -52,6 +52,31 @@ def with_channels(world: World, *channels: Channel, lease: int = 60, **settings:
     )  # fmt: skip
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Mortal:
+    """A storage that writes nothing any more for a process that was killed."""
+
+    def __init__(self, storage: Any) -> None:
+        self.storage, self.dead = storage, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.storage, name)
+
+    def unit_of_work(self, *, read_only: bool = False) -> Any:
+        """Begin a transaction, if the process lives."""
+        if self.dead:
+            raise Killed
+        return self.storage.unit_of_work(read_only=read_only)
+
+    def kill(self) -> None:
+        """Kill the process as SIGKILL does: what it has not written yet stays unwritten."""
+        self.dead = True
+        raise Killed
+
+
 def let_leases_end(crm: Crm) -> None:
     """Let the time of all leases pass, by the database's clock."""
     storage: Any = crm.storage
@@ -79,16 +104,17 @@ def kept(crm: Crm, status: NoticeStatus) -> list[Notice]:
 def test_a_worker_that_dies_loses_nothing(world: World) -> None:
     """What it held goes out when its lease has run out; what it sent may go out twice."""
     left = iter(range(7))
+    storage = Mortal(world.crm.storage)
 
     def die(_: Notice) -> None:
         if next(left, None) is None:
-            raise KeyboardInterrupt
+            storage.kill()
 
     channel = Channel("console", die)
     crm = with_channels(world, channel)
     write(world, 20, "console")
-    with pytest.raises(KeyboardInterrupt):
-        notices.deliver_due(crm, by=SYSTEM)
+    with pytest.raises(Killed):
+        notices.deliver_due(attrs.evolve(crm, storage=storage), by=SYSTEM)
     assert notices.deliver_due(crm, by=SYSTEM).sent == 0
     channel.act = lambda _: None
     world.clock.advance(timedelta(days=1))
@@ -98,6 +124,147 @@ def test_a_worker_that_dies_loses_nothing(world: World) -> None:
     copies = Counter(channel.arrived)
     assert len(copies) == 20
     assert sum(copies.values()) == 27
+
+
+@pytest.mark.parametrize("unwritten", [notices.MOST_UNWRITTEN, 10_000])
+def test_a_death_repeats_no_more_than_was_not_written(
+    world: World, monkeypatch: pytest.MonkeyPatch, unwritten: int
+) -> None:
+    """A few of the 130 that were sent; with the negative control, where nothing was written."""
+    monkeypatch.setattr(notices, "MOST_UNWRITTEN", unwritten)
+    left = iter(range(130))
+    storage = Mortal(world.crm.storage)
+
+    def die(_: Notice) -> None:
+        if next(left, None) is None:
+            storage.kill()
+
+    channel = Channel("console", die)
+    crm = with_channels(world, channel)
+    write(world, 200, "console")
+    with pytest.raises(Killed):
+        notices.deliver_due(attrs.evolve(crm, storage=storage), by=SYSTEM)
+    let_leases_end(crm)
+    channel.act = lambda _: None
+    notices.deliver_due(crm, by=SYSTEM)
+    assert len(set(channel.arrived)) == 200
+    few = len(channel.arrived) - 200 <= notices.MOST_UNWRITTEN == 25
+    assert few is (unwritten == 25)
+
+
+def odd(reason: Any = "x", **answers: Any) -> Callable[[], Any]:
+    """Fail with an answer that no provider should give."""
+
+    def fail() -> Any:
+        raise DeliveryFailed(reason, **answers)
+
+    return fail
+
+
+class Bare(DeliveryFailed):
+    """A stranger's failure that says nothing of itself."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class Mute:
+    """Cannot be written out."""
+
+    def __str__(self) -> str:
+        raise KeyError("x")
+
+
+def bare() -> Any:
+    """Fail and say nothing."""
+    raise Bare
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "far too late": odd(retry_after=1e11),
+    "later than numbers go": odd(retry_after=10**400),
+    "at no time": odd(retry_after=float("nan")),
+    "never": odd(retry_after=float("inf")),
+    "before": odd(retry_after=-1e11),
+    "at some time": odd(retry_after="soon"),
+    "an error with a null": odd("a\0b"),
+    "an error with half a character": odd("a\ud800b", permanent=True),
+    "a long error": odd("x" * 10_000),
+    "an error that is none": odd({"code": 1}),
+    "an error of a stranger": bare,
+    "a long id": lambda: "p" * 300,
+    "an id with a null": lambda: "a\0b",
+    "an id with half a character": lambda: "a\ud800b",
+    "an id of another type": lambda: {"id": 1},
+    "an id that cannot be written out": Mute,
+}
+
+
+@pytest.mark.parametrize("answer", ODD)
+def test_no_answer_of_a_channel_makes_others_go_out_again(world: World, answer: str) -> None:
+    """However odd: it is kept as far as it can be, and each message has its own outcome."""
+    said: dict[str, Any] = {}
+
+    class Odd(Channel):
+        def send(self, notice: Notice, employee: Employee) -> str | None:
+            super().send(notice, employee)
+            done = ODD[answer]() if notice.idempotency_key == "console1" else None
+            return said.setdefault("id", done) if done else None
+
+    channel = Odd("console")
+    crm = with_channels(world, channel)
+    write(world, 3, "console")
+    found = notices.deliver_due(crm, by=SYSTEM)
+    assert (found.sent, found.failed + found.dead) in {(3, 0), (2, 1)}
+    let_leases_end(crm)
+    assert notices.deliver_due(crm, by=SYSTEM) == notices.Delivery()
+    assert channel.arrived == ["console0", "console1", "console2"]
+    waits = [n.next_attempt_at for n in kept(crm, NoticeStatus.FAILED)]
+    assert all(w and w <= world.clock() + timedelta(days=1) for w in waits)
+
+
+@pytest.mark.parametrize("stop", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_whoever_is_stopped_writes_what_became_of_the_rest(
+    world: World, stop: type[BaseException]
+) -> None:
+    """What was sent does not go out again; what was not begun waits for nobody's lease."""
+
+    def end(notice: Notice) -> None:
+        if notice.idempotency_key == "console2":
+            raise stop
+
+    channel = Channel("console", end)
+    crm = with_channels(world, channel)
+    write(world, 5, "console")
+    with pytest.raises(stop):
+        notices.deliver_due(crm, by=SYSTEM)
+    assert {n.attempts for n in kept(crm, NoticeStatus.SENT)} == {1}
+    assert notices.deliver_due(crm, by=SYSTEM).sent == 2
+    assert channel.arrived == ["console0", "console1", "console3", "console4"]
+    assert [n.attempts for n in kept(crm, NoticeStatus.PENDING)] == [1]
+
+
+def test_an_outcome_that_cannot_be_written_is_that_of_one_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of its second are written, and it does not go out again."""
+
+    def careless(notice: Notice, provider_id: Any, now: datetime) -> Notice:
+        return attrs.evolve(notice, status=NoticeStatus.SENT, provider_id=provider_id, sent_at=now)
+
+    class Odd(Channel):
+        def send(self, notice: Notice, employee: Employee) -> str | None:
+            super().send(notice, employee)
+            return "a\ud800b" if notice.idempotency_key == "console1" else "fine"
+
+    monkeypatch.setattr(notices, "sent", careless)
+    channel = Odd("console")
+    crm = with_channels(world, channel)
+    write(world, 3, "console")
+    assert notices.deliver_due(crm, by=SYSTEM).sent == 3
+    let_leases_end(crm)
+    assert notices.deliver_due(crm, by=SYSTEM) == notices.Delivery()
+    assert len(channel.arrived) == 3
 
 
 def test_a_dead_channel_is_left_alone_and_holds_up_nobody(world: World) -> None:
@@ -116,6 +283,33 @@ def test_a_dead_channel_is_left_alone_and_holds_up_nobody(world: World) -> None:
     dead.act = lambda _: None
     world.clock.advance(timedelta(minutes=5))
     assert notices.deliver_due(crm, by=SYSTEM).sent == 30
+
+
+def test_a_channel_left_alone_for_a_moment_only_ends_the_call(world: World) -> None:
+    """What comes round again in the same call is left to the next one."""
+
+    def fail(_: Notice) -> None:
+        raise DeliveryFailed("the provider is down")
+
+    crm = with_channels(world, Channel("dead", fail), retry_seconds=0.01)
+    crm = attrs.evolve(
+        crm, clock=lambda: world.clock.advance(timedelta(seconds=1)) or world.clock()
+    )
+    write(world, 30, "dead")
+    assert notices.deliver_due(crm, limit=7, by=SYSTEM).failed == 10
+
+
+def test_messages_that_cannot_be_made_stop_no_channel(world: World) -> None:
+    """Though they come first, and however many they are."""
+
+    def make(notice: Notice) -> None:
+        if int(notice.idempotency_key.removeprefix("console")) < 15:
+            raise KeyError("a template without an end")
+
+    crm = with_channels(world, Channel("console", make))
+    write(world, 20, "console")
+    found = notices.deliver_due(crm, by=SYSTEM)
+    assert (found.sent, found.failed) == (5, 15)
 
 
 def test_whom_a_channel_cannot_reach_does_not_stop_it(world: World) -> None:

@@ -259,7 +259,7 @@ def test_a_disabled_employee_is_passed_over_at_once(world: World) -> None:
     assert deal(world, 1) == "a"
     access.set_active(world.crm, login(world.crm, world.b), False, by=SYSTEM)
     number = world.dealt().id
-    assert "韩梅梅（账号停用）" in why(world, number)
+    assert "韩梅梅（无可用账号）" in why(world, number)
     access.set_active(world.crm, login(world.crm, world.b), True, by=SYSTEM)
     assert deal(world, 3) == "abc"
 

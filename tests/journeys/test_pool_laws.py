@@ -13,8 +13,8 @@ from crm_domain.errors import (
     AlreadyClaimed,
     ClaimRefused,
     CrmError,
+    CustomerLocked,
     Invalid,
-    NotAssignable,
     NotFound,
     NotOwner,
     SweepStopped,
@@ -419,7 +419,7 @@ def test_a_locked_customer_never_becomes_public(world: World) -> None:
     assert in_pool(world) == []
     assert pool.sweep_pool(world.crm, by=SYSTEM).released == 0
     assert intake.get_customer(world.crm, number, by=world.a).lock_reason == "老板的朋友"
-    with pytest.raises(NotAssignable):
+    with pytest.raises(CustomerLocked):
         pool.release_customer(world.crm, number, by=world.a)
     assignment.lock_customer(world.crm, number, reason="", locked=False, by=world.manager)
     assert in_pool(world) == [number]
@@ -500,17 +500,57 @@ def test_a_pending_payment_keeps_a_customer_for_a_week(world: World) -> None:
     assert pool.sweep_pool(world.crm, by=SYSTEM).by_status == {3: 1}
 
 
-def test_a_second_payment_does_not_stretch_the_week(world: World) -> None:
-    """The week counts from the first payment that waits."""
+def test_each_pending_payment_protects_for_a_week_of_its_own(world: World) -> None:
+    """The one that was entered last protects longest."""
     # given
     customer = world.customer(world.a)
     world.clock.set(on(4, 12))
     pay(world, customer)
     world.clock.set(on(10, 12))
     pay(world, customer)
+    # when / then
+    world.clock.set(on(18) - TICK)
+    assert in_pool(world) == []
+    world.clock.set(on(18))
+    assert in_pool(world) == [customer.id]
+
+
+@pytest.mark.parametrize(("rejected", "public"), [(0, 16), (1, 13)])
+def test_a_rejection_leaves_the_protection_of_the_other_payment(
+    world: World, rejected: int, public: int
+) -> None:
+    """Entered on the 2nd and the 8th, and one of them rejected on the 9th, which dates anew."""
+    # given
+    customer = world.customer(world.a)
+    waiting = []
+    for day in (2, 8):
+        world.clock.set(on(day, 12))
+        waiting.append(pay(world, customer))
+    world.clock.set(on(9, 12))
     # when
-    world.clock.set(on(12))
+    payments.reject_payment(world.crm, waiting[rejected], reason="未到账", by=SYSTEM)
     # then
+    world.clock.set(on(public) - TICK)
+    assert in_pool(world) == []
+    assert intake.get_customer(world.crm, customer.id or 0, by=world.a).phone == customer.phone
+    world.clock.set(on(public))
+    assert in_pool(world) == [customer.id]
+
+
+def test_the_payment_of_a_new_owner_protects(world: World) -> None:
+    """Though that of the former one was never handled."""
+    # given
+    customer = world.customer(world.a)
+    pay(world, customer)
+    world.clock.set(on(9, 12))
+    pool.claim_customer(world.crm, customer.id or 0, by=world.b)
+    world.clock.set(on(12, 12))
+    # when
+    pay(world, customer, by=world.b)
+    # then
+    world.clock.set(on(20) - TICK)
+    assert in_pool(world) == []
+    world.clock.set(on(20))
     assert in_pool(world) == [customer.id]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import CrmError, Invalid, LinkNotValid, NotFound, NotPermitted, SignedOut
-from crm_domain.model import AuditEntry, Employee, ResetLink
+from crm_domain.model import AuditEntry, Employee, ResetLink, Scope
 from crm_domain.model.fields import changed
 from crm_domain.usecases import access, records, sessions
 from make import World
@@ -100,7 +100,8 @@ def test_what_is_no_link_opens_nothing(world: World, name: str, token: Any) -> N
 
 def test_nobody_issues_a_link_for_the_mightier(world: World, name: str) -> None:
     """It would be a way to become them."""
-    access.set_role(world.crm, "人事", permissions=["user:manage", "customer:view"], by=SYSTEM)
+    access.set_role(world.crm, "人事", permissions=["user:manage", "customer:view"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
     clerk, boss = world.person("人事", "人事"), world.person("管理", "administrator")
     for who, by in ((boss, clerk), (world.a, world.b)):
         with pytest.raises(NotPermitted):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from crm_domain import SYSTEM, Query
+from crm_domain import SYSTEM, Crm, Query
+from crm_domain.errors import Invalid
+from crm_domain.model import RECORDS, Course, Customer, about, specs
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import assignment, intake, pool
+from crm_domain.usecases import assignment, intake, pool, records
 from make import World
 
 PHONE, QQ, WECHAT = "13912345678", "887766554", "li_hua-2024"
@@ -143,3 +146,43 @@ def test_pages_show_every_customer_once(world: World, sort: str | None) -> None:
         if mark is None:
             break
     assert (len(whole), found) == (7, whole)
+
+
+# -- filters that fit nothing or no one -------------------------------------------------------
+
+
+def test_an_empty_list_is_found_as_empty(world: World) -> None:
+    """None fits those without any; beside others it adds them."""
+    crm = world.crm
+    course, other = (
+        records.save_record(crm, Course(title=t), by=SYSTEM).id for t in ("Python", "Java")
+    )
+    without = world.customer().id
+    one = world.customer(courses=[course]).id
+    both = world.customer(courses=[course, other]).id
+    wishes: list[tuple[Any, list[int | None]]] = [
+        (None, [without]), ([None], [without]), ([None, other], [without, both]),
+        (other, [both]), ([course], [one, both]), ([], []),
+    ]  # fmt: skip
+    for wish, expected in wishes:
+        query = Query(where={"courses": wish}, sort="id")
+        assert [c.id for c in intake.list_customers(crm, query, by=SYSTEM)] == expected
+
+
+@pytest.mark.parametrize("cls", [Customer, *(c for c in RECORDS.values() if about(c).plain)])
+def test_every_field_can_be_asked_for_or_is_refused_by_name(crm: Crm, cls: type[Any]) -> None:
+    """Whatever stands in the address bar: a filter, a range, an order over each kind of field."""
+
+    def listed(query: Query) -> object:
+        if cls is Customer:
+            return intake.list_customers(crm, query, by=SYSTEM)
+        return records.list_records(crm, cls, query, by=SYSTEM)
+
+    for name in (*specs(cls), "nothing", ""):
+        for query in (
+            Query(where={name: None}), Query(where={name: [None, 1]}), Query(where={name: "x"}),
+            Query(ranges={name: (1, 2)}), Query(ranges={name: (None, "x")}),
+            Query(ranges={name: (None, None)}), Query(sort=name), Query(sort=f"-{name}"),
+        ):  # fmt: skip
+            with suppress(Invalid):
+                listed(query)

@@ -22,7 +22,7 @@ from crm_domain.errors import (
     SignInRefused,
     TooManyAttempts,
 )
-from crm_domain.model import AuditEntry, Employee, SignIn, User
+from crm_domain.model import AuditEntry, Employee, Scope, SignIn, User
 from crm_domain.model.fields import changed
 from crm_domain.rules.access import Principal
 from crm_domain.usecases import access, records, schedule, sessions
@@ -241,7 +241,8 @@ def test_one_lists_and_ends_the_own_sessions(world: World, name: str) -> None:
 
 def test_a_clerk_neither_sees_nor_ends_the_sessions_of_the_mightier(world: World) -> None:
     """Where an administrator sits is nobody's business who may do less."""
-    access.set_role(world.crm, "人事", permissions=["user:manage", "customer:view"], by=SYSTEM)
+    access.set_role(world.crm, "人事", permissions=["user:manage", "customer:view"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
     clerk, boss = world.person("人事", "人事"), world.person("管理", "administrator")
     theirs = login(world.crm, boss)
     access.set_password(world.crm, theirs, SECRET, by=SYSTEM)

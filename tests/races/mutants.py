@@ -252,12 +252,12 @@ def a_channel_holds_up_all(patch: pytest.MonkeyPatch) -> None:
 def nobody_is_suspected(patch: pytest.MonkeyPatch) -> None:
     """Count attempts and never look at them unless somebody lives to tell how they went."""
     patch.setattr(notifying, "is_suspect", lambda *_: False)
-    patch.setattr(notices, "is_suspect", lambda *_: False)
+    patch.setattr(notices, "suspects", lambda *_: ())
 
 
 def suspects_are_not_alone(patch: pytest.MonkeyPatch) -> None:
     """Give up what was tried too often, together with all that happened to be at hand."""
-    patch.setattr(notices, "is_suspect", lambda *_: False)
+    patch.setattr(notices, "suspects", lambda *_: ())
 
 
 def leases_keep_nobody_away() -> None:

@@ -33,6 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(say("已中断。", "Interrupted."), file=sys.stderr)
         return INTERRUPTED
+    except SystemExit as e:
+        # Rich, which writes tables and help, ends the program with 1, which would mean "no".
+        if not isinstance(e.__context__, BrokenPipeError):
+            raise
+        return PIPE_CLOSED
     except BrokenPipeError:
         # Whoever read has enough; Python would complain once more when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

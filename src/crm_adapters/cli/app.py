@@ -16,8 +16,10 @@ from crm_adapters.cli.failures import (
     report_unexpected,
     report_usage,
 )
+from crm_adapters.cli.helping import HelpPages
 from crm_adapters.cli.language import say
 from crm_adapters.cli.output import clean
+from crm_adapters.cli.usage import help_command, told
 from crm_domain import __version__
 from crm_domain.errors import BadSetting, CrmError
 
@@ -93,6 +95,7 @@ def _app(name: str, zh: str, en: str, default: Callable[..., Any] | None = None)
         default_parameter=Parameter(show_default=lambda value: value or None),
         default_command=default, exit_on_error=False, print_error=False,
         result_action="return_value", suppress_keyboard_interrupt=False, help_format="plaintext",
+        help_formatter=HelpPages(),
     )  # fmt: skip
     for flag, zh_help, en_help in (("--help", "显示帮助", "show this help"),
                                    ("--version", "显示版本", "show the version")):  # fmt: skip
@@ -154,10 +157,11 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and give the exit code."""
     _log_plainly()
     as_json = "--json" in arguments
+    app = build_app()
     try:
-        done = build_app()(list(arguments))
+        done = app(list(arguments))
     except CycloptsError as e:
-        return report_usage(e, as_json=as_json)
+        return report_usage(told(e), help_command(app, arguments), as_json=as_json)
     except CrmError as e:
         return report_refusal(e, as_json=as_json)
     except BrokenPipeError:
@@ -178,10 +182,14 @@ class _OnePerMessage(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a warning."""
-        text = record.getMessage()
-        if record.exc_info and record.exc_info[1]:
-            first = next(iter(str(record.exc_info[1]).strip().splitlines()), "")
-            text += f": {type(record.exc_info[1]).__name__}: {first}"
+        from crm_adapters.plugins import explain
+
+        text, error = record.getMessage(), record.exc_info and record.exc_info[1]
+        if record.name == "crm_adapters.plugins" and isinstance(record.args, tuple):
+            text = say(f"插件 {record.args[0]} 出错", text)
+        if error:
+            en, zh = explain(error)
+            text += say(f"：{zh}", f": {en}")
         if text not in self._seen:
             self._seen.add(text)
             print(clean(say("警告：", "Warning: ") + text), file=sys.stderr)

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
-from crm_adapters.cli.failures import Refused
+from crm_adapters.cli.fields import filterable, unknown
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
     acting_as,
     actor,
+    also_set,
     as_json,
     customer_number,
     dealt_to,
@@ -26,6 +27,8 @@ from crm_adapters.cli.options import (
     page_mark,
     searched,
     settled,
+    with_numbers,
+    within,
 )
 from crm_adapters.cli.output import (
     day,
@@ -36,9 +39,10 @@ from crm_adapters.cli.output import (
     table,
     write_json,
 )
-from crm_domain.model import Assignment, Customer, specs
+from crm_domain.errors import Invalid
+from crm_domain.model import RECORDS, Assignment, Customer, specs
 from crm_domain.ports import Crm, MyCustomer, Page, Query
-from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.rules.pool import spoken_to
 
 if TYPE_CHECKING:
@@ -49,12 +53,14 @@ def read_query(search: str | None, where: tuple[str, ...], limit: int, after: st
     """Read the options of a list as a query.
 
     Raises:
+        Invalid: A filter names no field.
         Refused: The limit is out of range, or a filter has no ``=``.
     """
-    if not 1 <= limit <= 10_000:
-        raise Refused("--limit 须在 1 到 10000 之间。", "--limit must be 1 to 10000.",
-                      code="usage")  # fmt: skip
-    return Query(search=search, where=settled(where, "--where"), limit=limit, after=after)
+    within("--limit", limit, 1, 10_000)
+    asked = settled(where, "--where")
+    if wrong := [unknown(n, list(filterable())) for n in asked if n not in specs(Customer)]:
+        raise Invalid(wrong)
+    return Query(search=search, where=asked, limit=limit, after=after)
 
 
 def with_owner(customer: Customer, names: dict[int, str]) -> dict[str, Any]:
@@ -63,20 +69,22 @@ def with_owner(customer: Customer, names: dict[int, str]) -> dict[str, Any]:
     return found | {"owner": names.get(customer.owner_id or 0)}
 
 
-def show_page(crm: Crm, page: Page[Customer], names: dict[int, str], json: bool) -> None:
-    """Write a page of customers."""
+def show_page(
+    crm: Crm, page: Page[Customer], names: dict[int, str], json: bool, *, pool: bool = False
+) -> None:
+    """Write a page of customers; nobody owns those of the pool, and they are public already."""
     if json:
         write_json({"items": [with_owner(c, names) for c in page], "next": page.next})
         return
-    zone = crm.settings.zone
+    zone, kept = crm.settings.zone, 7 if pool else 10
     table(
         [say("编号", "No."), say("姓名", "Name"), say("手机", "Phone"), "QQ", say("微信", "WeChat"),
          say("来源", "Source"), say("意向", "Intention"), say("课程顾问", "Owner"),
-         say("最后跟进", "Last contact"), say("公开日期", "Public from")],
+         say("最后跟进", "Last contact"), say("公开日期", "Public from")][:kept],
         [(c.id, c.name, c.phone, c.qq, c.wechat, c.source, c.intention,
-          names.get(c.owner_id or 0), local(spoken_to(c), zone), day(c.due_on))
+          names.get(c.owner_id or 0), local(spoken_to(c), zone), day(c.due_on))[:kept]
          for c in page],
-        least=(4, 3, 6, 5, 8, 9),
+        least=(4, 3, 6, 5) if pool else (4, 3, 6, 5, 8, 9),
     )  # fmt: skip
     if page.next:
         line(f"\n下一页：--after {page.next}", f"\nNext page: --after {page.next}")
@@ -97,7 +105,7 @@ def list_all(
 
     query = read_query(search, where, limit, after)
     with opened() as crm:
-        page = intake.list_customers(crm, query, by=actor(crm, acting))
+        page = intake.list_customers(crm, with_numbers(crm, query), by=actor(crm, acting))
         show_page(crm, page, names_of_employees(crm), json)
 
 
@@ -156,6 +164,7 @@ def show(
         history = assignment.history(crm, number, by=by)
         contacts = follow_up.timeline(crm, number, by=by)
         names, zone = names_of_employees(crm), crm.settings.zone
+        called = _titles(crm, customer, by)
     if json:
         write_json({
             "customer": with_owner(customer, names),
@@ -164,7 +173,7 @@ def show(
                            for c in contacts],
         })  # fmt: skip
         return
-    pairs(_lines(customer, names, zone))
+    pairs(_lines(customer, names, called, zone))
     if history:
         print()
         show_history(history, names, zone)
@@ -195,7 +204,29 @@ def show_contacts(contacts: Sequence[Contact], zone: ZoneInfo) -> None:
     )  # fmt: skip
 
 
-def _lines(customer: Customer, names: dict[int, str], zone: ZoneInfo) -> Iterator[tuple[str, Any]]:
+def _titles(crm: Crm, customer: Customer, by: Principal) -> dict[str, dict[int, str]]:
+    """Tell what the records are called that a customer refers to, by the kind of record."""
+    from crm_domain.usecases import records
+
+    numbers: dict[str, set[int]] = {}
+    for name, spec in specs(Customer).items():
+        value = getattr(customer, name)
+        if spec.target in _TITLED and value is not None:
+            numbers.setdefault(spec.target, set()).update(
+                value if isinstance(value, tuple) else (value,)
+            )
+    return {
+        target: records.titles(crm, RECORDS[target], ids, language=language(), by=by)
+        for target, ids in numbers.items()
+    }
+
+
+_TITLED = ("Course", "Customer", "School", "User")
+
+
+def _lines(
+    customer: Customer, names: dict[int, str], called: dict[str, dict[int, str]], zone: ZoneInfo
+) -> Iterator[tuple[str, Any]]:
     left_out = ("version", "assignment_id", "due_status", "due_days", "warn_on", "import_row")
     for name, spec in specs(Customer).items():
         value = getattr(customer, name)
@@ -209,8 +240,10 @@ def _lines(customer: Customer, names: dict[int, str], zone: ZoneInfo) -> Iterato
             value = local(value, zone)
         elif spec.kind == "day":
             value = day(value)
-        elif spec.kind == "references":
-            value = ", ".join(map(str, value))
+        elif spec.kind in ("reference", "references"):
+            titles, numbers = called.get(spec.target, {}), value
+            numbers = numbers if isinstance(numbers, tuple) else (numbers,)
+            value = say("、", ", ").join(titles.get(n, str(n)) for n in numbers)
         yield spec.label(language()), value
 
 
@@ -226,13 +259,7 @@ def add(
     ] = None,
     memo: Annotated[str | None, Parameter(help=say("备注", "a memo"))] = None,
     set_: Annotated[
-        tuple[str, ...],
-        Parameter(
-            name="--set", negative="",
-            help=say("其他字段，如 education=大专；可多次给出",
-                     "another field, such as education=college; may be repeated"),
-        ),
-    ] = (),
+        tuple[str, ...], also_set()] = (),
     to: Annotated[Literal["rotation", "pool"], dealt_to()] = "rotation",
     consultant: Annotated[str | None, given_to()] = None,
     acting: Annotated[str | None, acting_as()] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -17,13 +18,17 @@ from crm_adapters.cli.options import (
     names_of_employees,
     opened,
 )
-from crm_adapters.cli.output import day, line, local, plain, table, write_json
+from crm_adapters.cli.output import counted, day, hint, line, local, plain, table, write_json
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
 
 if TYPE_CHECKING:
     from crm_domain.model import Assignment
     from crm_domain.usecases.assignment import Bulk
+
+
+SHOWN = 10
+"""So many numbers of customers are named for one reason."""
 
 
 def new_owner() -> Parameter:
@@ -75,7 +80,13 @@ def follow_up(
         values = {n: v for n, v in typed.items() if v is not None}
         logged = usecase.log_follow_up(crm, number, values, by=by)
         customer = intake.get_customer(crm, number, by=by)
-        zone = crm.settings.zone
+        zone, now = crm.settings.zone, crm.now()
+    if logged.next_contact_at is not None and logged.next_contact_at < now:
+        then = local(logged.next_contact_at, zone)
+        hint(
+            f"注意：下次联系时间 {then} 已经过去。",
+            f"Note: the next contact, {then}, is in the past.",
+        )
     if json:
         write_json(logged)
         return
@@ -176,11 +187,28 @@ def _tell_all(done: Bulk, json: bool) -> int:
     if json:
         write_json({"done": done.done, "refused": refused})
     else:
-        line(f"已转移 {len(done.done)} 位客户。", f"Moved {len(done.done)} customers.")
-        if refused:
-            table([say("客户", "Customer"), say("未转移的原因", "Not moved because")],
-                  [(r["id"], r["message"]) for r in refused])  # fmt: skip
+        moved = len(done.done)
+        line(f"已转移 {moved} 位客户。", f"Moved {counted(moved, 'customer')}.")
+        _tell_refused(refused)
     return NO if refused else DONE
+
+
+def _tell_refused(refused: Sequence[Mapping[str, Any]]) -> None:
+    """Say each reason once, with the customers that it holds for."""
+    groups: dict[str, list[int]] = {}
+    for one in refused:
+        groups.setdefault(one["message"], []).append(one["id"])
+    if groups:
+        table(
+            [say("客户数", "Customers"), say("未转移的原因", "Not moved because"),
+             say("编号", "Numbers")],
+            [(len(numbers), message, _numbers(numbers)) for message, numbers in groups.items()],
+        )  # fmt: skip
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    listed = say("、", ", ").join(map(str, numbers[:SHOWN]))
+    return listed + (" …" if len(numbers) > SHOWN else "")
 
 
 @in_chinese("锁定一位客户，使其不进入公海。")
@@ -207,13 +235,22 @@ def unlock(
 
 
 def _lock(number: int, reason: str, locked: bool, acting: str | None, json: bool) -> None:
-    from crm_domain.usecases import assignment
+    from crm_domain.usecases import assignment, intake
 
     with opened() as crm:
         by = actor(crm, acting)
+        by.need("customer:lock")
+        before = intake.get_customer(crm, number, by=SYSTEM)
         made = assignment.lock_customer(crm, number, reason=reason, locked=locked, by=by)
     if json:
         write_json({"id": number, "locked": made.locked, "lock_reason": made.lock_reason})
+    elif locked and before.locked:
+        line(f"客户 {number} {made.name} 原已锁定（{before.lock_reason}）；原因已更新。",
+             f"The customer {number} {made.name} was locked already ({before.lock_reason}); "
+             "the reason is the new one.")  # fmt: skip
+    elif not locked and not before.locked:
+        line(f"客户 {number} {made.name} 没有锁定。",
+             f"The customer {number} {made.name} was not locked.")  # fmt: skip
     elif locked:
         line(f"已锁定客户 {number} {made.name}。", f"Locked the customer {number} {made.name}.")
     else:

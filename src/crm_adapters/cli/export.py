@@ -15,12 +15,14 @@ from crm_adapters.cli.options import (
     actor,
     as_json,
     filtered,
+    folder_of,
     opened,
     overwritten,
     save_file,
     searched,
+    with_numbers,
 )
-from crm_adapters.cli.output import line, progress, write_json
+from crm_adapters.cli.output import counted, line, progress, write_json
 
 
 @in_chinese("导出客户到 .xlsx 或 .csv；列与导入模板一致，可再导入。")
@@ -41,6 +43,7 @@ def export(
     if out.suffix.lower() not in (".xlsx", ".csv"):
         raise Refused("文件名须以 .xlsx 或 .csv 结尾。", "the file must end with .xlsx or .csv.",
                       code="usage")  # fmt: skip
+    folder_of(out)
     query = read_query(search, where, 10_000, None)
     count = 0
     with opened() as crm, progress("导出中", "exporting") as shown:
@@ -52,11 +55,11 @@ def export(
                 shown(rows, rows)
 
         content = exports.export_customers(
-            crm, query, form="csv" if out.suffix.lower() == ".csv" else "xlsx",
+            crm, with_numbers(crm, query), form="csv" if out.suffix.lower() == ".csv" else "xlsx",
             language=language(), told=told, by=actor(crm, acting),
         )  # fmt: skip
     save_file(content, out, force=force)
     if json:
         write_json({"file": str(out), "rows": count})
     else:
-        line(f"已导出 {count} 位客户到 {out}。", f"Exported {count} customers to {out}.")
+        line(f"已导出 {count} 位客户到 {out}。", f"Exported {counted(count, 'customer')} to {out}.")

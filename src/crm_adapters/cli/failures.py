@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from cyclopts import CycloptsError
-from cyclopts.exceptions import (
-    CoercionError,
-    MissingArgumentError,
-    RepeatArgumentError,
-    UnknownCommandError,
-    UnknownOptionError,
-    UnusedCliTokensError,
-)
 
 from crm_adapters.cli.exits import WRONG, exit_code
 from crm_adapters.cli.language import language, say
@@ -55,6 +44,10 @@ def report(code: str, message: str, *, as_json: bool, problems: Sequence[Any] = 
     return exit_code(code)
 
 
+COMMANDS: Mapping[str, str] = {"customer_locked": "crm customers unlock {id}"}
+"""What helps against a refusal, by its code."""
+
+
 def report_refusal(error: CrmError, *, as_json: bool) -> int:
     """Say a refusal in the user's language, with what would be allowed, and give the exit code."""
     code = str(error.facts["kind"]) if isinstance(error, Refused) else error.code
@@ -63,6 +56,8 @@ def report_refusal(error: CrmError, *, as_json: bool) -> int:
     for problem in problems:
         if words := choices(problem):
             message += "\n" + words
+    if code in COMMANDS:
+        message += "\n" + COMMANDS[code].format(**error.facts)
     return report(code, message, as_json=as_json, problems=[_plain(p) for p in problems])
 
 
@@ -105,36 +100,9 @@ def report_unexpected(error: Exception, *, as_json: bool) -> int:
                   as_json=as_json)  # fmt: skip
 
 
-def report_usage(error: CycloptsError, *, as_json: bool) -> int:
-    """Say what is wrong with a command line, and give the exit code."""
-    report("usage", _usage(error), as_json=as_json)
+def report_usage(message: str, help_command: str, *, as_json: bool) -> int:
+    """Say what is wrong with a command line and where its help is, and give the exit code."""
+    report("usage", message, as_json=as_json)
     if not as_json:
-        print(say("查看帮助：crm --help", "Help: crm --help"), file=sys.stderr)
+        print(say(f"查看帮助：{help_command}", f"Help: {help_command}"), file=sys.stderr)
     return WRONG
-
-
-def _usage(error: CycloptsError) -> str:
-    """Say it in the user's language; the library itself speaks English only."""
-    english = clean(str(error)).strip().strip('"')
-    if language() == "en":
-        return english
-    shown = error.argument.name if error.argument is not None else ""
-    match error:
-        case MissingArgumentError():
-            return f"缺少参数 {shown}。"
-        case UnknownOptionError():
-            return f"没有这个选项：{_option(english)}"
-        case UnknownCommandError():
-            return f"没有这个命令：{' '.join(error.unused_tokens or ())}"
-        case UnusedCliTokensError():
-            return f"多余的参数：{' '.join(error.unused_tokens or ())}"
-        case RepeatArgumentError():
-            return f"参数 {shown} 出现了多次。"
-        case CoercionError():
-            return f"参数 {shown} 的值不可用：{english}"
-    return f"用法有误：{english}"
-
-
-def _option(text: str) -> str:
-    found = re.search(r"-[\w-]+(?:=\S*)?", text)
-    return found[0] if found else text

@@ -10,8 +10,9 @@ import attrs
 
 from crm_adapters.cli.language import say
 from crm_adapters.cli.options import everything, opened
+from crm_adapters.cli.output import counted
 from crm_adapters.settings import database_url, read_settings
-from crm_domain.errors import CrmError, Language
+from crm_domain.errors import BadSetting, CrmError, Language
 from crm_domain.model import Employee, NoticeStatus
 from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import SYSTEM
@@ -40,9 +41,8 @@ def examine(language: Language) -> list[Found]:
     found: list[Found] = []
     try:
         settings = read_settings()
-    except CrmError as e:
-        return [Found("settings", say("设置", "settings"), "problem", e.message(language),
-                      say("改正环境变量", "correct the environment variable"))]  # fmt: skip
+    except BadSetting as e:
+        return [_bad_setting(e, language)]
     found.append(Found("settings", say("设置", "settings"), "ok", settings.time_zone))
     try:
         with opened() as crm:
@@ -51,9 +51,21 @@ def examine(language: Language) -> list[Found]:
             )
             for look in (_sqlite, _clock, _plugins, _rotation, _channels, _notices, _overdue):
                 found += look(crm)
+    except BadSetting as e:
+        return [_bad_setting(e, language)]
     except CrmError as e:
         found.append(Found("database", say("数据库", "database"), "problem", e.message(language)))
     return found
+
+
+def _bad_setting(error: BadSetting, language: Language) -> Found:
+    return Found(
+        "settings",
+        say("设置", "settings"),
+        "problem",
+        error.message(language),
+        say("改正这个环境变量，或取消设置", "correct the environment variable, or unset it"),
+    )
 
 
 def _sqlite(crm: Crm) -> Iterator[Found]:
@@ -86,7 +98,7 @@ def _plugins(crm: Crm) -> Iterator[Found]:
     for plugin in crm.plugins:
         if plugin.error:
             yield Found("plugin", say("插件", "plugin"), "warning",
-                        say(f"{plugin.name}：{plugin.error}", f"{plugin.name}: {plugin.error}"),
+                        say(f"{plugin.name}：{plugin.error_zh}", f"{plugin.name}: {plugin.error}"),
                         say("修复或卸载，或从 CRM_PLUGINS 中去掉",
                             "repair or remove it, or leave it out of CRM_PLUGINS"),
                         subject=plugin.name)  # fmt: skip
@@ -119,14 +131,19 @@ def _channels(crm: Crm) -> Iterator[Found]:
         crm, Employee, q, by=SYSTEM
     )
     people = [e for e in everything(staff) if e.id in listed]  # type: ignore[arg-type]
+    if not crm.settings.channel_names:
+        yield Found("channel", say("渠道", "channel"), "warning",
+                    say("没有渠道，谁也收不到通知", "there is none: nobody is told anything"),
+                    say("用 CRM_CHANNELS 指定，如 console",
+                        "name one in CRM_CHANNELS, such as console"))  # fmt: skip
     for channel in crm.settings.channel_names:
         without = [e.name for e in people if crm.notifiers[channel].address(e) is None]
         name = say(f"渠道 {channel}", f"channel {channel}")
         if without:
-            names = "、".join(without[:5])
+            names = say("、", ", ").join(without[:5])
             yield Found("channel", name, "warning",
                         say(f"{len(without)} 位顾问没有地址：{names}",
-                            f"{len(without)} consultants have no address: {names}"),
+                            f"without an address: {names}"),
                         say("在员工资料中补全", "add it to the employees"),
                         subject=channel)  # fmt: skip
         else:
@@ -161,6 +178,6 @@ def _overdue(crm: Crm) -> Iterator[Found]:
     doomed = pool.sweep_pool(crm, by=SYSTEM, dry_run=True).released
     yield Found(
         "sweep", say("回收", "sweep"), "ok",
-        say(f"{doomed} 位客户待回收", f"{doomed} customers wait for the sweep"),
+        say(f"{doomed} 位客户待回收", f"waiting for the sweep: {counted(doomed, 'customer')}"),
         "crm sweep" if doomed else "",
     )  # fmt: skip

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from crm_adapters.cli.exits import DONE, NO
 from crm_adapters.cli.language import in_chinese, say
-from crm_adapters.cli.options import acting_as, actor, as_json, opened
+from crm_adapters.cli.options import acting_as, actor, as_json, opened, within
 from crm_adapters.cli.output import hint, line, local, progress, table, write_json
 from crm_domain.model import ScheduledJob
 
@@ -50,12 +50,14 @@ def worker(
     too."""
     from crm_adapters.jobs.worker import run_alone, supervise
 
+    within("--processes", processes, 1, 1000)
+    _check(threads, metrics_port)
     with opened() as crm:
         if not crm.settings.redis_url:
             run_alone(crm, threads=threads, as_json=json, port=metrics_port, host=metrics_host)
             return
     # The database and Redis were found usable; each process opens them anew.
-    supervise(max(1, processes), threads, as_json=json, port=metrics_port, host=metrics_host)
+    supervise(processes, threads, as_json=json, port=metrics_port, host=metrics_host)
 
 
 @in_chinese("按日程执行任务，直到收到停止信号；可同时运行多个，每个时点只执行一次。")
@@ -69,8 +71,15 @@ def scheduler(
     """Run the jobs of the schedule until told to stop; with several, each slot still runs once."""
     from crm_adapters.jobs.worker import run_alone
 
+    _check(threads, metrics_port)
     with opened() as crm:
         run_alone(crm, threads=threads, as_json=json, port=metrics_port, host=metrics_host)
+
+
+def _check(threads: int, port: int | None) -> None:
+    """Refuse numbers with which nothing would ever be done."""
+    within("--threads", threads, 1, 1000)
+    within("--metrics-port", port, 1, 65_535)
 
 
 @in_chinese("列出定时任务：日程、上次与下次执行、结果。")
@@ -127,5 +136,14 @@ def _outcome(last: ScheduledJob | None) -> str:
     return _numbers(last.result) if last.finished_at else say("执行中", "running")
 
 
+_COUNTED = {
+    "released": "退回公海", "notices": "新增通知", "sent": "已发送", "failed": "待重试",
+    "dead": "发送失败", "checks": "检查项",
+}  # fmt: skip
+"""What a job counts, in Chinese; in English the words are those of the JSON."""
+
+
 def _numbers(result: Mapping[str, Any] | None) -> str:
-    return ", ".join(f"{name} {n}" for name, n in (result or {}).items())
+    counts = (result or {}).items()
+    return say("，".join(f"{_COUNTED.get(name, name)} {n}" for name, n in counts),
+               ", ".join(f"{name} {n}" for name, n in counts))  # fmt: skip

@@ -11,9 +11,10 @@ from typing import Any
 from cyclopts import Parameter
 
 from crm_adapters.cli.failures import Refused
+from crm_adapters.cli.fields import field_of, filterable, listed, settable
 from crm_adapters.cli.language import say
 from crm_adapters.settings import database_url
-from crm_domain.errors import WrongRevision
+from crm_domain.errors import BadSetting, WrongRevision
 from crm_domain.model import Employee
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import SYSTEM, Principal
@@ -68,17 +69,33 @@ def filtered() -> Parameter:
     """Filter."""
     return Parameter(
         name="--where", negative="",
-        help=say("筛选，如 source=baidu；可多次给出，同一字段任一即可，值为空即未填",
+        help=say("筛选，如 来源=百度推广；可多次给出，同一字段任一即可，值为空即未填；"
+                 "顾问可写姓名。字段：",
                  "a filter such as source=baidu; may be repeated: any value of one field fits, "
-                 "an empty value finds the empty"),
+                 "an empty value finds the empty; consultants by number or name. Fields: ")
+        + listed(list(filterable())),
     )  # fmt: skip
+
+
+def also_set() -> Parameter:
+    """Give another field."""
+    return Parameter(
+        name="--set", negative="",
+        help=say("其他字段，如 学历=大专；可多次给出。字段：",
+                 "another field, such as education=college; may be repeated. Fields: ")
+        + listed([n for n in settable() if n not in _OPTIONS]),
+    )  # fmt: skip
+
+
+_OPTIONS = ("name", "phone", "qq", "wechat", "source", "memo")
+"""The fields that have options of their own."""
 
 
 def given_to() -> Parameter:
     """Name a consultant."""
     return Parameter(
         name="--consultant",
-        help=say("全部交给这位顾问（编号或姓名），不占顺位",
+        help=say("交给这位顾问（编号或姓名），不占顺位",
                  "give to this consultant (number or name) and use no turn"),
     )  # fmt: skip
 
@@ -111,11 +128,12 @@ def opened() -> Iterator[Crm]:
     """Open the CRM that the environment names; a database that is not there is not made.
 
     Raises:
+        BadSetting: The address is that of a private database.
         WrongRevision: There is no database yet, or it is of another revision.
     """
     from crm_adapters import open_crm
 
-    url = database_url()
+    url = lasting_url()
     path = sqlite_path(url)
     if path is not None and path.parent.is_dir() and not path.exists():
         from crm_adapters.storage.unit_of_work import HEAD
@@ -132,6 +150,34 @@ def sqlite_path(url: str) -> Path | None:
         return None
     name = url.partition(":///")[2].partition("?")[0]
     return Path(name) if name and name != ":memory:" else None
+
+
+def lasting_url() -> str:
+    """Give the database address, unless it is one that is gone when a command ends.
+
+    Raises:
+        BadSetting: It is that of a private database.
+    """
+    url = database_url()
+    if url.startswith("sqlite") and sqlite_path(url) is None:
+        raise BadSetting(
+            name="CRM_DATABASE_URL",
+            reason="a private database is gone when the command ends; name a file, "
+            "such as sqlite:///crm.db",
+            reason_zh="临时数据库在命令结束时即消失；请指定文件，如 sqlite:///crm.db",
+        )  # fmt: skip
+    return url
+
+
+def within(option: str, value: int | None, low: int, high: int) -> None:
+    """Refuse a number that cannot be.
+
+    Raises:
+        Refused: It is out of range.
+    """
+    if value is not None and not low <= value <= high:
+        raise Refused(f"{option} 须在 {low} 到 {high} 之间。", f"{option} must be {low} to {high}.",
+                      code="usage")  # fmt: skip
 
 
 def shown_url(url: str) -> str:
@@ -191,14 +237,24 @@ def employee_number(crm: Crm, word: str) -> int:
     if not found:
         raise Refused(f"没有名为“{word}”的在职员工。", f"no employee is named {word}.",
                       code="not_found")  # fmt: skip
-    numbers = ", ".join(map(str, sorted(found)))
-    raise Refused(f"有多位员工名为“{word}”，请改用编号：{numbers}。",
-                  f"several employees are named {word}; use the number: {numbers}.",
+    who = _with_accounts(crm, sorted(found))
+    raise Refused(f"有多位员工名为“{word}”，请改用编号：{'、'.join(who)}。",
+                  f"several employees are named {word}; use the number: {', '.join(who)}.",
                   code="ambiguous")  # fmt: skip
+
+
+def _with_accounts(crm: Crm, numbers: Sequence[int]) -> list[str]:
+    """Say numbers of employees with their login names, by which people tell them apart."""
+    from crm_domain.usecases import access
+
+    named = {a.employee_id: a.username for a in access.list_accounts(crm, by=SYSTEM)}
+    return [f"{n} ({named[n]})" if n in named else str(n) for n in numbers]
 
 
 def settled(words: Sequence[str], option: str) -> dict[str, Any]:
     """Read words such as ``source=baidu``; a field given more than once has a list of values.
+
+    Fields may be named by their labels, too.
 
     Raises:
         Refused: A word has no ``=``.
@@ -210,16 +266,44 @@ def settled(words: Sequence[str], option: str) -> dict[str, Any]:
             raise Refused(f"{option} 应写作 字段=值，而不是“{word}”。",
                           f"{option} takes field=value, not {word!r}.",
                           code="usage")  # fmt: skip
-        found.setdefault(name.strip(), []).append(value or None)
+        found.setdefault(field_of(name.strip()), []).append(value or None)
     return {n: v[0] if len(v) == 1 else v for n, v in found.items()}
+
+
+def with_numbers(crm: Crm, query: Query) -> Query:
+    """Put numbers where a filter names employees.
+
+    Raises:
+        Refused: Nobody, or more than one, has the name.
+    """
+    import attrs
+
+    where = dict(query.where)
+    for name, spec in filterable().items():
+        if spec.target == "Employee" and name in where:
+            values = where[name] if isinstance(where[name], list) else [where[name]]
+            where[name] = [v if v is None else employee_number(crm, v) for v in values]
+    return attrs.evolve(query, where=where)
+
+
+def folder_of(path: Path) -> None:
+    """Refuse a file that cannot be written because its folder is not there.
+
+    Raises:
+        Refused: With the folder as it was typed.
+    """
+    if not path.parent.is_dir():
+        raise Refused(f"文件夹 {path.parent} 不存在。", f"the folder {path.parent} does not exist.",
+                      code="unusable_file")  # fmt: skip
 
 
 def save_file(content: bytes, path: Path, *, force: bool) -> Path:
     """Write a file as a whole or not at all.
 
     Raises:
-        Refused: It exists and must not be replaced.
+        Refused: It exists and must not be replaced, or its folder does not exist.
     """
+    folder_of(path)
     if path.exists() and not force:
         raise Refused(f"文件 {path} 已存在；加 --force 覆盖，或换一个名字。",
                       f"the file {path} exists; add --force to replace it, or give another name.",

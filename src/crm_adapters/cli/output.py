@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -34,6 +34,8 @@ def plain(value: Any) -> Any:
     """Turn records and what they hold into what JSON knows; secrets are left out."""
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).isoformat()
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, Decimal | Path):
@@ -69,6 +71,11 @@ def line(zh: str, en: str) -> None:
 def hint(zh: str, en: str) -> None:
     """Write a sentence beside the answer, on standard error."""
     print(clean(say(zh, en)), file=sys.stderr)
+
+
+def counted(number: int, noun: str) -> str:
+    """Say in English how many there are: 1 customer, 2 customers."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def clean(text: str) -> str:
@@ -117,6 +124,9 @@ def table(
     from rich.text import Text
 
     listed = [list(r) for r in rows]
+    if not listed:
+        line("没有记录。", "Nothing found.")
+        return
     cells = [[label(cell) for cell in row] for row in listed]
     narrow = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(width=None if narrow else WIDE)

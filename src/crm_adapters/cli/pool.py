@@ -21,8 +21,9 @@ from crm_adapters.cli.options import (
     page_mark,
     previewed,
     searched,
+    with_numbers,
 )
-from crm_adapters.cli.output import hint, line, plain, progress, table, write_json
+from crm_adapters.cli.output import counted, hint, line, plain, progress, table, write_json
 from crm_domain.model import AssignmentStatus
 from crm_domain.ports import Ended
 from crm_domain.rules.access import SYSTEM
@@ -45,8 +46,8 @@ def list_all(
 
     query = read_query(search, where, limit, after)
     with opened() as crm:
-        page = pool.public_customers(crm, query, by=actor(crm, acting))
-        show_page(crm, page, names_of_employees(crm), json)
+        page = pool.public_customers(crm, with_numbers(crm, query), by=actor(crm, acting))
+        show_page(crm, page, names_of_employees(crm), json, pool=True)
 
 
 @in_chinese("抢单：以某位顾问的身份取得一位公海客户。")
@@ -103,7 +104,7 @@ def warn(*, json: Annotated[bool, as_json()] = False) -> None:
         write_json({"notices": written})
     elif written:
         line(f"已写入 {written} 条到期提醒；用 crm notices deliver 发送。",
-             f"Wrote {written} warnings; crm notices deliver sends them.")  # fmt: skip
+             f"Wrote {counted(written, 'warning')}; crm notices deliver sends them.")  # fmt: skip
     else:
         line("没有新的到期提醒。", "Nobody is to be warned anew.")
 
@@ -154,11 +155,12 @@ def sweep(
         return
     if dry_run:
         line(f"{done.day} 的回收将退回 {done.released} 位客户（试算，未改动数据）。",
-             f"A sweep on {done.day} would release {done.released} customers "
+             f"A sweep on {done.day} would release {counted(done.released, 'customer')} "
              "(dry run, nothing changed).")  # fmt: skip
     else:
         line(f"已退回公海 {done.released} 位客户（{done.day}）。",
-             f"Released {done.released} customers into the pool ({done.day}).")  # fmt: skip
+             f"Released {counted(done.released, 'customer')} into the pool "
+             f"({done.day}).")  # fmt: skip
     if done.by_owner:
         table([say("原课程顾问", "Former owner"), say("客户数", "Customers")],
               [(names.get(n), count) for n, count in done.by_owner.items()])  # fmt: skip

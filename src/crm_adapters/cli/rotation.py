@@ -9,7 +9,13 @@ from cyclopts import Parameter
 
 from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, say
-from crm_adapters.cli.options import as_json, employee_number, names_of_employees, opened
+from crm_adapters.cli.options import (
+    as_json,
+    employee_number,
+    names_of_employees,
+    opened,
+    within,
+)
 from crm_adapters.cli.output import hint, line, plain, table, write_json
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
@@ -87,9 +93,7 @@ def reset(
 def _answer(crm: Crm, turns: int, json: bool) -> None:
     from crm_domain.usecases import assignment
 
-    if not 0 <= turns <= 10_000:
-        raise Refused("--next 须在 0 到 10000 之间。", "--next must be 0 to 10000.",
-                      code="usage")  # fmt: skip
+    within("--next", turns, 0, 10_000)
     found = assignment.show_rotation(crm, turns, by=SYSTEM)
     names = names_of_employees(crm)
     if json:

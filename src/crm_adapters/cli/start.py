@@ -10,10 +10,11 @@ from cyclopts import Parameter
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import (
     as_json,
+    lasting_url,
     shown_url,
 )
-from crm_adapters.cli.output import line, pairs, progress, table, write_json
-from crm_adapters.settings import database_url, read_settings
+from crm_adapters.cli.output import hint, line, pairs, progress, table, write_json
+from crm_adapters.settings import read_settings
 
 
 @in_chinese("建立或升级数据库，什么都不问；可反复执行。")
@@ -21,7 +22,7 @@ def init(*, json: Annotated[bool, as_json()] = False) -> None:
     """Make or upgrade the database; asks nothing and can be repeated."""
     from crm_adapters import open_crm
 
-    url = database_url()
+    url = lasting_url()
     with open_crm(url, migrate=True) as crm:
         revision = crm.storage.revision()
     steps = [
@@ -55,14 +56,19 @@ def demo(
     """A demo: make a school in a fresh database, import customers, live through two weeks, and
     tell what happened."""
     from crm_adapters.cli.story import tell
-    from crm_adapters.demo import run_demo
+    from crm_adapters.demo import DATABASE, run_demo
 
+    replaced = (folder / DATABASE).exists()
     with progress("演示进行中", "playing the demo") as told:
         played = run_demo(folder, progress=told)
     if json:
         write_json(played)
-    else:
-        tell(played)
+        return
+    tell(played)
+    if replaced:
+        hint(f"上一次演示的 {played.database} 已被替换，其中后来的改动不复存在。",
+             f"The {played.database} of an earlier demo was replaced, with all that was changed in "
+             "it since.")  # fmt: skip
 
 
 @in_chinese("列出插件，以及没能加载的原因。")
@@ -82,6 +88,7 @@ def list_plugins(*, json: Annotated[bool, as_json()] = False) -> int:
         table(
             [say("插件", "Plugin"), say("版本", "Version"), say("钩子", "Hooks"),
              say("问题", "Problem")],
-            [(p.name, p.version, ", ".join(p.hooks), p.error) for p in plugins.loaded],
+            [(p.name, p.version, ", ".join(p.hooks), say(p.error_zh or "", p.error or ""))
+             for p in plugins.loaded],
         )  # fmt: skip
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,7 +12,9 @@ from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import as_json, employee_number, opened
 from crm_adapters.cli.output import hint, line, plain, table, write_json
-from crm_domain.model import Employee
+from crm_domain.errors import NotFound
+from crm_domain.model import Employee, User
+from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import ROLES, SYSTEM
 
 ROLE_CODES = ", ".join(role.code for role in ROLES)
@@ -73,8 +75,15 @@ def add(
             if made is not None:
                 records.remove_record(crm, Employee, made.id or 0, by=SYSTEM)
             raise
+        said = _plain(crm, user)
+        namesakes = _namesakes(crm, name) if name else 0
+    if namesakes > 1:
+        hint(f"注意：现有 {namesakes} 位员工名为“{name}”；以后须用编号指明。"
+             "已有的员工请用 --employee。",
+             f"Note: {namesakes} employees are named {name} now and must be given by number; "
+             "--employee takes one who is there.")  # fmt: skip
     if json:
-        write_json(user)
+        write_json(said)
         return
     about = "" if number is None else say(f"，员工编号 {number}", f", employee {number}")
     line(f"已添加账号 {username}{about}。", f"Added the account {username}{about}.")
@@ -85,6 +94,24 @@ def add(
         hint(f"该账号没有密码，不能登录；需要时：crm user password {username}",
              "The account has no password and cannot sign in; if it shall: "
              f"crm user password {username}")  # fmt: skip
+
+
+def _namesakes(crm: Crm, name: str) -> int:
+    from crm_domain.usecases import records
+
+    found = records.list_records(crm, Employee, Query(where={"name": name}), by=SYSTEM)
+    return sum(e.left_on is None or e.left_on > crm.today() for e in found)
+
+
+def _plain(crm: Crm, user: User) -> dict[str, Any]:
+    """Give an account as JSON, the roles by the names that ``crm user roles`` takes."""
+    from crm_domain.usecases import access
+
+    roles = {
+        a.id: [r.code or r.title for r in a.roles] for a in access.list_accounts(crm, by=SYSTEM)
+    }
+    found: dict[str, Any] = plain(user)
+    return found | {"roles": roles.get(user.id or 0, [])}
 
 
 @in_chinese("列出登录账号及其角色。")
@@ -101,12 +128,13 @@ def list_all(*, json: Annotated[bool, as_json()] = False) -> None:
         ]})  # fmt: skip
         return
     table(
-        [say("登录名", "Username"), say("员工", "Employee"), say("角色", "Roles"),
+        [say("登录名", "Username"), say("员工", "Employee"), say("员工编号", "Employee no."),
+         say("角色", "Roles"),
          say("启用", "Active"), say("有密码", "Has a password")],
-        [(a.username, a.name,
+        [(a.username, a.name, a.employee_id,
           ", ".join(r.title if language() == "zh" else r.code or r.title for r in a.roles),
           a.active, a.has_password) for a in found],
-        least=(4,),
+        least=(5,),
     )  # fmt: skip
 
 
@@ -120,11 +148,14 @@ def set_password(
     """Set the password of an account: asked for twice on the terminal, without showing it."""
     from crm_domain.usecases import access
 
-    password = _read_line() if password_stdin else _ask_twice()
     with opened() as crm:
-        user = access.set_password(crm, username, password, by=SYSTEM)
+        # A mistyped name is told before anybody is asked.
+        if username not in {a.username for a in access.list_accounts(crm, by=SYSTEM)}:
+            raise NotFound(what="用户", id=username)
+        password = _read_line() if password_stdin else _ask_twice()
+        said = _plain(crm, access.set_password(crm, username, password, by=SYSTEM))
     if json:
-        write_json(user)
+        write_json(said)
     else:
         line(f"已设置账号 {username} 的密码。", f"Set the password of the account {username}.")
 
@@ -168,9 +199,9 @@ def _set_active(username: str, active: bool, json: bool) -> None:
     from crm_domain.usecases import access
 
     with opened() as crm:
-        user = access.set_active(crm, username, active, by=SYSTEM)
+        said = _plain(crm, access.set_active(crm, username, active, by=SYSTEM))
     if json:
-        write_json(user)
+        write_json(said)
     elif active:
         line(f"已启用账号 {username}。", f"Enabled the account {username}.")
     else:
@@ -192,9 +223,9 @@ def set_roles(
     from crm_domain.usecases import access
 
     with opened() as crm:
-        user = access.set_roles(crm, username, (first, *others), by=SYSTEM)
+        said = _plain(crm, access.set_roles(crm, username, (first, *others), by=SYSTEM))
     if json:
-        write_json(user)
+        write_json(said)
     else:
         listed = ", ".join((first, *others))
         line(f"账号 {username} 现在的角色：{listed}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from crm_adapters.cli.fields import UnknownField, settable
 from crm_adapters.cli.language import language, say
 from crm_domain.errors import FieldError
 from crm_domain.model import Customer, FollowUp, ImportProblem, specs
@@ -107,6 +108,9 @@ def allowed(problem: FieldError) -> Sequence[tuple[str, str]]:
     name = problem.path.rpartition(".")[2]
     if problem.code == "unknown_role":
         return [(role.code, f"{role.code}（{role.zh}）") for role in ROLES]
+    if problem.code == "unknown_field":
+        names = problem.allowed if isinstance(problem, UnknownField) else tuple(settable())
+        return [(name, f"{name}（{specs(Customer)[name].zh}）") for name in names]
     if problem.code != "unknown_choice":
         return []
     return next((_members(s[name].type) for s in map(specs, (Customer, FollowUp)) if name in s), [])

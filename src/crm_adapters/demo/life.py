@@ -158,7 +158,10 @@ class Story:
             self._call(name, diligence)
         self._set(day, 15, 40)
         if won := [w for name, *_, n in CONSULTANTS if n and (w := self._claim(name, n))]:
-            self._tell("抢单：" + "；".join(won), "Claims: " + "; ".join(won))
+            claims = "; ".join(won)
+            self._tell(
+                "抢单：" + claims.replace("; ", "；").replace(", ", "、"), f"Claims: {claims}"
+            )
         self._set(day, 16, 30)
         for happens in _SPECIAL.get(day, ()):
             happens(self)
@@ -186,9 +189,12 @@ class Story:
         found = pool.sweep_pool(self.crm, by=SYSTEM)
         self.released += found.released
         if found.released:
-            who = "、".join(f"{self.names[n]} {k}" for n, k in found.by_owner.items())
-            self._tell(f"每日回收：{found.released} 位客户退回公海（{who}）",
-                       f"The sweep takes {found.released} customers back ({who})")  # fmt: skip
+            whose = [f"{self.names[n]} {k}" for n, k in found.by_owner.items()]
+            many = "customer" if found.released == 1 else "customers"
+            self._tell(
+                f"每日回收：{found.released} 位客户退回公海（{'、'.join(whose)}）",
+                f"The sweep takes {found.released} {many} back ({', '.join(whose)})",
+            )
         return found
 
     def _warn(self) -> None:
@@ -228,7 +234,7 @@ class Story:
                 partial(pool.claim_customer, self.crm, number, by=self.people[name]),
             )  # fmt: skip
             won += [customer.name] if claimed else []
-        return f"{name} {'、'.join(won)}" if won else ""
+        return f"{name} {', '.join(won)}" if won else ""
 
     def _try(self, zh: str, en: str, act: Callable[[], Any]) -> bool:
         """Do something that may be refused; a refusal is told."""
@@ -273,7 +279,8 @@ class Story:
              if c.last_consultant_id == self.people["周涛"].employee_id), None,
         )  # fmt: skip
         if lost is not None:
-            self._try(f"周涛想跟进已退回公海的 {lost.name}", f"周涛 calls the lost {lost.name}",
+            self._try(f"周涛想跟进已退回公海的 {lost.name}",
+                      f"周涛 wants to log a call to {lost.name}, lost at midnight",
                       lambda: follow_up.log_follow_up(self.crm, lost.id or 0, {"note": "补记"},
                                                       by=self.people["周涛"]))  # fmt: skip
 

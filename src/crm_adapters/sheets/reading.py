@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from datetime import date, datetime, time
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -18,8 +17,9 @@ import attrs
 
 from crm_adapters.sheets.guard import Kind, Refused, recognise
 from crm_adapters.sheets.limits import Limits
+from crm_adapters.sheets.rows import Blocks, LazyRows
 from crm_domain.errors import UnreadableSheet
-from crm_domain.ports.sheets import Cell, Row, Sheet
+from crm_domain.ports.sheets import Sheet
 
 _log = logging.getLogger(__name__)
 
@@ -164,8 +164,10 @@ class SafeSheetReader:
                 file=path.name[-100:], reason=refused.code, reason_zh=zh, reason_en=en
             ) from refused
 
-    def _messages(self, kind: Kind, name: str, content: bytes) -> Iterator[dict[str, Any]]:
-        """Ask a child, and give what it says until it says that all is well."""
+    def _messages(
+        self, kind: Kind, name: str, content: bytes
+    ) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Ask a child, and give what it says, as said and as read, until all is well."""
         # -P keeps the working directory, where anybody may have put a json.py, off its path.
         command = [self.python, "-P", "-c", _CHILD, str(Path(__file__).parents[1])]
         environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
@@ -187,13 +189,13 @@ class SafeSheetReader:
             try:
                 _send(process, json.dumps(request).encode() + b"\n" + content)
                 ready = False
-                for message in self._lines(process):
+                for line, message in self._lines(process):
                     if "refused" in message:
                         raise Refused(message["refused"], **message["facts"])
                     if "end" in message:
                         return
                     ready = True
-                    yield message
+                    yield line, message
                 status = process.wait()
             finally:
                 clock.cancel()
@@ -205,7 +207,7 @@ class SafeSheetReader:
             _log.warning("reading a sheet ended with status %s: %s", status, last)
             raise Refused("damaged" if status == _CRASHED else "too_heavy")
 
-    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
+    def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
         """Decode what the child says; JSON, since it may say anything once it is corrupted."""
         output = _pipe(process.stdout)
         left = self.limits.text_bytes + 1_000_000
@@ -217,7 +219,7 @@ class SafeSheetReader:
                 # Cut short by its death or by our limit, or no longer in its right mind.
                 process.kill()
                 return
-            yield message
+            yield line, message
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -235,24 +237,11 @@ def _send(process: subprocess.Popen[bytes], request: bytes) -> None:
         _log.debug("the process that reads sheets closed its input early")
 
 
-def _assemble(messages: Iterator[dict[str, Any]]) -> tuple[Sheet, ...]:
-    sheets: list[tuple[str, int, list[Row]]] = []
-    for message in messages:
+def _assemble(messages: Iterator[tuple[bytes, dict[str, Any]]]) -> tuple[Sheet, ...]:
+    sheets: list[tuple[str, Blocks]] = []
+    for line, message in messages:
         if "sheet" in message:
-            sheets.append((message["sheet"], message["width"], []))
+            sheets.append((message["sheet"], Blocks(message["width"])))
         elif "rows" in message:
-            _, width, rows = sheets[-1]
-            first = message["first"]
-            block: list[list[Cell]] = message["rows"]
-            for number, column, text in message["moments"]:
-                block[number - first][column] = _moment(text)
-            for number, cells in enumerate(block, first):
-                padding = (None,) * (width - len(cells))
-                rows.append(Row(number, (*cells, *padding)))
-    return tuple(Sheet(name, tuple(rows)) for name, _, rows in sheets)
-
-
-def _moment(text: str) -> date | datetime | time:
-    if "T" in text:
-        return datetime.fromisoformat(text)
-    return time.fromisoformat(text) if ":" in text else date.fromisoformat(text)
+            sheets[-1][1].add(line, message)
+    return tuple(Sheet(name, LazyRows(blocks, range(blocks.count))) for name, blocks in sheets)

@@ -34,6 +34,9 @@ _QUERIES = (
     ("due", "无主客户的到期日不对", "customers of nobody that are dated as somebody's",
      "SELECT customer_id FROM ownership WHERE owner_id IS NULL"
      " AND due_on NOT IN ('0001-01-01', '9999-12-31')"),
+    ("due_reason", "有主客户缺少到期原因", "owned customers that fall due for no reason",
+     "SELECT customer_id FROM ownership WHERE owner_id IS NOT NULL AND due_on <> '9999-12-31'"
+     " AND (due_status IS NULL OR due_days IS NULL)"),
     ("never", "已报名或锁定的客户会到期", "enrolled or locked customers that fall due",
      "SELECT customer_id FROM ownership"
      " WHERE (status = 'enrolled' OR CAST(locked AS INTEGER) = 1) AND due_on <> '9999-12-31'"),

@@ -24,9 +24,10 @@ _user_roles, _role_permissions = LINKS["User", "roles"], LINKS["Role", "permissi
 def within(reach: Reach) -> Any:
     """Select the numbers of the employees whose records are within a reach.
 
-    The same for the same reach: a statement may ask twice, and holds the recursion once.
+    The same for the same reach, so that a statement that asks twice is built once.
     """
-    e = _employee.c
+    # What asks may read or write employees itself, and is another row of the same table.
+    e = _employee.alias("reached").c
     if reach.scope is Scope.ALL:
         return sa.select(e.id)
     own = e.id == (reach.employee_id or 0)
@@ -34,13 +35,26 @@ def within(reach: Reach) -> Any:
         return sa.select(e.id).where(own)
     if reach.scope is Scope.DEPARTMENT:
         return sa.select(e.id).where(sa.or_(own, e.department_id == reach.department_id))
-    below = (
-        sa.select(_department.c.id).where(_department.c.id == reach.department_id)
-        .cte("below", recursive=True)
-    )  # fmt: skip
+    theirs = departments_within(reach)
+    return sa.select(e.id).where(sa.or_(own, e.department_id.in_(theirs)))
+
+
+@lru_cache(maxsize=256)
+def departments_within(reach: Reach) -> Any:
+    """Select the numbers of the departments within a reach."""
+    d = _department.alias("start").c
+    if reach.scope is Scope.ALL:
+        return sa.select(d.id)
+    own = d.id == reach.department_id
+    if reach.scope is Scope.OWN or reach.department_id is None:
+        return sa.select(d.id).where(sa.false())
+    if reach.scope is Scope.DEPARTMENT:
+        return sa.select(d.id).where(own)
+    below = sa.select(d.id).where(own).cte("below", recursive=True, nesting=True)
+    child = _department.alias("child").c
     # UNION, not UNION ALL: a department that is its own ancestor by mistake ends the walk.
-    below = below.union(sa.select(_department.c.id).where(_department.c.parent_id == below.c.id))
-    return sa.select(e.id).where(sa.or_(own, e.department_id.in_(sa.select(below.c.id))))
+    below = below.union(sa.select(child.id).where(child.parent_id == below.c.id))
+    return sa.select(below.c.id)
 
 
 def active_employees(permission: str) -> sa.Select[tuple[int]]:
@@ -120,6 +134,8 @@ class SqlDirectory:
             return True
         key = (employee_id or 0, reach)
         if key not in self._reached:
-            chosen = within(reach).where(_employee.c.id == key[0])
+            chosen = sa.select(_employee.c.id).where(
+                _employee.c.id == key[0], _employee.c.id.in_(within(reach))
+            )
             self._reached[key] = self._session.run(chosen).first() is not None
         return self._reached[key]

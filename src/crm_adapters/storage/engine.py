@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,6 +97,14 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             name="CRM_DATABASE_URL", reason=f"PostgreSQL needs its driver: {install}",
             reason_zh=f"PostgreSQL 需要驱动程序：{install}",
         ) from e  # fmt: skip
+
+    @sa.event.listens_for(engine, "checkout")
+    def _alive(raw: Any, *_: Any) -> None:
+        # An idle connection has nothing to say but that the server ends it. Asking the socket
+        # costs no round trip; whoever restarts the server ends all connections at once.
+        if raw.closed or select.select([raw.fileno()], [], [], 0)[0]:
+            raise sa.exc.InvalidatePoolError
+
     return engine
 
 
@@ -149,6 +158,16 @@ def told(dialect: Any, statement: str) -> Iterator[None]:
         raise sa.exc.DBAPIError.instance(statement, None, e, wrong) from e
 
 
+_BUSY = re.compile(
+    r"locked|busy|lock timeout|deadlock|canceling statement|terminating connection"
+    r"|(?:server closed|lost synchronization|could not receive|could not send|SSL)"
+    r"|connection (?:is|was|has been)? ?(?:closed|lost|reset|broken|bad|timed out)"
+    r"|consuming input failed|sending (?:query|data).* failed|(?:starting up|shutting down)",
+    re.IGNORECASE,
+)
+"""What says that trying again may help: others were in the way, or the connection was lost."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the errors of a driver into ours, once, at the border."""
@@ -157,10 +176,11 @@ def translated() -> Iterator[None]:
     except sa.exc.IntegrityError as e:
         raise _integrity(e) from e
     except sa.exc.OperationalError as e:
-        if re.search(r"locked|busy|lock timeout|deadlock|canceling statement", str(e.orig)):
+        if e.connection_invalidated or _BUSY.search(str(e.orig)):
             raise DatabaseBusy from e
         raise
-    except sa.exc.TimeoutError as e:
+    except (sa.exc.TimeoutError, sa.exc.PendingRollbackError) as e:
+        # The pool is exhausted; or the connection was lost and the engine has noticed before us.
         raise DatabaseBusy from e
     except (sa.exc.DataError, OverflowError, UnicodeEncodeError) as e:
         # What reaches a driver should have been read as a field before; this is the last fence.

@@ -61,6 +61,9 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
             found.append(any_of(m.column(name), spec, wish))
     for name, ends in query.ranges.items():
         spec = known(m.cls, name)
+        if spec.kind in ("references", "json"):
+            raise refuse(name, "no_range", f"“{spec.zh}”没有大小之分",
+                         f"{spec.en} has no lowest and highest value")  # fmt: skip
         found += between(m.column(name), spec, ends)
     return found
 
@@ -83,9 +86,10 @@ def any_of(column: Any, spec: Spec, wish: Any) -> sa.ColumnElement[bool]:
 
 def between(column: Any, spec: Spec, ends: tuple[Any, Any]) -> list[sa.ColumnElement[bool]]:
     """Choose where a column lies between two ends, both included; None leaves an end open."""
-    low, high = ends
-    found = [] if low is None else [column >= _read(spec, low)]
-    return found if high is None else [*found, column <= _read(spec, high)]
+    # An end that was left blank, as a form does, is open, too.
+    low, high = (None if end is None else _read(spec, end) for end in ends)
+    found = [] if low is None else [column >= low]
+    return found if high is None else [*found, column <= high]
 
 
 def holding(session: Session, m: Mapper[Any], typed: str) -> sa.ColumnElement[bool]:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crm_adapters.storage import types
+from crm_adapters.storage.belonging import read_within
 from crm_adapters.storage.instants import words
 from crm_adapters.storage.listing import paged
 from crm_adapters.storage.rows import mapper
@@ -18,7 +19,7 @@ from crm_adapters.storage.tables import notice, notice_preference
 from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
-from crm_domain.ports import Backlog, Page, Query
+from crm_domain.ports import Backlog, Page, Query, Reach
 from crm_domain.rules.notifying import INAPP
 
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
@@ -124,13 +125,14 @@ class SqlNotices:
     def resend(
         self, now: datetime, *, ids: Sequence[int] | None = None,
         statuses: Collection[NoticeStatus], channel: str | None = None, event: Event | None = None,
+        reach: Reach | None = None,
     ) -> int:  # fmt: skip
         """Make notices pending again, to be sent at once, and count them."""
         c = notice.c
-        over = sa.literal_column(words(self._session.on_sqlite)["now"], types.Moment())
         wanted = [
+            *read_within(Notice, reach)[1],
             c.status.in_(s for s in statuses if s in (NoticeStatus.DEAD, NoticeStatus.FAILED)),
-            sa.or_(c.leased_until.is_(None), c.leased_until <= over),
+            self._nobody_is_at(),
             sa.or_(c.expires_at.is_(None), c.expires_at > now),
         ]
         if ids is not None:
@@ -144,12 +146,30 @@ class SqlNotices:
         )  # fmt: skip
         return int(done.rowcount)
 
-    def backlog(self, now: datetime) -> Backlog:
-        """Count what was not sent."""
-        rows = self._session.rows(_backlog, at=now)
+    def _nobody_is_at(self) -> sa.ColumnElement[bool]:
+        over = sa.literal_column(words(self._session.on_sqlite)["now"], types.Moment())
+        until = notice.c.leased_until
+        return sa.or_(until.is_(None), until <= over)
+
+    def backlog(self, now: datetime, reach: Reach | None = None) -> Backlog:
+        """Count what was not sent to people within the reach."""
+        _, theirs = read_within(Notice, reach)
+        rows = self._part(now, theirs) if theirs else self._session.rows(_backlog, at=now)
         waiting = dict.fromkeys((*WAITING, NoticeStatus.DEAD), 0)
         waiting |= {status: n for status, n, _ in rows if status is not None}
         return Backlog(waiting=waiting, due_since=next(s for status, _, s in rows if not status))
+
+    def _part(self, now: datetime, theirs: list[sa.ColumnElement[bool]]) -> list[Any]:
+        """Count as `_backlog` does, only what fulfils a condition."""
+        c = notice.c
+        left = (sa.select(c.status, sa.func.count(), sa.null())
+                .where(c.status.in_([*WAITING, NoticeStatus.DEAD]), *theirs)
+                .group_by(c.status))  # fmt: skip
+        first = sa.select(sa.func.min(c.next_attempt_at)).where(
+            c.status.in_(WAITING), c.next_attempt_at <= now, self._nobody_is_at(), *theirs
+        )
+        since = self._session.run(first).scalar_one()
+        return [*self._session.run(left), (None, 0, since)]
 
     def preferences(self, employee_ids: Collection[int]) -> Mapping[int, NoticePreference]:
         """Read what some employees want to be told, as far as they said."""
@@ -167,9 +187,12 @@ class SqlNotices:
         )  # fmt: skip
         return int(done.rowcount)
 
-    def page(self, query: Query, status: NoticeStatus | None = None) -> Page[Notice]:
-        """Read one page, the newest first."""
-        statement = self._m.select()
+    def page(
+        self, query: Query, status: NoticeStatus | None = None, reach: Reach | None = None
+    ) -> Page[Notice]:
+        """Read one page, the newest first, of those to people within the reach."""
+        _, theirs = read_within(Notice, reach)
+        statement = self._m.select().where(*theirs)
         if status is not None:
             statement = statement.where(notice.c.status == status)
         return paged(self._session, self._m, statement, query)

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from crm_adapters.storage.belonging import belonging, limits, read_within
 from crm_adapters.storage.counting import Countable, fields_of, tallied
 from crm_adapters.storage.listing import any_holds, holding, narrowed, paged
-from crm_adapters.storage.rows import mapper
+from crm_adapters.storage.rows import Mapper, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES
 from crm_domain.errors import Duplicate, EditConflict, InUse, NotFound
@@ -27,9 +28,13 @@ class SqlRecords:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def get(self, cls: type[T], id: int) -> T | None:
-        """Read one record, or None."""
-        return None if record_number(id) is None else self.find(cls, id=id)
+    def get(self, cls: type[T], id: int, reach: Reach | None = None) -> T | None:
+        """Read one record as far as the reach allows, or None."""
+        if record_number(id) is None:
+            return None
+        m, theirs = read_within(cls, reach)
+        found = self._session.run(m.select().where(m.column("id") == id, *theirs))
+        return next(iter(m.records(self._session, found)), None)
 
     def find(self, cls: type[T], **fields: Any) -> T | None:
         """Read the one record with these values, or None."""
@@ -51,34 +56,38 @@ class SqlRecords:
         return m.records(self._session, self._session.run(statement))
 
     def page(self, cls: type[T], query: Query, reach: Reach | None = None) -> Page[T]:
-        """Read one page. The reach limits nothing here: plain records belong to the school."""
-        return paged(self._session, mapper(cls), self._chosen(cls, query), query, chosen=True)
+        """Read one page of what the query and the reach allow."""
+        m, chosen = self._chosen(cls, query, reach)
+        return paged(self._session, m, chosen, query, chosen=True)
 
     def tally(self, cls: type[T], query: Query, facets: Sequence[str], reach: Reach | None = None,
               *, most: int = MOST, texts: bool = False) -> Tally:  # fmt: skip
         """Count what `page` would give, and the values of some fields of it."""
-        m = mapper(cls)
 
         def choose(query: Query) -> Countable:
-            return Countable(self._chosen(cls, query), m.column("id"), fields_of(m, texts))
+            m, chosen = self._chosen(cls, query, reach)
+            return Countable(chosen, m.column("id"), fields_of(m, texts))
 
         return tallied(self._session, choose, query, facets, most)
 
-    def _chosen(self, cls: type[Any], query: Query) -> sa.Select[Any]:
-        m = mapper(cls)
-        chosen = m.select()
+    def _chosen(
+        self, cls: type[T], query: Query, reach: Reach | None
+    ) -> tuple[Mapper[T], sa.Select[Any]]:
+        m, theirs = read_within(cls, reach)
+        chosen = m.select().where(*theirs)
         if query.search and query.search.strip():
             chosen = chosen.where(holding(self._session, m, query.search))
-        return narrowed(m, chosen, query, searched=True)
+        return m, narrowed(m, chosen, query, searched=True)
 
     def look_up(
         self, cls: type[Any], paths: Sequence[str], *, ids: Sequence[int] | None = None,
-        words: Sequence[str] = (), limit: int = MOST,
+        words: Sequence[str] = (), limit: int = MOST, reach: Reach | None = None,
     ) -> dict[int, tuple[Any, ...]]:  # fmt: skip
         """Read a few values of many records by one statement."""
         table = TABLES[cls.__name__].alias()
-        source, columns = _followed(cls, table, paths)
+        source, columns = _followed(cls, table, paths, reach)
         chosen = sa.select(table.c.id, *columns).select_from(source)
+        chosen = chosen.where(*_readable(cls, table, reach))
         if ids is not None:
             chosen = chosen.where(self._session.among(table.c.id, list(ids)))
         texts = [sa.cast(c, sa.Text) for c in columns]
@@ -87,7 +96,7 @@ class SqlRecords:
         rows = self._session.run(chosen.order_by(*columns, table.c.id).limit(limit))
         return {row[0]: tuple(row[1:]) for row in rows}
 
-    def add(self, record: T) -> T:
+    def add(self, record: T, reach: Reach | None = None) -> T:
         """Write a new record and give it back with its number."""
         m = mapper(type(record))
         row = dict(zip(m.write, m.values(record), strict=True))
@@ -100,13 +109,15 @@ class SqlRecords:
             raise _told(e, record) from e
         made = changed(record, id=number)
         m.link(self._session, [made], fresh=True)
+        self._refuse_beyond(type(record), number, reach)
         return made
 
-    def save(self, record: T) -> T:
+    def save(self, record: T, reach: Reach | None = None) -> T:
         """Write a record that was read before and give it back with its new version."""
         m = mapper(type(record))
         row = dict(zip(m.write, m.values(record), strict=True))
         number = row.pop("id")
+        self._refuse_beyond(type(record), number, reach)
         where = [m.table.c.id == number]
         seen = row.get("version")
         if seen is not None:
@@ -125,10 +136,21 @@ class SqlRecords:
             )
         saved = record if seen is None else changed(record, version=seen + 1)
         m.link(self._session, [saved])
+        self._refuse_beyond(type(record), number, reach)
         return saved
 
-    def remove(self, cls: type[Any], id: int) -> None:
+    def _refuse_beyond(self, cls: type[Any], id: int, reach: Reach | None) -> None:
+        """Refuse what is not the work of anybody within the reach, as if it were not there."""
+        if reach is None or not limits(cls, reach):
+            return
+        table = mapper(cls).table
+        chosen = sa.select(table.c.id).where(table.c.id == id, belonging(cls, reach))
+        if self._session.run(chosen).first() is None:
+            raise NotFound(what=about(cls).zh, id=id)
+
+    def remove(self, cls: type[Any], id: int, reach: Reach | None = None) -> None:
         """Remove a record."""
+        self._refuse_beyond(cls, id, reach)
         table = mapper(cls).table
         try:
             done = self._session.run(sa.delete(table).where(table.c.id == id)).rowcount
@@ -140,7 +162,24 @@ class SqlRecords:
             raise NotFound(what=about(cls).zh, id=id)
 
 
-def _followed(cls: type[Any], table: Any, paths: Sequence[str]) -> tuple[Any, list[Any]]:
+def _readable(cls: type[Any], table: Any, reach: Reach | None) -> list[Any]:
+    """Give what limits the rows of a table that are read within a reach."""
+    if reach is None or not limits(cls, reach) or about(cls).shared:
+        return []
+    return [belonging(cls, reach, table)]
+
+
+def _told_within(cls: type[Any], table: Any, name: str, reach: Reach | None) -> Any:
+    """Give a column as far as it is told within a reach: of others no way to reach them."""
+    column = table.c[name]
+    if reach is None or not limits(cls, reach) or not specs(cls)[name].contact:
+        return column
+    return sa.case((belonging(cls, reach, table), column))
+
+
+def _followed(
+    cls: type[Any], table: Any, paths: Sequence[str], reach: Reach | None
+) -> tuple[Any, list[Any]]:
     """Join what paths refer to, each once, and give the columns that they end in."""
     source, columns = table, []
     joined: dict[str, tuple[type[Any], Any]] = {"": (cls, table)}
@@ -152,10 +191,11 @@ def _followed(cls: type[Any], table: Any, paths: Sequence[str]) -> tuple[Any, li
             if there not in joined:
                 target = RECORDS[specs(here[0])[step].target]
                 other = TABLES[target.__name__].alias()
-                source = source.outerjoin(other, other.c.id == here[1].c[step])
+                on = sa.and_(other.c.id == here[1].c[step], *_readable(target, other, reach))
+                source = source.outerjoin(other, on)
                 joined[there] = target, other
             place = there
-        columns.append(joined[place][1].c[last])
+        columns.append(_told_within(*joined[place], last, reach))
     return source, columns
 
 

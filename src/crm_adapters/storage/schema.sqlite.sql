@@ -144,6 +144,7 @@ CREATE TABLE pool_rule (
 	warning_days INTEGER NOT NULL,
 	working_days INTEGER NOT NULL,
 	version INTEGER NOT NULL,
+	CONSTRAINT ck_pool_rule_days CHECK (contact_days >= 0 AND closing_days >= 0 AND warning_days >= 0),
 	CONSTRAINT ck_pool_rule_intention CHECK (intention IN ('no_plan', 'within_2_months', 'within_1_month', 'within_2_weeks', 'within_1_week', 'within_2_days', 'enrolled', 'paid_in_full')),
 	CONSTRAINT ck_pool_rule_source CHECK (source IN ('qq_group', 'referral', 'website', 'baidu', 'so360', 'sogou', 'tencent_class', 'tencent_ads', 'campus_talk', 'agent', '51cto', 'zhihuitui', 'ad_network', 'dsp', 'seo', 'other')),
 	CONSTRAINT fk_pool_rule_course_id FOREIGN KEY(course_id) REFERENCES course (id),
@@ -160,6 +161,9 @@ CREATE TABLE turn_cursor (
 	next_version INTEGER NOT NULL,
 	people INTEGER NOT NULL,
 	rules INTEGER NOT NULL,
+	dating_after INTEGER,
+	dating_on TEXT,
+	CONSTRAINT ck_turn_cursor_dating CHECK ((dating_after IS NULL) = (dating_on IS NULL)),
 	CONSTRAINT ck_turn_cursor_one_row CHECK (id = 1),
 	CONSTRAINT ck_turn_cursor_position CHECK (position >= 0),
 	CONSTRAINT fk_turn_cursor_next_version FOREIGN KEY(next_version) REFERENCES rotation_plan (version),
@@ -198,6 +202,7 @@ CREATE TABLE cohort (
 	memo TEXT,
 	tutor_id INTEGER,
 	version INTEGER NOT NULL,
+	CONSTRAINT ck_cohort_capacity CHECK (capacity >= 0),
 	CONSTRAINT fk_cohort_course_id FOREIGN KEY(course_id) REFERENCES course (id),
 	CONSTRAINT fk_cohort_school_id FOREIGN KEY(school_id) REFERENCES school (id),
 	CONSTRAINT fk_cohort_tutor_id FOREIGN KEY(tutor_id) REFERENCES employee (id),
@@ -509,23 +514,6 @@ CREATE TABLE customer_courses (
 	CONSTRAINT pk_customer_courses PRIMARY KEY (left_id, right_id)
 )
  STRICT;;
-CREATE TABLE follow_up (
-	id INTEGER NOT NULL,
-	customer_id INTEGER NOT NULL,
-	consultant_id INTEGER NOT NULL,
-	assignment_id INTEGER,
-	at INTEGER NOT NULL,
-	channel TEXT NOT NULL,
-	intention TEXT,
-	note TEXT NOT NULL,
-	next_contact_at INTEGER,
-	CONSTRAINT ck_follow_up_channel CHECK (channel IN ('phone', 'wechat', 'qq', 'visit', 'trial', 'other')),
-	CONSTRAINT ck_follow_up_intention CHECK (intention IN ('no_plan', 'within_2_months', 'within_1_month', 'within_2_weeks', 'within_1_week', 'within_2_days', 'enrolled', 'paid_in_full')),
-	CONSTRAINT fk_follow_up_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
-	CONSTRAINT fk_follow_up_customer_id FOREIGN KEY(customer_id) REFERENCES customer (id),
-	CONSTRAINT pk_follow_up PRIMARY KEY (id)
-)
- STRICT;;
 CREATE TABLE import_file (
 	import_id INTEGER NOT NULL,
 	content BLOB NOT NULL,
@@ -551,12 +539,14 @@ CREATE TABLE ownership (
 	due_status INTEGER,
 	due_days INTEGER,
 	warn_on TEXT,
+	CONSTRAINT ck_ownership_due CHECK (owner_id IS NULL OR due_on = '9999-12-31' OR (due_status IS NOT NULL AND due_days IS NOT NULL)),
 	CONSTRAINT ck_ownership_due_status CHECK (due_status IN (3, 4)),
 	CONSTRAINT ck_ownership_intention CHECK (intention IN ('no_plan', 'within_2_months', 'within_1_month', 'within_2_weeks', 'within_1_week', 'within_2_days', 'enrolled', 'paid_in_full')),
 	CONSTRAINT ck_ownership_never CHECK ((status <> 'enrolled' AND NOT (CAST(locked AS INTEGER) = 1)) OR due_on = '9999-12-31'),
 	CONSTRAINT ck_ownership_owner CHECK (owner_id IS NULL OR (assignment_id IS NOT NULL AND received_at IS NOT NULL AND last_contacted_at IS NOT NULL AND last_consultant_id = owner_id)),
 	CONSTRAINT ck_ownership_pool CHECK (owner_id IS NOT NULL OR due_on IN ('0001-01-01', '9999-12-31')),
 	CONSTRAINT ck_ownership_status CHECK (status IN ('enrolled', 'not_enrolled')),
+	CONSTRAINT fk_ownership_assignment_id FOREIGN KEY(assignment_id) REFERENCES assignment (id) DEFERRABLE INITIALLY DEFERRED,
 	CONSTRAINT fk_ownership_customer_id FOREIGN KEY(customer_id) REFERENCES customer (id),
 	CONSTRAINT fk_ownership_held FOREIGN KEY(assignment_id, customer_id, owner_id) REFERENCES assignment (id, customer_id, held_by) DEFERRABLE INITIALLY DEFERRED,
 	CONSTRAINT fk_ownership_last_consultant_id FOREIGN KEY(last_consultant_id) REFERENCES employee (id),
@@ -581,6 +571,7 @@ CREATE TABLE payment (
 	status TEXT NOT NULL,
 	confirmed_by_id INTEGER,
 	confirmed_at INTEGER,
+	reject_reason TEXT,
 	created_at INTEGER,
 	version INTEGER NOT NULL,
 	CONSTRAINT ck_payment_amount CHECK (amount > 0),
@@ -666,6 +657,24 @@ CREATE TABLE assignment (
 	CONSTRAINT fk_assignment_owner FOREIGN KEY(customer_id, held_by) REFERENCES ownership (customer_id, owner_id) DEFERRABLE INITIALLY DEFERRED,
 	CONSTRAINT pk_assignment PRIMARY KEY (id),
 	CONSTRAINT uq_assignment_id_customer_id_held_by UNIQUE (id, customer_id, held_by)
+)
+ STRICT;;
+CREATE TABLE follow_up (
+	id INTEGER NOT NULL,
+	customer_id INTEGER NOT NULL,
+	consultant_id INTEGER NOT NULL,
+	assignment_id INTEGER,
+	at INTEGER NOT NULL,
+	channel TEXT NOT NULL,
+	intention TEXT,
+	note TEXT NOT NULL,
+	next_contact_at INTEGER,
+	CONSTRAINT ck_follow_up_channel CHECK (channel IN ('phone', 'wechat', 'qq', 'visit', 'trial', 'other')),
+	CONSTRAINT ck_follow_up_intention CHECK (intention IN ('no_plan', 'within_2_months', 'within_1_month', 'within_2_weeks', 'within_1_week', 'within_2_days', 'enrolled', 'paid_in_full')),
+	CONSTRAINT fk_follow_up_assignment_id FOREIGN KEY(assignment_id) REFERENCES assignment (id),
+	CONSTRAINT fk_follow_up_consultant_id FOREIGN KEY(consultant_id) REFERENCES employee (id),
+	CONSTRAINT fk_follow_up_customer_id FOREIGN KEY(customer_id) REFERENCES customer (id),
+	CONSTRAINT pk_follow_up PRIMARY KEY (id)
 )
  STRICT;;
 CREATE INDEX ix_account_roles_right_id ON account_roles (right_id);;

@@ -231,20 +231,14 @@ class Session:
             return column.in_(sa.select(listed.c.value))
         return column == sa.any_(sa.literal(list(values), ARRAY(column.type)))
 
-    def insert_one(self, table: sa.Table, columns: Columns, row: Row) -> int:
-        """Insert one row and give its number."""
-        return self._insert_one(table, columns, row, "") or 0
-
     def insert_one_new(self, table: sa.Table, columns: Columns, row: Row) -> int | None:
         """Insert one row and give its number, or None when a unique index refuses it."""
-        return self._insert_one(table, columns, row, " ON CONFLICT DO NOTHING")
-
-    def _insert_one(self, table: sa.Table, columns: Columns, row: Row, tail: str) -> int | None:
         with translated():
             [bound] = _bound(table, columns, [row], self.dialect)
-        statement = _insertion(table.name, columns, f"{tail} RETURNING id", self.dialect)
-        made = self._driver_run(statement, bound).fetchone()
-        return None if made is None else int(made[0])
+        tail = " ON CONFLICT DO NOTHING RETURNING id"
+        made = self._driver_run(_insertion(table.name, columns, tail, self.dialect), bound)
+        found = made.fetchone()
+        return None if found is None else int(found[0])
 
     def insert(self, table: sa.Table, columns: Columns, rows: Sequence[Row]) -> None:
         """Insert rows."""

@@ -77,6 +77,24 @@ def _attempt(on_sqlite: bool) -> Any:
     )  # fmt: skip
 
 
+def _spend(on_sqlite: bool) -> Any:
+    """Count some more: who counts at the same moment meets on the row, where the sum decides."""
+    # Over, or begun by a clock that has been set back since.
+    over = "(held.free_at <= :now OR held.free_at > excluded.free_at)"
+    return sa.text(f"""
+        INSERT INTO sign_in_attempt AS held (key, tries, last_at, free_at)
+        VALUES (:key, :n, :now, :anew)
+        ON CONFLICT (key) DO UPDATE SET
+            tries = CASE WHEN {over} THEN excluded.tries ELSE held.tries + excluded.tries END,
+            last_at = excluded.last_at,
+            free_at = CASE WHEN {over} THEN excluded.free_at ELSE held.free_at END
+        WHERE {over} OR held.tries + excluded.tries <= :most
+        RETURNING tries""").bindparams(
+        sa.bindparam("key", type_=sa.Text), sa.bindparam("n", type_=sa.Integer),
+        sa.bindparam("most", type_=sa.Integer), _moment("now"), _moment("anew"),
+    )  # fmt: skip
+
+
 class SqlSignIns:
     """Implements the port ``SignIns``."""
 
@@ -192,6 +210,20 @@ class SqlSignIns:
                 sa.update(attempt).where(c.key == key).values(free_at=now + pause)
             )  # fmt: skip
         return None
+
+    def spend(
+        self, key: str, n: int, *, now: datetime, most: int, each: timedelta
+    ) -> datetime | None:
+        """Count n more under a key, unless it were more than some in a time."""
+        if n > most:
+            return now + each
+        if self._session.rows(_spend, key=key, n=n, now=now, most=most, anew=now + each):
+            return None
+        c = attempt.c
+        found: datetime | None = self._session.run(
+            sa.select(c.free_at).where(c.key == key)
+        ).scalar_one_or_none()
+        return found or now
 
     def forgive(self, key: str, *, now: datetime, shared: bool) -> None:
         """Forget the tries under a key, or of a shared one only the latest."""

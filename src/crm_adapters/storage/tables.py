@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from crm_adapters.storage import types
 from crm_domain.model import RECORDS, Customer, Spec, about, specs
+from crm_domain.parsing import CONTACTS
 from crm_domain.rules.notifying import INAPP
 
 metadata = sa.MetaData(
@@ -70,12 +71,13 @@ def _parts(fields: list[Spec]) -> list[Any]:
     parts: list[Any] = [_column(s) for s in fields]
     parts += [c for s in fields if (c := _closed_list(s)) is not None]
     for s in fields:
-        if s.kind == "reference" and s.name not in ("assignment_id", "owner_id"):
+        # Those of the ownership to assignment and owner are deferred, below.
+        if s.kind == "reference" and not (s.hot and s.name in ("assignment_id", "owner_id")):
             target = f"{about(RECORDS[s.target]).table}.id"
             # Only what points in a circle must be added after both tables exist.
             circle = s.name in ("manager_id", "student_id", "import_id")
             parts.append(sa.ForeignKeyConstraint([s.name], [target], use_alter=circle))
-        if s.unique and not (s.contact or s.hot):
+        if s.unique and not (s.name in CONTACTS or s.hot):
             parts.append(sa.UniqueConstraint(s.name))
     return parts
 
@@ -127,7 +129,7 @@ customer.append_column(sa.Column("pinyin", sa.Text, nullable=False))
 """Sorts Chinese names as a dictionary does."""
 customer.append_column(sa.Column("search", sa.Text, nullable=False))
 """What the customer can be found by, as space-separated grams (``search.py``)."""
-for _contact in ("phone", "qq", "wechat"):
+for _contact in CONTACTS:
     _live = sa.text(f"{_contact} IS NOT NULL AND archived_at IS NULL")
     sa.Index(f"uq_customer_{_contact}", customer.c[_contact], unique=True,
              sqlite_where=_live, postgresql_where=_live)  # fmt: skip
@@ -159,6 +161,10 @@ ownership = sa.Table(
         "(status <> 'enrolled' AND NOT (CAST(locked AS INTEGER) = 1)) OR due_on = '9999-12-31'",
         name="never"),
     sa.CheckConstraint("due_status IN (3, 4)", name="due_status"),
+    # Or the sweep, which ends assignments by these, would fail for all because of one.
+    sa.CheckConstraint(
+        "owner_id IS NULL OR due_on = '9999-12-31'"
+        " OR (due_status IS NOT NULL AND due_days IS NOT NULL)", name="due"),
     sqlite_strict=True,
 )  # fmt: skip
 sa.Index("ix_ownership_due_on", ownership.c.due_on, ownership.c.customer_id)
@@ -199,6 +205,12 @@ ownership.append_constraint(
         name="fk_ownership_held", deferrable=True, initially="DEFERRED", use_alter=True,
     )
 )  # fmt: skip
+# Of nobody's customer the key above says nothing, and its latest assignment is there all the same.
+ownership.append_constraint(
+    sa.ForeignKeyConstraint(
+        ["assignment_id"], ["assignment.id"], deferrable=True, initially="DEFERRED", use_alter=True
+    )
+)  # fmt: skip
 ownership.append_constraint(sa.ForeignKeyConstraint(["owner_id"], ["employee.id"]))
 assignment.append_constraint(
     sa.ForeignKeyConstraint(
@@ -226,11 +238,19 @@ turn_cursor = sa.Table(
     sa.Column("next_version", sa.Integer, sa.ForeignKey("rotation_plan.version"), nullable=False),
     sa.Column("people", sa.Integer, nullable=False),
     sa.Column("rules", sa.Integer, nullable=False),
+    # Customers with a higher number wait to be dated by rules that changed on that day.
+    sa.Column("dating_after", BIG),
+    sa.Column("dating_on", types.Day),
+    sa.CheckConstraint("(dating_after IS NULL) = (dating_on IS NULL)", name="dating"),
     sa.CheckConstraint("id = 1", name="one_row"),
     sa.CheckConstraint("position >= 0", name="position"),
     sqlite_strict=True,
 )  # fmt: skip
 TABLES["RotationEntry"].append_constraint(sa.CheckConstraint("quota >= 0", name="quota"))
+TABLES["PoolRule"].append_constraint(
+    sa.CheckConstraint("contact_days >= 0 AND closing_days >= 0 AND warning_days >= 0", name="days")
+)
+TABLES["Cohort"].append_constraint(sa.CheckConstraint("capacity >= 0", name="capacity"))
 
 TABLES["Payment"].append_constraint(sa.CheckConstraint("amount > 0", name="amount"))
 import_run.append_constraint(
@@ -333,6 +353,8 @@ payment = TABLES["Payment"]
 sa.Index("ix_payment_customer_id", payment.c.customer_id)
 sa.Index("ix_payment_consultant_id", payment.c.consultant_id, payment.c.confirmed_at)
 audit_entry = TABLES["AuditEntry"]
+# It holds the numbers of all tables, and these are as wide.
+audit_entry.c.record_id.type = BIG
 sa.Index("ix_audit_entry_record", audit_entry.c.record, audit_entry.c.record_id)
 sa.Index("ix_audit_entry_at", audit_entry.c.at, audit_entry.c.id)
 sa.Index("ix_audit_entry_by_id", audit_entry.c.by_id, audit_entry.c.at, audit_entry.c.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +16,7 @@ from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES, assignment, rotation_plan, turn_cursor
 from crm_domain.model import Employee, Holiday, PoolRule, RotationEntry
-from crm_domain.ports import Mate, PoolRules, Roster
+from crm_domain.ports import Dating, Mate, PoolRules, Roster
 from crm_domain.rules.rotation import Cursor, Entry
 
 T = TypeVar("T")
@@ -125,11 +125,10 @@ class SqlTurns:
         self._session.run(sa.update(turn_cursor).where(turn_cursor.c.id == 1).values(**values))
         table = TABLES["RotationEntry"]
         self._session.run(sa.delete(table))
-        for e in entries:
-            self._session.run(
-                sa.insert(table).values(employee_id=e.employee_id, quota=e.quota, weight=e.weight,
-                                        active=e.active)
-            )  # fmt: skip
+        self._session.insert(
+            table, ("employee_id", "quota", "weight", "active"),
+            [(e.employee_id, e.quota, e.weight, e.active) for e in entries],
+        )  # fmt: skip
 
     def reset(self) -> None:
         """Drop the rest of the running cycle and begin a new one with the newest plan."""
@@ -149,7 +148,7 @@ class SqlTurns:
             self._session.rows(_rules_stand_still)
         # A statement of its own: it sees what was written while the one before waited.
         [(version,)] = self._session.rows(_rules_version)
-        return self._remembered(self._memory.pool, version, self._read_rules)
+        return self._remembered(self._memory.pool, version, lambda: self._read_rules(version))
 
     def pool_rules_changing(self) -> None:
         """Wait until nobody relies on the pool rules, and keep others waiting until the end."""
@@ -157,13 +156,38 @@ class SqlTurns:
             self._session.run(sa.select(sa.func.pg_advisory_xact_lock(RULES_LOCK)))
         self._count_up("rules")
 
+    def begin_dating(self, on: date) -> None:
+        """Say that the pool rules changed on a day, so that all owned customers are dated anew."""
+        self._session.run(
+            sa.update(turn_cursor).where(turn_cursor.c.id == 1).values(dating_after=0, dating_on=on)
+        )
+
+    def dating(self) -> Dating | None:
+        """Tell which owned customers are still to be dated anew; None: none are."""
+        row = self._session.run(sa.select(turn_cursor)).one()
+        if row.dating_after is None:
+            return None
+        return Dating(after=row.dating_after, on=row.dating_on, version=row.rules)
+
+    def dated(self, dating: Dating, after: int | None) -> None:
+        """Say how far the dating has come, unless the rules changed again or another went on."""
+        c = turn_cursor.c
+        day = dating.on if after is not None else None
+        self._session.run(
+            sa.update(turn_cursor)
+            .where(c.id == 1, c.rules == dating.version, c.dating_after == dating.after)
+            .values(dating_after=after, dating_on=day)
+        )
+
     def _roster(self, row: Any) -> Roster:
         versions = (row.plan_version, row.next_version, row.people, row.rules)
         return self._remembered(
-            self._memory.roster, versions, lambda: self._read(row.plan_version, row.next_version)
+            self._memory.roster,
+            versions,
+            lambda: self._read(row.plan_version, row.next_version, row.rules),
         )
 
-    def _read_rules(self) -> PoolRules:
+    def _read_rules(self, version: int) -> PoolRules:
         rules, holidays = mapper(PoolRule), mapper(Holiday)
         return PoolRules(
             rules=rules.records(self._session, self._session.run(rules.select())),
@@ -171,9 +195,10 @@ class SqlTurns:
                 h.on: h.working
                 for h in holidays.records(self._session, self._session.run(holidays.select()))
             },
+            version=version,
         )
 
-    def _read(self, version: int, next_version: int) -> Roster:
+    def _read(self, version: int, next_version: int, rules: int) -> Roster:
         p = rotation_plan.c
         chosen = sa.select(rotation_plan).where(p.version.in_([version, next_version]))
         plans = {r.version: r for r in self._session.run(chosen)}
@@ -185,8 +210,8 @@ class SqlTurns:
         )
         active = set(self._session.run(active_employees("customer:claim")).scalars())
         return Roster(
-            plan=entries[version], next_plan=entries[next_version],
+            plan=entries[version], next_plan=entries[next_version], version=next_version,
             strategy=plans[version].strategy, next_strategy=plans[next_version].strategy,
             mates={e.id or 0: Mate(employee=e, active=e.id in active) for e in people},
-            pool=self._read_rules(),
+            pool=self._read_rules(rules),
         )  # fmt: skip

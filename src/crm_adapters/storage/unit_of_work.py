@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -66,11 +67,14 @@ class SqlUnitOfWork:
         try:
             if self._read_only:
                 # Nothing was written; a rollback would make the driver forget what it prepared.
-                self._connection.commit()
+                with translated():
+                    self._connection.commit()
             elif kind is None:
                 self._session.commit()
             else:
-                self._connection.rollback()
+                # Where the connection is lost, so is what it did, and the error tells why.
+                with suppress(sa.exc.DBAPIError):
+                    self._connection.rollback()
         finally:
             self._connection.close()
 

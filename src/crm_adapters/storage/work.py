@@ -41,6 +41,7 @@ from crm_domain.model import (
 from crm_domain.ports import (
     MOST,
     STAGE,
+    TOLD_OTHERWISE,
     Counted,
     Happening,
     Now,
@@ -298,5 +299,6 @@ def _arms(customer_id: int, ended_at: datetime | None) -> list[tuple[HappeningKi
         (kinds.SETTLED, payment, payment.c.confirmed_at, paid),
         (kinds.NOTICE, notice, notice.c.created_at, notice.c.about == f"customer:{customer_id}"),
         (kinds.CHANGE, audit_entry, e.at,
-         sa.and_(e.record == "Customer", e.record_id == customer_id)),
+         sa.and_(e.record == "Customer", e.record_id == customer_id,
+                 e.action.not_in(TOLD_OTHERWISE))),
     ]  # fmt: skip

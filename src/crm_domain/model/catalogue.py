@@ -30,6 +30,7 @@ class Course:
 @record(
     "cohort", "班级", "Cohort", unique=(("course_id", "school_id", "semester"),),
     titled=("{course_id} {school_id} 第{semester}期", "{course_id} {school_id} no. {semester}"),
+    belongs=("teachers", "tutor_id"), shared=True,
 )  # fmt: skip
 class Cohort:
     """One intake of a course at a school."""

@@ -79,9 +79,11 @@ class Spec:
 def _field(kind: Kind, zh: str, en: str, default: Any, **more: Any) -> Any:
     spec = Spec(kind=kind, zh=zh, en=en, default=default, **more)
     TERMS.setdefault(zh, en.lower() if en[1:].islower() else en)
+    # Records end up in logs and tracebacks.
+    told = not (spec.secret or spec.contact)
     if isinstance(default, tuple | Decimal | str | int | Enum | date) or default is None:
-        return attrs.field(default=default, metadata={"crm": spec})
-    return attrs.field(metadata={"crm": spec})
+        return attrs.field(default=default, metadata={"crm": spec}, repr=told)
+    return attrs.field(metadata={"crm": spec}, repr=told)
 
 
 def key(*, default: Any) -> Any:
@@ -188,6 +190,12 @@ class About:
     titled: tuple[str, str] = ("", "")
     """What one of them is called where others refer to it, in Chinese and in English; names of
     fields in braces stand for their values, a reference for the title of what it refers to."""
+    belongs: tuple[str, ...] = ()
+    """What names the employee (or the department) that a record is the work of: fields of it, or of
+    what it refers to, as ``cohort_id.teachers``. Any of them counts; without one it is the school's
+    own, and the data scope does not matter."""
+    shared: bool = False
+    """Whether those beyond the reach read it all the same, its contact data excepted."""
 
 
 @dataclass_transform(
@@ -201,6 +209,7 @@ class About:
 def record(
     table: str, zh: str, en: str, *, unique: tuple[tuple[str, ...], ...] = (), plain: bool = True,
     titled: tuple[str, str] | None = None,
+    belongs: tuple[str, ...] = (), shared: bool = False,
 ) -> Callable[[type[T]], type[T]]:  # fmt: skip
     """Make a frozen, keyword-only, slotted record of a class.
 
@@ -212,12 +221,15 @@ def record(
         plain: False for records with rules of their own: these are written by their use cases only.
         titled: What one of them is called where others refer to it, with fields in braces; by
             default its title or name, else its number.
+        belongs: What names the employee or department that it is the work of (`About.belongs`).
+        shared: Whether those beyond the reach read it all the same.
     """
 
     def decorate(cls: type[T]) -> type[T]:
         made = attrs.frozen(kw_only=True)(cls)
         made.__about__ = About(  # type: ignore[attr-defined]
-            table=table, zh=zh, en=en, unique=unique, plain=plain, titled=titled or _titled(made)
+            table=table, zh=zh, en=en, unique=unique, plain=plain, titled=titled or _titled(made),
+            belongs=belongs, shared=shared,
         )  # fmt: skip
         RECORDS[made.__name__] = made
         TERMS[zh] = en.lower()

@@ -46,7 +46,7 @@ class Event(Choice):
     TEST = "test", "测试", "a test of a channel"
 
 
-@record("notice", "通知", "Notice", plain=False)
+@record("notice", "通知", "Notice", plain=False, belongs=("recipient_id",))
 class Notice:
     """A message to a member of staff, with its delivery state (the outbox)."""
 
@@ -164,7 +164,9 @@ class ImportProblem:
     value: str | None = text("原值", "Value", length=200, default=None)
 
 
-@record("audit_entry", "操作日志", "Audit entry", plain=False)
+@record(
+    "audit_entry", "操作日志", "Audit entry", plain=False, belongs=("by_id.employee_id",)
+)  # fmt: skip
 class AuditEntry:
     """Who changed what; never changed itself."""
 

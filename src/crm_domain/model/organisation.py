@@ -17,7 +17,7 @@ from crm_domain.model.fields import (
 )
 
 
-@record("department", "部门", "Department")
+@record("department", "部门", "Department", belongs=("id", "manager_id"), shared=True)
 class Department:
     """A department; ``code`` is stable and known outside."""
 
@@ -29,7 +29,7 @@ class Department:
     version: int = version(default=1)
 
 
-@record("employee", "员工", "Employee")
+@record("employee", "员工", "Employee", belongs=("id",), shared=True)
 class Employee:
     """A member of staff."""
 
@@ -40,9 +40,11 @@ class Employee:
     email: str | None = text("邮箱", "E-mail", length=120, default=None, contact=True)
     department_id: int | None = reference("部门", "Department", "Department", default=None)
     wechat_openid: str | None = text(
-        "微信 openid", "WeChat openid", length=64, default=None, unique=True
+        "微信 openid", "WeChat openid", length=64, default=None, unique=True, contact=True
     )
-    dingtalk_user_id: str | None = text("钉钉 ID", "DingTalk id", length=64, default=None)
+    dingtalk_user_id: str | None = text(
+        "钉钉 ID", "DingTalk id", length=64, default=None, contact=True
+    )
     on_duty: bool = flag("在岗", "On duty", default=True)
     leave: tuple[tuple[date, date], ...] = json("请假时段", "Leave", default=())
     """First and last day of each absence, both included."""

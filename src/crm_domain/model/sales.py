@@ -351,6 +351,9 @@ class Payment:
         "审核人", "Confirmed by", "User", default=None, guarded=True
     )
     confirmed_at: datetime | None = moment("审核时间", "Confirmed", default=None, guarded=True)
+    reject_reason: str | None = text(
+        "驳回原因", "Rejected because", length=500, default=None, guarded=True
+    )
     created_at: datetime | None = moment("创建时间", "Created", default=None, guarded=True)
     version: int = version(default=1)
 

@@ -76,7 +76,7 @@ class Student:
     customer_id: int = reference("客户", "Customer", "Customer", unique=True)
     student_number: str | None = text("学号", "Number", length=40, default=None, unique=True)
     wechat_openid: str | None = text(
-        "微信 openid", "WeChat openid", length=64, default=None, unique=True
+        "微信 openid", "WeChat openid", length=64, default=None, unique=True, contact=True
     )
     guardian_name: str | None = text("监护人", "Guardian", length=60, default=None)
     guardian_phone: str | None = text(
@@ -112,6 +112,7 @@ class Enrolment:
 @record(
     "lesson", "上课记录", "Lesson", unique=(("cohort_id", "day_number"),),
     titled=("{cohort_id} 第{day_number}天 {title}", "{cohort_id} day {day_number} {title}"),
+    belongs=("teacher_id", "cohort_id.teachers", "cohort_id.tutor_id"),
 )  # fmt: skip
 class Lesson:
     """One day of a cohort."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from crm_domain.errors import FieldError, Invalid
+from crm_domain.errors import FieldError
 from crm_domain.model.fields import Spec, specs
 from crm_domain.parsing.contacts import CONTACTS
 from crm_domain.parsing.values import (
@@ -145,15 +145,3 @@ def parse_fields(
 def _missing(spec: Spec, value: Any) -> FieldError:
     return FieldError(spec.name, "missing", value, f"请填写“{spec.zh}”",
                       f"{spec.en} is missing")  # fmt: skip
-
-
-def read_record(cls: type[T], values: Mapping[str, Any]) -> T:
-    """Make a record of what was typed.
-
-    Raises:
-        Invalid: With every problem.
-    """
-    found, problems = parse_fields(cls, values)
-    if problems:
-        raise Invalid(problems)
-    return cls(**found)

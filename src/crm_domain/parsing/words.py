@@ -40,6 +40,15 @@ def quoted(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
+def kept(value: Any, longest: int) -> str | None:
+    """Give what another program said as text that a database takes, whatever it is; or None."""
+    try:
+        text = str(value)[:longest]
+    except Exception:  # whatever it is, it says nothing
+        return None
+    return _UNUSABLE.sub("\ufffd", text).strip() or None
+
+
 def bad_text() -> Unreadable:
     """The refusal of text that cannot be kept."""
     return Unreadable("bad_text", "含有无法保存的字符", "holds an unusable character")

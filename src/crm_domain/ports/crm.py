@@ -217,6 +217,9 @@ class Loaded:
     version: str = ""
     hooks: tuple[str, ...] = ()
     error: str | None = None
+    """What went wrong, in English."""
+    error_zh: str | None = None
+    """The same in Chinese; what the plugin itself says is in its own language."""
 
 
 @attrs.frozen(kw_only=True)

@@ -69,6 +69,7 @@ class Notices(Protocol):
     def resend(
         self, now: datetime, *, ids: Sequence[int] | None = None,
         statuses: Collection[NoticeStatus], channel: str | None = None, event: Event | None = None,
+        reach: Reach | None = None,
     ) -> int:  # fmt: skip
         """Make notices pending again, to be sent at once, and count them.
 
@@ -80,11 +81,12 @@ class Notices(Protocol):
             statuses: Only those of these statuses; dead and failed ones can be sent again.
             channel: Only those of this channel; None is any.
             event: Only those of this event; None is any.
+            reach: Only those to people within it; None is all.
         """
         ...
 
-    def backlog(self, now: datetime) -> Backlog:
-        """Count what was not sent."""
+    def backlog(self, now: datetime, reach: Reach | None = None) -> Backlog:
+        """Count what was not sent to people within the reach; None: to all."""
         ...
 
     def preferences(self, employee_ids: Collection[int]) -> Mapping[int, NoticePreference]:
@@ -107,8 +109,10 @@ class Notices(Protocol):
         """Cancel the notices about a record that were not sent yet, and count them."""
         ...
 
-    def page(self, query: Query, status: NoticeStatus | None = None) -> Page[Notice]:
-        """Read one page, the newest first."""
+    def page(
+        self, query: Query, status: NoticeStatus | None = None, reach: Reach | None = None
+    ) -> Page[Notice]:
+        """Read one page, the newest first, of those to people within the reach; None: of all."""
         ...
 
 

@@ -32,8 +32,10 @@ class Sheet:
     """One sheet of a file."""
 
     name: str
-    rows: tuple[Row, ...]
-    """From the first row to the last that is not blank; blank rows between them included."""
+    rows: Sequence[Row]
+    """Made when they are asked for, if the file is large; they can be gone through again.
+
+    From the first row to the last that is not blank; blank rows between them included."""
 
 
 class SheetReader(Protocol):

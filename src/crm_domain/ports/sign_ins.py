@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import attrs
@@ -80,6 +80,16 @@ class SignIns(Protocol):
 
         Returns:
             None when it was counted, or from when on the next one is possible.
+        """
+        ...
+
+    def spend(
+        self, key: str, n: int, *, now: datetime, most: int, each: timedelta
+    ) -> datetime | None:
+        """Count n more under a key, unless it were more than ``most`` in a time from the first.
+
+        Returns:
+            None when they were counted, or when counting begins anew.
         """
         ...
 

@@ -27,10 +27,15 @@ T = TypeVar("T")
 
 
 class Records(Protocol):
-    """Any record, with optimistic locking and no rules."""
+    """Any record, with optimistic locking and no rules but the reach.
 
-    def get(self, cls: type[T], id: int) -> T | None:
-        """Read one record, or None."""
+    Where a reach is given, it limits what is read and written by what `About.belongs` says; None
+    limits nothing. What is shared is read by all, beyond the reach without its contact data, which
+    is then neither found nor sorted by.
+    """
+
+    def get(self, cls: type[T], id: int, reach: Reach | None = None) -> T | None:
+        """Read one record as far as the reach allows, or None."""
         ...
 
     def find(self, cls: type[T], **fields: Any) -> T | None:
@@ -65,7 +70,7 @@ class Records(Protocol):
 
     def look_up(
         self, cls: type[Any], paths: Sequence[str], *, ids: Sequence[int] | None = None,
-        words: Sequence[str] = (), limit: int = MOST,
+        words: Sequence[str] = (), limit: int = MOST, reach: Reach | None = None,
     ) -> dict[int, tuple[Any, ...]]:  # fmt: skip
         """Read a few values of many records by one statement.
 
@@ -75,35 +80,37 @@ class Records(Protocol):
             ids: Of these records only.
             words: Only records in whose values each of these is found, in large letters or small.
             limit: So many at most, in the order of their values.
+            reach: As for `page`; what is referred to beyond it is not there.
 
         Returns:
             By number, in that order; None stands for what is not there.
         """
         ...
 
-    def add(self, record: T) -> T:
+    def add(self, record: T, reach: Reach | None = None) -> T:
         """Write a new record and give it back with its number.
 
         Raises:
             Duplicate: A unique field has the value already.
-            NotFound: A reference points to nothing.
+            NotFound: A reference points to nothing, or it would be beyond the reach.
         """
         ...
 
-    def save(self, record: T) -> T:
+    def save(self, record: T, reach: Reach | None = None) -> T:
         """Write a record that was read before and give it back with its new version.
 
         Raises:
             EditConflict: Somebody changed it since.
             Duplicate: A unique field has the value already.
+            NotFound: It was, or would be, beyond the reach.
         """
         ...
 
-    def remove(self, cls: type[Any], id: int) -> None:
+    def remove(self, cls: type[Any], id: int, reach: Reach | None = None) -> None:
         """Remove a record.
 
         Raises:
-            NotFound: There is none.
+            NotFound: There is none within the reach.
             InUse: Others refer to it.
         """
         ...

@@ -32,6 +32,20 @@ class PoolRules:
     rules: tuple[PoolRule, ...]
     holidays: Mapping[date, bool]
     """Days that the calendar treats otherwise than their weekday says; True is a working day."""
+    version: int
+    """Counts their changes."""
+
+
+@attrs.frozen(kw_only=True)
+class Dating:
+    """That owned customers must be dated anew, and how far it has come."""
+
+    after: int
+    """Those with a higher number are still to be dated."""
+    on: date
+    """The local day on which the rules changed; who was public by then stays so."""
+    version: int
+    """Of the rules that made it necessary."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -43,6 +57,8 @@ class Roster:
 
     plan: tuple[Entry, ...]
     next_plan: tuple[Entry, ...]
+    version: int
+    """Of the next plan; every plan that is set has a higher one."""
     strategy: str
     next_strategy: str
     mates: Mapping[int, Mate]
@@ -83,4 +99,21 @@ class Turns(Protocol):
 
     def people_changed(self) -> None:
         """Let every process read the people anew before its next turn."""
+        ...
+
+    def begin_dating(self, on: date) -> None:
+        """Say that the pool rules changed on a day, so that all owned customers are dated anew."""
+        ...
+
+    def dating(self) -> Dating | None:
+        """Tell which owned customers are still to be dated anew; None: none are."""
+        ...
+
+    def dated(self, dating: Dating, after: int | None) -> None:
+        """Say how far the dating has come, unless the rules changed again or another went on.
+
+        Args:
+            dating: As it was read.
+            after: The number of the last customer that was dated; None: all are.
+        """
         ...

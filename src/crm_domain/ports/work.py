@@ -18,6 +18,10 @@ STAGE = "stage"
 """In a query for assignments: the furthest that a customer came in that time."""
 
 
+TOLD_OTHERWISE = ("claim", "follow_up")
+"""Actions of the log that are no changes among the happenings: a record of their own tells."""
+
+
 @attrs.frozen(kw_only=True)
 class Now:
     """The moment of asking, as lists of the past need it."""

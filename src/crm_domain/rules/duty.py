@@ -7,7 +7,7 @@ from datetime import date
 from crm_domain.model import Employee
 
 ABSENCES = {
-    "off_duty": "不在岗", "on_leave": "请假", "left": "已离职", "no_account": "账号停用",
+    "off_duty": "不在岗", "on_leave": "请假", "left": "已离职", "no_account": "无可用账号",
     "at_limit": "客户数已达上限",
 }  # fmt: skip
 """What staff call the reasons why a turn is passed over."""

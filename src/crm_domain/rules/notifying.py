@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta, tzinfo
+from typing import Any
 
 from crm_domain.errors import DeliveryFailed
-from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus
+from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus, specs
 from crm_domain.model.fields import changed
+from crm_domain.parsing import kept
 
 INAPP = "inapp"
 """The channel of messages in the program itself: always wanted and never loud."""
 LONGEST_WAIT = timedelta(hours=6)
+LONGEST_ASKED = timedelta(days=1)
+"""So long at most is waited because a provider asks for it; more is a mistake, or no number."""
 TOLD = tuple(e for e in Event if e is not Event.TEST)
 """What people are told of without having asked."""
+ALONE = 4
+"""So many tries at least are made apart from others before a suspect is given up."""
+ID_LENGTH = specs(Notice)["provider_id"].length or 0
+ERROR_LENGTH = specs(Notice)["error"].length or 0
 REMINDER_LASTS = timedelta(days=1)
 """A reminder is of no use when the next day's comes."""
 
@@ -85,6 +93,27 @@ def is_suspect(notice: Notice, most: int) -> bool:
     return notice.attempts > most
 
 
+def suspects(batch: Sequence[Notice], most: int) -> tuple[Notice, ...]:
+    """Choose those of a leased batch that are to be tried apart from the rest.
+
+    The more attempts, the fewer at a time: an eighth of the batch, an eighth of that, and at last
+    one alone. So thousands that merely happened to be at hand when workers died go on quickly, and
+    the one of which they die is soon found.
+
+    Args:
+        batch: As they were leased.
+        most: After so many attempts a notice is suspect.
+
+    Returns:
+        The most suspect; nothing when none is.
+    """
+    worst = max((n.attempts for n in batch), default=0)
+    if worst <= most:
+        return ()
+    size = max(1, len(batch) // 8 ** min(worst - most, 10))
+    return tuple(n for n in batch if n.attempts == worst)[:size]
+
+
 def ruled_out(
     notice: Notice, preference: NoticePreference | None, now: datetime, zone: tzinfo, *, most: int
 ) -> Notice | None:
@@ -95,14 +124,15 @@ def ruled_out(
         preference: What its recipient wants; None is everything, at any time.
         now: The moment.
         zone: The business time zone.
-        most: After so many attempts it is dead; after twice as many, also when nobody lived to
-            write what came of them.
+        most: After so many attempts it is dead; after twice as many, and four more at least, also
+            when nobody lived to write what came of them.
 
     Returns:
         The notice expired, cancelled, given up or put off; None when it is to be sent.
     """
-    if is_suspect(notice, 2 * most):
-        return given_back(notice, status=NoticeStatus.DEAD, error=f"no outcome of {2 * most} tries")
+    enough = most + max(most, ALONE)
+    if is_suspect(notice, enough):
+        return given_back(notice, status=NoticeStatus.DEAD, error=f"no outcome of {enough} tries")
     if notice.expires_at is not None and notice.expires_at <= now:
         return given_back(notice, status=NoticeStatus.EXPIRED)
     if not is_wanted(preference, notice.event, notice.channel):
@@ -117,6 +147,19 @@ def given_back(notice: Notice, **changes: object) -> Notice:
     return changed(notice, attempts=notice.attempts - 1, **changes)
 
 
+def sent(notice: Notice, provider_id: Any, now: datetime) -> Notice:
+    """Tell what becomes of a notice that was sent.
+
+    Args:
+        notice: As it was leased.
+        provider_id: What the channel answered; a number or an id too long is kept as far as it
+            can be, for what is sent is sent.
+        now: The moment.
+    """
+    number = None if provider_id is None else kept(provider_id, ID_LENGTH)
+    return changed(notice, status=NoticeStatus.SENT, provider_id=number, sent_at=now, error=None)
+
+
 def failed(
     notice: Notice, error: DeliveryFailed, now: datetime, *, most: int, first_wait: timedelta
 ) -> Notice:
@@ -129,22 +172,25 @@ def failed(
         most: After so many attempts it is dead.
         first_wait: How long after the first attempt the second comes.
     """
-    over = error.permanent or notice.attempts >= most
+    # A stranger's kind of failure may lack what ours has.
+    said: dict[str, Any] = {**vars(error), **vars(error).get("facts", {})}
+    over = bool(said.get("permanent")) or notice.attempts >= most
     return changed(
         notice, status=NoticeStatus.DEAD if over else NoticeStatus.FAILED,
-        error=str(error.facts["reason"])[:500] or type(error).__name__,
-        next_attempt_at=_next_attempt(now, notice.attempts, first_wait, error.retry_after),
+        error=kept(said.get("reason", ""), ERROR_LENGTH) or type(error).__name__,
+        next_attempt_at=_next_attempt(now, notice.attempts, first_wait, said.get("retry_after")),
     )  # fmt: skip
 
 
-def _next_attempt(
-    now: datetime, attempts: int, first: timedelta, retry_after: float | None
-) -> datetime:
-    """Wait twice as long after each failure, with jitter so that not all come back at once."""
+def _next_attempt(now: datetime, attempts: int, first: timedelta, retry_after: Any) -> datetime:
+    """Wait twice as long after each failure, with jitter so that not all come back at once.
+
+    What a provider asks for is heard as far as it is a number, and no longer than a day.
+    """
     wait = min(first * 2.0 ** min(attempts - 1, 20), LONGEST_WAIT)
     wait = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-    if retry_after is not None:
-        wait = max(wait, timedelta(seconds=retry_after))
+    if isinstance(retry_after, int | float) and retry_after > 0:
+        wait = max(wait, timedelta(seconds=min(retry_after, LONGEST_ASKED.total_seconds())))
     return now + wait
 
 

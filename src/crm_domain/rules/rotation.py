@@ -70,6 +70,9 @@ def rotation(
 ) -> Iterator[int]:
     """Yield the consultants from a position on, cycle after cycle, for ever.
 
+    This is the rule where nobody is absent and the plan stays (spec section 3). `deal` walks the
+    same cycles with absences, and across a change of the plan; tests hold one against the other.
+
     Args:
         entries: The plan.
         position: Turns to leave out first, counted from the beginning of a cycle.

@@ -1,4 +1,4 @@
-"""How often a password may be tried, and how long one waits then (spec section 10).
+"""How often a password may be tried, and a contact be asked for (spec sections 7 and 10).
 
 Whoever signed in before, from a device or an address, is counted apart from everybody else: an
 attacker who hammers an account from elsewhere uses up the tries of elsewhere, not the owner's.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import unicodedata
 from datetime import timedelta
 
 import attrs
@@ -20,6 +21,20 @@ FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(days=1)
 """Without a try for so long, counting begins anew."""
+
+CONTACTS_ASKED = 500
+"""So many contacts at most may somebody ask for in an hour who does not give customers away."""
+ASKED_EACH = timedelta(hours=1)
+
+
+def may_be_contact(search: str | None) -> bool:
+    """Whether a search may find somebody by a whole phone number, QQ or WeChat.
+
+    The names of WeChat look like names in pinyin, so these are counted, too.
+    """
+    read = unicodedata.normalize("NFKC", search or "").casefold()
+    words = ("".join(c for c in word if c.isalnum()) for word in read.split())
+    return any(len(word) >= 5 and word.isascii() for word in words)
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from crm_domain.model import ScheduledJob
 from crm_domain.ports import Crm
-from crm_domain.testing.storage import together
+from crm_domain.testing.making import together
 
 LONG = 600
 SHORT = 0.05

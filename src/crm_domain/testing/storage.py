@@ -6,15 +6,11 @@ prepared database, whose clock may stand still. Every test begins with an empty 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
-from crm_domain.errors import CrmError, Duplicate, EditConflict, InUse, NotFound
+from crm_domain.errors import Duplicate, EditConflict, InUse, NotFound
 from crm_domain.model import (
     Assignment,
     AssignmentMethod,
@@ -24,120 +20,38 @@ from crm_domain.model import (
     Customer,
     Department,
     Employee,
-    Event,
-    FollowUp,
-    HappeningKind,
-    Notice,
-    NoticeStatus,
     Permission,
     PoolRule,
-    ResetLink,
     Role,
     RotationEntry,
     Scope,
-    SignIn,
-    Stage,
     User,
 )
 from crm_domain.model.fields import changed
-from crm_domain.ports import (
-    STAGE,
-    Closing,
-    Counted,
-    Crm,
-    NewAssignment,
-    Now,
-    Period,
-    Query,
-    Reach,
-    UnitOfWork,
-)
+from crm_domain.ports import Closing, Crm, Query, Reach, UnitOfWork
 from crm_domain.rules.pool import ALWAYS, NEVER, shown
 from crm_domain.rules.rotation import Cursor
-
-T = TypeVar("T")
-NOW = datetime(2026, 11, 1, 2, tzinfo=UTC)
-TODAY = date(2026, 11, 1)
-DUE = date(2026, 11, 5)
-_numbers = count(1)
-
-
-def refusal(expected: type[CrmError], act: Callable[[], object]) -> CrmError:
-    """Do what must be refused, and give the refusal."""
-    try:
-        act()
-    except expected as error:
-        return error
-    raise AssertionError(f"it should have been refused with {expected.__name__}")
-
-
-def employee(crm: Crm, name: str = "李雷", **values: Any) -> int:
-    """Write an employee and tell the number."""
-    with crm.unit_of_work() as uow:
-        return uow.records.add(Employee(name=name, **values)).id or 0
-
-
-def a_customer(**values: Any) -> Customer:
-    """Make a customer whose phone number no other has."""
-    typed = {"name": "王芳", "phone": f"139{next(_numbers):08d}", "created_at": NOW, **values}
-    return Customer(**typed)
-
-
-def owned(customer: Customer, by: int, at: datetime = NOW, due: date = DUE) -> Customer:
-    """Give the customer as somebody's, due on a day."""
-    return changed(
-        customer, owner_id=by, last_consultant_id=by, received_at=at, last_contacted_at=at,
-        due_on=due, due_status=3, due_days=3, warn_on=due - timedelta(days=1),
-    )  # fmt: skip
-
-
-def begun(customer: Customer, method: AssignmentMethod = AssignmentMethod.MANUAL, **more: Any) -> (
-    NewAssignment
-):  # fmt: skip
-    """Make the period of ownership that a customer's owner begins."""
-    return NewAssignment(customer=customer, method=method, explanation="", **more)
-
-
-def enter(crm: Crm, owner: int | None = None, due: date = DUE, **values: Any) -> int:
-    """Write a customer, into the pool or for an owner, and tell its number."""
-    with crm.unit_of_work() as uow:
-        [saved] = uow.customers.add([a_customer(**values)])
-        assert saved is not None
-        if owner is None:
-            uow.customers.publish([saved])
-        else:
-            uow.customers.open([begun(owned(saved, owner, due=due))], fresh=True)
-        return saved.id or 0
-
-
-def read(crm: Crm, question: Callable[[UnitOfWork], T]) -> T:
-    """Ask in a unit of work that only reads."""
-    with crm.unit_of_work(read_only=True) as uow:
-        return question(uow)
-
-
-def customer_of(crm: Crm, number: int) -> Customer:
-    """Read a customer that is there."""
-    found = read(crm, lambda uow: uow.customers.get(number))
-    assert found is not None
-    return found
-
-
-def history_of(crm: Crm, number: int) -> tuple[Assignment, ...]:
-    """Read the assignments of a customer."""
-    return read(crm, lambda uow: uow.customers.history(number))
-
-
-def together(n: int, act: Callable[[int], T]) -> list[T]:
-    """Do something in n threads that begin at the same moment."""
-    barrier = threading.Barrier(n)
-
-    def begin(i: int) -> T:
-        barrier.wait(30)
-        return act(i)
-
-    with ThreadPoolExecutor(n) as threads:
-        return list(threads.map(begin, range(n)))
+from crm_domain.testing.making import (
+    DUE,
+    NOW,
+    TODAY,
+    a_customer,
+    a_notice,
+    begun,
+    customer_of,
+    employee,
+    enter,
+    history_of,
+    owned,
+    read,
+    refusal,
+    together,
+)
+from crm_domain.testing.storage_counts import CountsPart
+from crm_domain.testing.storage_imports import ImportsPart
+from crm_domain.testing.storage_lists import ListsPart
+from crm_domain.testing.storage_outbox import OutboxPart
+from crm_domain.testing.storage_sign_ins import SignInsPart
 
 
 def _arranged(uow: UnitOfWork) -> tuple[int, int]:
@@ -147,7 +61,7 @@ def _arranged(uow: UnitOfWork) -> tuple[int, int]:
     return roster.next_plan[0].employee_id, rule.contact_days
 
 
-class StorageContract:
+class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPart):
     """Subclass it with the fixture ``crm``."""
 
     # -- a unit of work ----------------------------------------------------------------------
@@ -170,7 +84,7 @@ class StorageContract:
                 assert saved is not None
                 uow.turns.advance(1)
                 uow.customers.open([begun(owned(saved, consultant))], fresh=True)
-                uow.notices.add([_notice(consultant)])
+                uow.notices.add([a_notice(consultant)])
                 uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
                 raise NotFound(what="x", id=1)
 
@@ -189,7 +103,7 @@ class StorageContract:
         for _ in range(3):
             try:
                 with crm.unit_of_work() as uow:
-                    uow.notices.add([_notice(person), _notice(999_999, "k2")])
+                    uow.notices.add([a_notice(person), a_notice(999_999, "k2")])
                 raise AssertionError("a notice to nobody was kept")
             except NotFound:
                 pass
@@ -204,7 +118,7 @@ class StorageContract:
             [saved] = uow.customers.add([a_customer()])
             assert saved is not None
             uow.customers.open([begun(owned(saved, consultant))], fresh=True)
-            uow.notices.add([_notice(consultant)])
+            uow.notices.add([a_notice(consultant)])
             uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
             found = uow.customers.get(saved.id or 0)
             assert found is not None
@@ -391,97 +305,6 @@ class StorageContract:
         assert seen(Scope.DEPARTMENT) == numbers[:2]
         assert seen(Scope.DEPARTMENT_AND_BELOW) == numbers[:3]
         assert seen(Scope.ALL) == numbers
-
-    def test_a_count_is_the_length_of_the_page(self, crm: Crm) -> None:
-        """By reach and filter; the values of a field disregard its own filter; bounded."""
-        me, other = employee(crm), employee(crm)
-        for owner, source in (
-            (me, "baidu"),
-            (me, "seo"),
-            (me, None),
-            (other, "baidu"),
-            (None, "seo"),
-        ):
-            enter(crm, owner, source=source)
-        facets = ("source", "owner_id")
-        for reach in (None, Reach(scope=Scope.OWN, employee_id=me)):
-            for query in (Query(), Query(where={"source": "baidu"}), Query(search="王")):
-                with crm.unit_of_work(read_only=True) as uow:
-                    page = uow.customers.page(query, reach, TODAY, pooled_too=False)
-                    tally = uow.customers.tally(query, reach, TODAY, facets, pooled_too=False)
-                assert (tally.total, tally.exact) == (len(page), True)
-                assert sum(tally.by["owner_id"].values()) == tally.total
-        query = Query(where={"source": "seo"})
-        tally = read(crm, lambda uow: uow.customers.tally(query, None, TODAY, facets, most=2))
-        assert (tally.total, tally.exact, set(tally.rough)) == (2, True, {"source"})
-        assert tally.by["owner_id"] == {me: 1, None: 1}
-        pooled = read(crm, lambda uow: uow.customers.tally(Query(), None, TODAY, (), pool=True))
-        assert pooled.total == 1
-
-    def test_references_are_followed_by_one_question(self, crm: Crm) -> None:
-        """Values of a record and of what it refers to, by number or by words."""
-        with crm.unit_of_work() as uow:
-            above = uow.records.add(Department(code=1, title="Sales 销售")).id or 0
-            below = uow.records.add(Department(code=2, title="北京", parent_id=above)).id or 0
-        paths = ("title", "parent_id.title")
-
-        def look(**asked: Any) -> dict[int, tuple[Any, ...]]:
-            return read(crm, lambda uow: uow.records.look_up(Department, paths, **asked))
-
-        assert look(ids=[below, above, 999]) == {
-            below: ("北京", "Sales 销售"), above: ("Sales 销售", None),
-        }  # fmt: skip
-        assert look(words=["SALES", "京"]) == {below: ("北京", "Sales 销售")}
-        assert look(words=["%"]) == {}
-        assert len(look(limit=1)) == 1
-
-    def test_the_work_is_counted_as_it_is_listed(self, crm: Crm) -> None:
-        """By consultant and time, and within a reach; what fell due has ended."""
-        me, other = employee(crm), employee(crm)
-        mine, _, lost = enter(crm, me), enter(crm, other), enter(crm, me, due=TODAY)
-        with crm.unit_of_work() as uow:
-            said = FollowUp(customer_id=mine, consultant_id=me, at=NOW, note="x",
-                            assignment_id=customer_of(crm, mine).assignment_id)  # fmt: skip
-            uow.records.add(said)
-        now = Now(today=TODAY, midnight=NOW)
-        period = Period(since=NOW, until=NOW)
-        for reach, some in (
-            (Reach(scope=Scope.OWN, employee_id=me), 2),
-            (Reach(scope=Scope.ALL), 3),
-        ):
-            with crm.unit_of_work(read_only=True) as uow:
-                page = uow.work.page(Assignment, Query(), reach, now)
-                tally = uow.work.tally(Assignment, Query(), reach, now, ("status", STAGE))
-                funnel = uow.work.funnel(reach, period)
-                team = uow.work.team(reach, period, now, contact_by=NOW, expiring_on=DUE)
-            assert len(page) == tally.total == sum(funnel.values()) == some
-            assert {a.customer_id for a in page if a.ended_at == NOW} == {lost}
-            assert tally.by == {"status": {1: some - 1, 3: 1}, STAGE: funnel}
-            assert funnel[Stage.CONTACTED] == 1
-            assert team[me] == Counted(owned=1, expiring=1, follow_ups=1, received=2, lost=1)
-            assert (other in team) == (reach.scope is Scope.ALL)
-
-    def test_what_happened_is_read_page_by_page(self, crm: Crm) -> None:
-        """The newest first, each once, by kind and time."""
-        me = employee(crm)
-        number = enter(crm, me)
-        for hours in (3, 1, 2):
-            with crm.unit_of_work() as uow:
-                uow.records.add(FollowUp(customer_id=number, consultant_id=me, note="x",
-                                         at=NOW + timedelta(hours=hours)))  # fmt: skip
-        every = tuple(HappeningKind)
-
-        def ask(limit: int, before: Any = None, kinds: Any = every, low: Any = None) -> Any:
-            return read(crm, lambda uow: uow.work.happenings(
-                number, kinds, None, (low, None), limit, before))  # fmt: skip
-
-        whole = ask(10)
-        assert [h.at - NOW for h in whole] == [timedelta(hours=h) for h in (3, 2, 1, 0)]
-        first = ask(2)
-        last = first[-1]
-        assert first + ask(2, (last.at, last.kind, last.number)) == whole
-        assert ask(10, kinds=(HappeningKind.BEGUN,)) == whole[-1:]
-        assert ask(10, low=NOW + timedelta(hours=2)) == whole[:2]
 
     # -- people and their rights -------------------------------------------------------------
 
@@ -714,283 +537,3 @@ class StorageContract:
         refusal(NotFound, lambda: arrange(ghost, 7, fail=True))
         assert arrange(real, 9, fail=False) == (real, 9)
         assert read(crm, _arranged) == (real, 9)
-
-    # -- the outbox --------------------------------------------------------------------------
-
-    def test_a_key_is_written_once(self, crm: Crm) -> None:
-        """By whichever way, and however often."""
-        number = employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, "k"), _notice(number, "k")])
-        with crm.unit_of_work() as uow:
-            assert uow.notices.add_new([_notice(number, "k"), _notice(number, "l")]) == 1
-        assert len(read(crm, lambda uow: uow.notices.page(Query()))) == 2
-
-    def test_a_notice_is_leased_to_one(self, crm: Crm) -> None:
-        """Of many who ask at once, each gets others; the attempt is counted."""
-        number = employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, f"k{i}") for i in range(12)])
-
-        def lease(_: int) -> list[int]:
-            with crm.unit_of_work() as uow:
-                found = uow.notices.lease(NOW, 60, 4)
-                assert all((n.attempts, n.fence) == (1, 1) for n in found)
-                assert all(n.leased_until is not None for n in found)
-                return [n.id or 0 for n in found]
-
-        leased = [n for part in together(4, lease) for n in part]
-        assert len(leased) == len(set(leased))
-        with crm.unit_of_work() as uow:
-            rest = [n.id for n in uow.notices.lease(NOW, 60, 100)]
-        assert len({*leased, *rest}) == 12 == len(leased) + len(rest)
-
-    def test_a_lease_ends_by_the_database_s_own_clock(self, crm: Crm) -> None:
-        """Whatever the clock of the program says, of which the lease knows nothing."""
-        number = employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number)])
-        with crm.unit_of_work() as uow:
-            assert len(uow.notices.lease(NOW, 0.4, 100)) == 1
-        with crm.unit_of_work() as uow:
-            assert uow.notices.lease(NOW + timedelta(days=1), 0.4, 100) == ()
-        time.sleep(0.5)
-        with crm.unit_of_work() as uow:
-            [again] = uow.notices.lease(NOW, 60, 100)
-        assert (again.attempts, again.fence) == (2, 2)
-
-    def test_a_lease_of_a_clock_set_back_since_counts_for_nothing(self, crm: Crm) -> None:
-        """It would keep the notice for years; one that is a little long is believed."""
-        number = employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number)])
-        with crm.unit_of_work() as uow:
-            assert len(uow.notices.lease(NOW, 700, 1)) == 1
-        with crm.unit_of_work() as uow:
-            assert uow.notices.lease(NOW, 200, 1) == ()
-            assert len(uow.notices.lease(NOW, 60, 1)) == 1
-
-    def test_only_the_present_lease_settles(self, crm: Crm) -> None:
-        """Who was taken over, comes too late."""
-        number = employee(crm)
-        late, present = self._taken_over(crm, number)
-        with crm.unit_of_work() as uow:
-            assert not uow.notices.settle([changed(late, status=NoticeStatus.DEAD, error="x")])
-            assert not uow.notices.settle([changed(late, attempts=0, next_attempt_at=NOW)])
-            assert uow.notices.settle([_sent(present)]) == {present.id}
-            assert not uow.notices.settle([changed(present, status=NoticeStatus.DEAD, error="x")])
-            assert not _resent(uow, present)
-
-    def test_a_resent_notice_is_another_s(self, crm: Crm) -> None:
-        """Resending begins to count anew, and yet who held it before does not settle it."""
-        number = employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number)])
-        with crm.unit_of_work() as uow:
-            [first] = uow.notices.lease(NOW, 60, 1)
-            assert not _resent(uow, first)
-            uow.notices.settle([changed(first, status=NoticeStatus.FAILED, next_attempt_at=NOW)])
-        with crm.unit_of_work() as uow:
-            assert _resent(uow, first)
-        with crm.unit_of_work() as uow:
-            [second] = uow.notices.lease(NOW, 60, 1)
-        assert (second.attempts, first.attempts) == (1, 1)
-        with crm.unit_of_work() as uow:
-            assert not uow.notices.settle([_sent(first)])
-            assert uow.notices.settle([_sent(second)]) == {second.id}
-
-    def test_what_was_not_tried_is_given_back(self, crm: Crm) -> None:
-        """Due at the moment given, and without the attempt that the lease counted."""
-        number = employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, f"k{i}") for i in range(3)])
-        with crm.unit_of_work() as uow:
-            sent, *rest = uow.notices.lease(NOW, 60, 3)
-            uow.notices.settle([changed(n, attempts=0, next_attempt_at=NOW) for n in rest])
-        with crm.unit_of_work() as uow:
-            again = uow.notices.lease(NOW, 60, 3)
-        assert {(n.id, n.attempts, n.fence) for n in again} == {(n.id, 1, 2) for n in rest}
-        with crm.unit_of_work() as uow:
-            assert uow.notices.settle([_sent(sent)]) == {sent.id}
-
-    def test_a_cancelled_notice_is_not_settled(self, crm: Crm) -> None:
-        """Its lease ends with it, and whoever held it writes nothing over that."""
-        number = employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number)])
-        with crm.unit_of_work() as uow:
-            [held] = uow.notices.lease(NOW, 60, 1)
-            assert uow.notices.cancel("customer:1") == 1
-            assert not uow.notices.settle([_sent(held)])
-        [kept] = read(crm, lambda uow: uow.notices.page(Query())).items
-        assert (kept.status, kept.leased_until) == (NoticeStatus.CANCELLED, None)
-
-    def test_many_are_resent_by_what_they_are(self, crm: Crm) -> None:
-        """By status, channel, event and number; not what was sent or has expired."""
-        number = employee(crm)
-        over = _notice(number, "k9")
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, f"k{i}") for i in range(3)])
-            uow.notices.add([changed(over, expires_at=NOW + timedelta(hours=1))])
-        with crm.unit_of_work() as uow:
-            sent, *others = uow.notices.lease(NOW, 60, 9)
-            uow.notices.settle(
-                [_sent(sent)]
-                + [changed(n, status=NoticeStatus.DEAD, error="x") for n in others[1:]]
-                + [changed(others[0], status=NoticeStatus.FAILED, error="x")]
-            )
-        every = (NoticeStatus.DEAD, NoticeStatus.FAILED, NoticeStatus.SENT)
-
-        def resent(**only: Any) -> int:
-            with crm.unit_of_work() as uow:
-                return uow.notices.resend(NOW, **{"statuses": every} | only)
-
-        assert resent(channel="pigeon") == resent(event=Event.NOBODY) == resent(ids=[]) == 0
-        assert resent(statuses=[NoticeStatus.FAILED], event=Event.ASSIGNED, channel="console") == 1
-        with crm.unit_of_work() as uow:
-            assert uow.notices.resend(NOW + timedelta(hours=1), statuses=every) == 1
-        assert resent() == 1
-        kept = read(crm, lambda uow: uow.notices.page(Query())).items
-        assert sorted(n.status.value for n in kept) == ["pending"] * 3 + ["sent"]
-        assert {n.error for n in kept} == {None}
-
-    def test_the_backlog_is_counted(self, crm: Crm) -> None:
-        """What waits by its status, what is dead, and since when the oldest has been due."""
-        number = employee(crm)
-        assert read(crm, lambda uow: uow.notices.backlog(NOW)).due_since is None
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number, f"k{i}") for i in range(4)])
-        with crm.unit_of_work() as uow:
-            sent, dead, failed = uow.notices.lease(NOW, 60, 3)
-            hour = NOW + timedelta(hours=1)
-            uow.notices.settle([
-                _sent(sent), changed(dead, status=NoticeStatus.DEAD, error="x"),
-                changed(failed, status=NoticeStatus.FAILED, next_attempt_at=hour),
-            ])  # fmt: skip
-        found = read(crm, lambda uow: uow.notices.backlog(NOW))
-        assert {s.value: n for s, n in found.waiting.items()} == {
-            "pending": 1, "failed": 1, "dead": 1,
-        }  # fmt: skip
-        assert found.due_since == NOW
-        assert read(crm, lambda uow: uow.notices.backlog(NOW - timedelta(1))).due_since is None
-        with crm.unit_of_work() as uow:
-            uow.notices.lease(NOW, 60, 9)
-        assert read(crm, lambda uow: uow.notices.backlog(hour)).due_since == hour
-
-    def test_an_inbox_holds_one_s_own_messages(self, crm: Crm) -> None:
-        """Nobody reads or marks another's, and what went out by other channels is not in it."""
-        one, other = employee(crm), employee(crm)
-        with crm.unit_of_work() as uow:
-            uow.notices.add(
-                [changed(_notice(p, f"k{p}{i}"), channel="inapp")
-                 for p in (one, other) for i in range(3)] + [_notice(one, "c")]
-            )  # fmt: skip
-        with crm.unit_of_work() as uow:
-            mine = uow.notices.inbox(one, Query(), unread_only=False).items
-            assert uow.notices.unread(one) == 3 == len(mine)
-            assert uow.notices.mark_read(other, [n.id or 0 for n in mine], NOW) == 0
-            assert uow.notices.mark_read(one, [mine[0].id or 0], NOW) == 1
-            assert uow.notices.mark_read(one, [mine[0].id or 0], NOW + timedelta(1)) == 0
-            assert uow.notices.unread(one) == 2
-            unread = uow.notices.inbox(one, Query(), unread_only=True).items
-            assert [n.id for n in unread] == [n.id for n in mine[1:]]
-            assert uow.notices.mark_read(one, None, NOW) == 2
-            assert (uow.notices.unread(one), uow.notices.unread(other)) == (0, 3)
-            assert {n.read_at for n in uow.notices.inbox(one, Query(), unread_only=False)} == {NOW}
-
-    def test_a_session_is_read_with_the_rights_of_the_moment(self, crm: Crm) -> None:
-        """Neither expired, nor idle, nor ended, nor of a disabled account."""
-        with crm.unit_of_work() as uow:
-            rights = [uow.records.add(Permission(code=f"x:{n}", title=n)).id or 0 for n in "ab"]
-            roles = [
-                uow.records.add(Role(title=t, permissions=tuple(held), scope=scope)).id or 0
-                for t, held, scope in (("r", rights, Scope.OWN), ("s", rights[:1], Scope.ALL))
-            ]
-            user = uow.records.add(User(username="li", roles=tuple(roles)))
-            uow.records.add(a_session(user.id or 0))
-        asked: dict[str, Any] = {"now": NOW, "idle_since": NOW - timedelta(hours=1), "today": TODAY}
-
-        def resumed(**other: Any) -> Any:
-            return read(crm, lambda uow: uow.sign_ins.resume("a" * 64, **{**asked, **other}))
-
-        found = resumed()
-        assert (found.username, found.permissions) == ("li", {"x:a", "x:b"})
-        assert sorted(found.scopes) == sorted([Scope.OWN, Scope.ALL])
-        assert resumed(now=NOW + timedelta(hours=12)) is None
-        assert resumed(idle_since=NOW) is None
-        assert read(crm, lambda uow: uow.sign_ins.resume("b" * 64, **asked)) is None
-        with crm.unit_of_work() as uow:
-            assert uow.sign_ins.end(now=NOW, user_id=user.id, keep=found.id) == 0
-            assert uow.sign_ins.end(now=NOW - timedelta(days=1), id=found.id) == 1
-            assert uow.sign_ins.end(now=NOW, id=found.id) == 0
-        assert resumed() is None
-
-    def test_tries_are_counted_and_forgiven(self, crm: Crm) -> None:
-        """Of many at once no more pass than are free."""
-
-        def attempt(_: int) -> bool:
-            with crm.unit_of_work() as uow:
-                return uow.sign_ins.attempt("k", now=NOW, free=3) is None
-
-        with ThreadPoolExecutor(4) as pool:
-            assert sum(pool.map(attempt, range(8))) == 3
-        with crm.unit_of_work() as uow:
-            free_at = uow.sign_ins.attempt("k", now=NOW, free=3)
-            assert free_at is not None
-            assert free_at > NOW
-            uow.sign_ins.forgive("k", now=NOW, shared=True)
-            assert uow.sign_ins.attempt("k", now=NOW, free=3) is None
-            uow.sign_ins.forgive("k", now=NOW, shared=False)
-            assert uow.sign_ins.attempt("k", now=NOW, free=2) is None
-
-    def test_a_link_is_used_once(self, crm: Crm) -> None:
-        """And a new one takes the place of the old."""
-        with crm.unit_of_work() as uow:
-            user = uow.records.add(User(username="li")).id or 0
-            for mark in "ab":
-                uow.sign_ins.issue(
-                    ResetLink(user_id=user, token_sha256=mark * 64, created_at=NOW,
-                              expires_at=NOW + timedelta(hours=1))
-                )  # fmt: skip
-
-        def redeem(mark: str) -> int | None:
-            with crm.unit_of_work() as uow:
-                return uow.sign_ins.redeem(mark * 64, now=NOW)
-
-        with ThreadPoolExecutor(4) as pool:
-            used = list(pool.map(redeem, "aabbbb"))
-        assert [u for u in used if u is not None] == [user]
-        assert read(crm, lambda uow: uow.sign_ins.link("b" * 64, now=NOW)) is None
-
-    def _taken_over(self, crm: Crm, number: int) -> tuple[Notice, Notice]:
-        """Lease a notice, let the lease end, and lease it again."""
-        with crm.unit_of_work() as uow:
-            uow.notices.add([_notice(number)])
-        with crm.unit_of_work() as uow:
-            [late] = uow.notices.lease(NOW, 0.05, 1)
-        time.sleep(0.1)
-        with crm.unit_of_work() as uow:
-            [present] = uow.notices.lease(NOW, 60, 1)
-        return late, present
-
-
-def _sent(one: Notice) -> Notice:
-    return changed(one, status=NoticeStatus.SENT, sent_at=NOW)
-
-
-def _resent(uow: UnitOfWork, one: Notice) -> int:
-    statuses = (NoticeStatus.DEAD, NoticeStatus.FAILED)
-    return uow.notices.resend(NOW, ids=[one.id or 0], statuses=statuses)
-
-
-def a_session(user_id: int) -> SignIn:
-    """Make a session that begins now."""
-    return SignIn(user_id=user_id, token_sha256="a" * 64, created_at=NOW, seen_at=NOW,
-                  expires_at=NOW + timedelta(hours=12))  # fmt: skip
-
-
-def _notice(recipient: int, key: str = "k") -> Notice:
-    return Notice(
-        recipient_id=recipient, subject="x", body="x", event=Event.ASSIGNED, about="customer:1",
-        channel="console", idempotency_key=key, created_at=NOW,
-    )  # fmt: skip

@@ -19,6 +19,7 @@ from crm_domain.usecases._rights import (
     refuse_beyond,
     refuse_foreign,
     refuse_lockout,
+    refuse_out_of_reach,
     refuse_stronger,
     wanted_roles,
 )
@@ -121,7 +122,7 @@ def update_user(
         EditConflict: Somebody changed it since.
         Invalid: With every problem.
         LastAdministrator: Nobody would be left who manages users and roles.
-        NotFound: There is no such account, or no such employee within one's reach.
+        NotFound: There is no such account, or no such employee, within one's reach.
         NotPermitted: Without the permission, or for an account or a role that holds more.
         ScopeTooWide: The account or the role reaches further than one's own scope.
     """
@@ -250,8 +251,7 @@ def _readable(uow: UnitOfWork, username: Any, by: Principal) -> User:
     if username != by.name or by.user_id is None:
         by.need("user:manage")
     user = _account(uow, username)
-    if user.id != by.user_id and not uow.directory.in_reach(user.employee_id, reach_of(by)):
-        raise NotFound(what="用户", id=quoted(username))
+    refuse_out_of_reach(uow, user, by)
     return user
 
 

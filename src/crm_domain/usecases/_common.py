@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from crm_domain.errors import FieldError, Invalid, NoEmployee, NotFound
+from crm_domain.errors import EditConflict, FieldError, Invalid, NoEmployee, NotFound
 from crm_domain.model import (
     AuditEntry,
     Customer,
@@ -76,6 +76,16 @@ def locked_customer(uow: UnitOfWork, customer_id: int) -> Customer:
     if customer is None or customer.archived_at is not None:
         raise NotFound(what="客户", id=quoted(customer_id))
     return customer
+
+
+def refuse_stale(what: str, seen: int | None, present: int) -> None:
+    """Refuse to overwrite what was not read; None overwrites whatever is there.
+
+    Raises:
+        EditConflict: Another version is there now.
+    """
+    if seen is not None and seen != present:
+        raise EditConflict(what=what, seen=quoted(seen), version=present)
 
 
 def said(record: type[Any], name: str, value: str | None, path: str) -> str | None:
@@ -223,6 +233,12 @@ def audit(
 ) -> None:  # fmt: skip
     """Write down who changed what; of two records only what differs."""
     uow.audit(audited(by, at, action, record, record_id, before, after))
+
+
+def given(record: Any) -> dict[str, Any]:
+    """Give what a new record says, for the log: the fields that are not as they are by default."""
+    found = _shown(record) or {}
+    return {n: v for n, v in found.items() if v != specs(type(record))[n].default}
 
 
 def _differences(before: Any, after: Any) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:

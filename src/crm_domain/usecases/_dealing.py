@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 from crm_domain.model import AssignmentMethod, Customer, Event, Notice
 from crm_domain.model.fields import changed
@@ -35,7 +34,9 @@ def _laid_out(
     return first, tuple(following(roster.next_plan))
 
 
-def absence_now(crm: Crm, uow: UnitOfWork, roster: Roster, now: datetime) -> Any:
+def absence_now(
+    crm: Crm, uow: UnitOfWork, roster: Roster, now: datetime
+) -> Callable[[int, Mapping[int, int]], str | None]:
     """Give what tells why somebody cannot take a customer now, asked of few out of many."""
     today, limit = crm.day(now), crm.settings.max_owned
     load = {} if limit is None else uow.customers.load(list(roster.mates), today)

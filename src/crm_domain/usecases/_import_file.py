@@ -57,6 +57,9 @@ def clean_name(name: str) -> str:
 
 def _read(path: Path, name: str, max_bytes: int) -> bytes:
     try:
+        # A pipe to which nobody writes would keep whoever opens it waiting for ever.
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise _refused("unreadable", name)
         with path.open("rb") as file:
             return file.read(max_bytes + 1)
     except FileNotFoundError as e:

@@ -83,5 +83,4 @@ def reaches(uow: UnitOfWork, run: ImportRun, by: Principal) -> bool:
 def busy(run: ImportRun) -> ImportBusy:
     """Say that a step does not go with the state of an import, and what does."""
     todo_zh, todo_en = _TODO[run.status]
-    return ImportBusy(id=run.id, status=run.status.zh, status_en=run.status.en, todo_zh=todo_zh,
-                      todo_en=todo_en)  # fmt: skip
+    return ImportBusy(id=run.id, status=run.status, todo_zh=todo_zh, todo_en=todo_en)

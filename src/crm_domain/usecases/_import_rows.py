@@ -18,7 +18,7 @@ from crm_domain.model import (
 )
 from crm_domain.parsing import CONTACTS, Unreadable, field_value
 from crm_domain.ports import Row, Sheet, UnitOfWork
-from crm_domain.rules.layout import FORMS, Layout, find_layout
+from crm_domain.rules.layout import FORMS, HEADER_WITHIN, Layout, find_layout
 
 ORDER = ("name", *CONTACTS)
 """These are looked at first: a row counts once, under its first problem."""
@@ -72,7 +72,7 @@ class SheetRows:
     record: str
     """A key of `FORMS`."""
     layout: Layout
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     """From below the header to the last row that is not blank."""
     _readers: list[tuple[int, str, Callable[[Any], Any]]]
     _titles: list[tuple[int, str, Callable[[Any], Titles]]]
@@ -86,6 +86,15 @@ class SheetRows:
     def blank_rows(self) -> int:
         """How many blank rows lie between."""
         return sum(r.blank for r in self.rows)
+
+    @property
+    def contacts(self) -> int:
+        """How many ways to reach somebody it holds, readable or not."""
+        places = [i for i, name in self.layout.columns.items() if name in CONTACTS]
+        return sum(
+            i < len(row.cells) and row.cells[i] not in (None, "")
+            for row in self.rows for i in places
+        )  # fmt: skip
 
     @property
     def last(self) -> int:
@@ -180,9 +189,8 @@ def find_rows(
     Raises:
         NoHeader: No row looks like a header.
     """
-    number, layout = find_layout(
-        ((s.name, [r.cells for r in s.rows]) for s in sheets), file_name, FORMS[record]
-    )  # fmt: skip
+    tops = ((s.name, [r.cells for r in s.rows[:HEADER_WITHIN]]) for s in sheets)
+    number, layout = find_layout(tops, file_name, FORMS[record])
     columns = layout.columns.items()
     special = {name: _finder(uow, cls) for name, cls in TITLED.items()
                if name in layout.headings}  # fmt: skip

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
-from crm_domain.errors import NotAssignable, NotFound
-from crm_domain.model import AssignmentStatus, Customer, CustomerStatus, Employee, Event, Notice
+from crm_domain.errors import NotAssignable, NotFound, NotReceiving
+from crm_domain.model import (
+    AssignmentStatus,
+    Customer,
+    CustomerStatus,
+    Employee,
+    Event,
+    Notice,
+    User,
+)
 from crm_domain.model.fields import changed
 from crm_domain.ports import Closing, Crm, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.rules.duty import ABSENCES, absence
+from crm_domain.rules.duty import has_left
 from crm_domain.usecases._common import employee_or_refuse, notices, reach_of
 
 
@@ -66,17 +74,39 @@ def check_consultant(
 
     Raises:
         NotFound: There is no such employee within one's reach.
-        NotAssignable: The consultant left or has no enabled account that sells.
+        NotReceiving: The consultant left or has no enabled account that sells; ``reason`` is
+            ``left``, ``no_account``, ``disabled`` or ``no_permission``.
     """
     consultant = employee_or_refuse(uow, consultant_id)
     if not uow.directory.in_reach(consultant_id, reach_of(by)):
         raise NotFound(what="员工", id=consultant_id)
-    active = uow.directory.holds(consultant_id, "customer:claim")
-    found = absence(consultant, active, crm.day(now))
-    if found in ("left", "no_account"):
-        raise NotAssignable(reason_zh=f"{consultant.name}{ABSENCES[found]}。",
-                            reason_en=f"{consultant.name} is no active consultant.")  # fmt: skip
+    reason = _hindrance(uow, consultant, crm.day(now))
+    if reason is not None:
+        zh, en = HINDRANCES[reason]
+        raise NotReceiving(who=consultant.name, reason=reason, reason_zh=zh, reason_en=en)
     return consultant
+
+
+HINDRANCES = {
+    "left": ("已离职。", "they have left."),
+    "no_account": ("没有登录账号。", "they have no account."),
+    "disabled": ("登录账号已停用。", "their account is disabled."),
+    "no_permission": ("账号没有抢单权限，不是课程顾问。",
+                      "their account may not claim customers, so they are no consultant."),
+}  # fmt: skip
+"""Why somebody can never be given customers, as things stand."""
+
+
+def _hindrance(uow: UnitOfWork, consultant: Employee, today: date) -> str | None:
+    number = consultant.id or 0
+    if has_left(consultant, today):
+        return "left"
+    if uow.directory.holds(number, "customer:claim"):
+        return None
+    account = uow.records.find(User, employee_id=number)
+    if account is None:
+        return "no_account"
+    return "no_permission" if account.active else "disabled"
 
 
 def some(customers: Iterable[Customer]) -> str:
@@ -99,7 +129,7 @@ def farewell(crm: Crm, customers: Sequence[Customer], event: Event, now: datetim
         return []
     expired = event is Event.EXPIRED
     subject = "客户已到期" if expired else "客户已转移"
-    why = "超过期限，已归他人" if expired else "已由主管转移或收回"
+    why = "超过期限，已归他人" if expired else "已转给他人或收回公海"
     about = f"customer:{first.id}" if len(customers) == 1 else f"employee:{first.owner_id}"
     return notices(
         crm, event, first.owner_id, subject, f"客户 {some(customers)} {why}。",

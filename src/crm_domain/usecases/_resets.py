@@ -40,7 +40,8 @@ def issue_reset(crm: Crm, username: str, *, by: Principal) -> str:
         The token of the link, which stands nowhere else.
 
     Raises:
-        NotFound: There is no such account, it is disabled, or its employee has left.
+        NotFound: There is no such account within one's reach, it is disabled, or its employee has
+            left.
         NotPermitted: Without the permission, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
     """

@@ -3,12 +3,12 @@ mightier, lock all out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from crm_domain.errors import FieldError, Invalid, LastAdministrator, NotFound, ScopeTooWide
-from crm_domain.model import Employee, Role, User
+from crm_domain.model import Employee, Role, Scope, User
 from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
@@ -57,12 +57,14 @@ def refuse_beyond(uow: UnitOfWork, role_ids: Sequence[int], by: Principal) -> No
 
 
 def refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
-    """Refuse to change another's account that may do more than oneself.
+    """Refuse to change another's account that is out of reach, or may do more than oneself.
 
     Raises:
+        NotFound: It is out of reach.
         NotPermitted: It holds a permission that is not held.
         ScopeTooWide: It reaches further.
     """
+    refuse_out_of_reach(uow, user, by)
     if user.id != by.user_id:
         refuse_beyond(uow, user.roles, by)
 
@@ -70,22 +72,68 @@ def refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
 def refuse_foreign(uow: UnitOfWork, employee_id: int | None, by: Principal) -> None:
     """Refuse to tie an account to an employee beyond one's reach: it would see what is theirs.
 
+    To none either, where that would take it out of one's reach.
+
     Raises:
         NotFound: The employee is not within one's reach.
     """
-    if employee_id is not None and not uow.directory.in_reach(employee_id, reach_of(by)):
-        raise NotFound(what="员工", id=employee_id)
+    if not uow.directory.in_reach(employee_id, reach_of(by)):
+        raise NotFound(what="员工", id=quoted(employee_id))
 
 
-def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> frozenset[int]:
-    """Find the accounts that manage both users and roles and may sign in now."""
-    return uow.directory.accounts_with(MANAGING, crm.day(now))
+def refuse_out_of_reach(uow: UnitOfWork, user: User, by: Principal) -> None:
+    """Refuse to touch another's account whose employee is not within one's reach.
+
+    An account without an employee is within the reach of whoever sees all. It looks like one that
+    is not there, as in `list_accounts`.
+
+    Raises:
+        NotFound: It is out of reach.
+    """
+    if user.id != by.user_id and not uow.directory.in_reach(user.employee_id, reach_of(by)):
+        raise NotFound(what="用户", id=quoted(user.username))
+
+
+Managers = tuple[frozenset[int], ...]
+"""Accounts that manage both users and roles: who may sign in now, and of whom it is not known that
+they leave on a day to come."""
+
+
+def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> Managers:
+    """Find the accounts that manage both users and roles."""
+    return tuple(uow.directory.accounts_with(MANAGING, day) for day in (crm.day(now), date.max))
+
+
+def refuse_hiring_and_firing(
+    uow: UnitOfWork, before: Employee, after: Employee, by: Principal
+) -> None:
+    """Refuse what an employee's record would do to rights, without the right to do that.
+
+    Where somebody belongs says what is seen by whoever sees a department, and who has left may not
+    sign in any more. Whoever sees all may do both, and whoever manages the account behind.
+
+    Raises:
+        NotFound: The account behind is out of one's reach.
+        NotPermitted: Without ``user:manage``, or the account holds more than oneself.
+        ScopeTooWide: It reaches further, or one's own view would become wider.
+    """
+    if by.scope is Scope.ALL:
+        return
+    moved = before.department_id != after.department_id
+    if moved and before.id == by.employee_id:
+        raise ScopeTooWide(scope_zh=Scope.ALL.zh, scope_en=Scope.ALL.en)
+    account = uow.records.find(User, employee_id=before.id)
+    if account is not None and (moved or before.left_on != after.left_on):
+        by.need("user:manage")
+        refuse_stronger(uow, account, by)
 
 
 def refuse_lockout(
-    crm: Crm, uow: UnitOfWork, before: Collection[int], now: datetime, by: Principal
+    crm: Crm, uow: UnitOfWork, before: Managers, now: datetime, by: Principal
 ) -> None:
     """Refuse a change that leaves no administrator where there was one; the program itself may.
+
+    Neither today nor on a day to come, as far as it is known who leaves then.
 
     Args:
         crm: The CRM.
@@ -97,8 +145,11 @@ def refuse_lockout(
     Raises:
         LastAdministrator: Nobody would be left.
     """
-    if before and by is not SYSTEM and not administrators(crm, uow, now):
-        raise LastAdministrator
+    if by is SYSTEM or not any(before):
+        return
+    for was, left in zip(before, administrators(crm, uow, now), strict=True):
+        if was and not left:
+            raise LastAdministrator
 
 
 def wanted_roles(uow: UnitOfWork, wanted: Any) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from crm_domain.model.fields import changed
 from crm_domain.parsing import Unreadable, choice_value, parse_fields, quoted, read_field
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal, union
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, refuse_stale
 from crm_domain.usecases._rights import (
     FREELY_GIVEN,
     administrators,
@@ -26,8 +26,9 @@ from crm_domain.usecases._rights import (
 
 
 def set_role(
-    crm: Crm, code: str, *, permissions: Sequence[str], scope: Scope | None = None, by: Principal
-) -> Role:
+    crm: Crm, code: str, *, permissions: Sequence[str], scope: Scope | None = None,
+    version: int | None = None, by: Principal,
+) -> Role:  # fmt: skip
     """Say what a role may do, and how far it reaches; it takes effect at the next request.
 
     Args:
@@ -35,17 +36,18 @@ def set_role(
         code: The role's code or title; a new title makes a new role.
         permissions: All its permissions, by code.
         scope: Its data scope; None leaves it as it is.
+        version: The version of the role as it was read; None replaces whatever is there.
         by: Who asks; needs ``role:manage``, and all that the role has and gets.
 
     Returns:
         The role, with its number.
 
     Raises:
-        EditConflict: Somebody changed the role at the same moment.
+        EditConflict: Somebody changed the role since, or at the same moment.
         Invalid: The code is empty or too long, the permissions are no list, or there is no such
             scope.
         LastAdministrator: Nobody would be left who manages users and roles.
-        NotFound: There is no such permission.
+        NotFound: There is no such permission; or no such role any more, where its version was read.
         NotPermitted: Without the permission, or for a permission that is not held.
         ScopeTooWide: The role reaches, or would reach, further than one's own scope.
     """
@@ -57,9 +59,12 @@ def set_role(
         now = crm.now()
         ids = _granted(uow, permissions, by)
         role = uow.records.find(Role, code=title) or uow.records.find(Role, title=title)
+        if role is None and version is not None:
+            raise NotFound(what="角色", id=quoted(title))
         if role is None:
             new = Role(title=title, permissions=ids, scope=wide or Scope.OWN)
         else:
+            refuse_stale("角色", version, role.version)
             new = changed(role, permissions=ids, scope=wide or role.scope)
         return _keep(crm, uow, role, new, now, by)
 

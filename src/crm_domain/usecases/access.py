@@ -82,7 +82,8 @@ def create_user(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> User:
     Raises:
         Invalid: With every problem.
         Duplicate: The username is taken, or the employee has an account already.
-        NotFound: There is no such employee or student, or the employee is out of one's reach.
+        NotFound: There is no such employee or student, or not within one's reach; without an
+            employee only who sees all makes one.
         NotPermitted: Without the permission, or for a role that holds more than oneself.
         ScopeTooWide: A role reaches further than one's own scope.
     """
@@ -122,7 +123,7 @@ def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:
         EditConflict: Somebody changed the account at the same moment.
         Invalid: It is neither yes nor no.
         LastAdministrator: Nobody would be left who manages users and roles.
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: Without ``user:manage``, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
     """
@@ -147,7 +148,7 @@ def set_roles(crm: Crm, username: str, roles: Sequence[str | int], *, by: Princi
         EditConflict: Somebody changed the account at the same moment.
         Invalid: There is no such role.
         LastAdministrator: Nobody would be left who manages users and roles.
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: Without ``user:manage``, or for an account or a role that holds more than
             oneself.
         ScopeTooWide: The account or the role reaches further than one's own scope.
@@ -186,7 +187,7 @@ def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> Us
     Raises:
         EditConflict: Somebody changed the account at the same moment.
         Invalid: The password is too short, too long or too easy to guess.
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: Without the permission, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
     """

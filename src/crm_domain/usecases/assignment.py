@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from crm_domain.errors import NotAssignable, NotFound
+from crm_domain.errors import FieldError, Invalid, NotAssignable, NotFound
 from crm_domain.model import Assignment, AssignmentStatus, Customer, Event
 from crm_domain.model.fields import changed
 from crm_domain.ports import MOST, TAB, Crm, MyCustomer, Page, Query, Tally
@@ -33,6 +33,7 @@ from crm_domain.usecases.giving import (
     transfer_customer,
     transfer_customers,
 )
+from crm_domain.usecases.intake import seen_by_who_changed
 from crm_domain.usecases.rotation import (
     Rotation,
     reset_rotation,
@@ -202,13 +203,19 @@ def lock_customer(
         locked: Whether it shall be locked.
         by: Who asks; needs ``customer:lock``.
 
+    Returns:
+        The customer, as `intake.get_customer` would give it: masked where it is public.
+
     Raises:
-        Invalid: The reason is too long, or no text.
+        Invalid: The reason is too long, or no text; or ``locked`` is neither yes nor no.
         NotAssignable: No reason is given.
         NotFound: There is no such customer within one's reach.
         NotPermitted: Without the permission.
     """
     by.need("customer:lock")
+    if not isinstance(locked, bool):
+        raise Invalid([FieldError("locked", "bad_flag", None, "请填“是”或“否”",
+                                  "it is neither yes nor no")])  # fmt: skip
     why = said(Customer, "lock_reason", reason, "reason")
     if locked and not why:
         raise NotAssignable(reason_zh="请说明锁定原因。", reason_en="say why it is locked.")
@@ -230,4 +237,4 @@ def lock_customer(
         audit(uow, by, now, "lock" if locked else "unlock", "Customer", customer_id,
               {"locked": customer.locked, "lock_reason": customer.lock_reason},
               {"locked": locked, "lock_reason": after.lock_reason})  # fmt: skip
-        return after
+        return seen_by_who_changed(crm, uow, after, by)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import attrs
 
 from crm_domain.errors import FieldError, Invalid, Language
-from crm_domain.model import RECORDS, AuditEntry, about, specs
+from crm_domain.model import RECORDS, AuditEntry, Scope, about, specs
+from crm_domain.model.fields import changed
 from crm_domain.ports import MOST, Crm, Page, Query, Table, Tally, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.usecases._common import audit, people
+from crm_domain.usecases._common import audit, people, reach_of
 from crm_domain.usecases.exports import PAGE, Form, asked_for, refuse_unknown
 
 WHERE = frozenset({"record", "record_id", "action", "by_id"})
@@ -31,7 +32,9 @@ class Entry:
 
 
 def list_entries(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Entry]:
-    """Read one page of the audit log, the newest first.
+    """Read one page of the audit log, the newest first: of what people within one's reach did.
+
+    Of a customer out of reach it is told that something was done, and not what.
 
     Args:
         crm: The CRM.
@@ -46,8 +49,9 @@ def list_entries(crm: Crm, query: Query | None = None, *, by: Principal) -> Page
     by.need("audit:view")
     query = _checked(query)
     with crm.unit_of_work(read_only=True) as uow:
-        page = uow.records.page(AuditEntry, query)
-        return Page(items=_named(uow, page.items), next=page.next)
+        page = uow.records.page(AuditEntry, query, reach_of(by))
+        items = _withheld(uow, page.items, crm.today(), by)
+        return Page(items=_named(uow, items), next=page.next)
 
 
 def tally_entries(
@@ -72,7 +76,7 @@ def tally_entries(
     for name in facets:
         refuse_unknown("facets", name, FACETS)
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.records.tally(AuditEntry, query, facets, most=most, texts=True)
+        return uow.records.tally(AuditEntry, query, facets, reach_of(by), most=most, texts=True)
 
 
 def export_entries(
@@ -126,6 +130,24 @@ def _checked(query: Query | None) -> Query:
         raise Invalid([FieldError(n, "unknown_field", None, f"日志不能按“{n}”查询",
                                   f"the log is not asked by {n}") for n in wrong])  # fmt: skip
     return attrs.evolve(query, sort=query.sort or "-at")
+
+
+def _withheld(
+    uow: UnitOfWork, entries: Sequence[AuditEntry], today: date, by: Principal
+) -> Sequence[AuditEntry]:
+    """Leave out what entries say of customers out of reach."""
+    if by.scope is Scope.ALL:
+        return entries
+    named = [e.record_id if e.record == "Customer" else None for e in entries]
+    ids = sorted({n for n in named if n is not None})
+    held: set[int | None] = {None}
+    for part in (ids[i : i + PAGE] for i in range(0, len(ids), PAGE)):
+        asked = Query(where={"id": part}, limit=PAGE)
+        held |= {c.id for c in uow.customers.page(asked, reach_of(by), today, pooled_too=False)}
+    return [
+        e if n in held else changed(e, before=None, after=None)
+        for e, n in zip(entries, named, strict=True)
+    ]
 
 
 def _named(uow: UnitOfWork, entries: Sequence[AuditEntry]) -> tuple[Entry, ...]:

@@ -16,8 +16,17 @@ from crm_domain.parsing import parse_fields
 from crm_domain.ports import MOST, Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
-from crm_domain.usecases._common import may_read, moment, notices, now_of, policy, reach_of
+from crm_domain.usecases._common import (
+    audit,
+    may_read,
+    moment,
+    notices,
+    now_of,
+    policy,
+    reach_of,
+)
 
+MOVED = ("last_contacted_at", "next_contact_at", "intention")
 MAY_TYPE = ("at", "channel", "intention", "note", "next_contact_at")
 
 
@@ -64,10 +73,14 @@ def log_follow_up(
             intention=found.get("intention") or customer.intention,
         )
         uow.customers.keep(dated(after, rules))
-        return uow.records.add(
+        made = uow.records.add(
             FollowUp(customer_id=customer_id, consultant_id=customer.owner_id, at=at,
                      assignment_id=customer.assignment_id, **found)
         )  # fmt: skip
+        # What was said stands in the follow-up, which never changes; here is what it changed.
+        was, is_ = ({n: getattr(c, n) for n in MOVED} for c in (customer, after))
+        audit(uow, by, now, "follow_up", "Customer", customer_id, was, is_)
+        return made
 
 
 def _bad_moment(code: str, at: Any, zh: str, en: str) -> Invalid:
@@ -76,7 +89,7 @@ def _bad_moment(code: str, at: Any, zh: str, en: str) -> Invalid:
 
 def _read(values: Mapping[str, Any], zone: tzinfo) -> tuple[dict[str, Any], list[FieldError]]:
     found, problems = parse_fields(FollowUp, values, partial=True, zone=zone)
-    for name in values:
+    for name in values if isinstance(values, Mapping) else ():
         if name not in MAY_TYPE and name in found:
             problems.append(FieldError(name, "unknown_field", None, f"不能填写“{name}”",
                                        f"{name} cannot be given"))  # fmt: skip
@@ -89,6 +102,8 @@ def _read(values: Mapping[str, Any], zone: tzinfo) -> tuple[dict[str, Any], list
 
 def remind_contacts(crm: Crm, *, by: Principal) -> int:
     """Tell owners whom they meant to contact by today, once a day each, and count the notices.
+
+    It is a job of the night like the sweep, and shares its permission.
 
     Raises:
         NotPermitted: Without ``pool:sweep``.
@@ -163,9 +178,7 @@ def timeline(crm: Crm, customer_id: int, *, by: Principal) -> tuple[Contact, ...
         customer = uow.customers.get(customer_id)
         if not may_read(uow, customer, by, crm.today()):
             raise NotFound(what="客户", id=customer_id)
-        names: dict[int, str] = {}
         found = uow.customers.follow_ups(customer_id)
-        for number in {f.consultant_id for f in found}:
-            employee = uow.records.get(Employee, number)
-            names[number] = employee.name if employee else str(number)
+        people = uow.records.among(Employee, sorted({f.consultant_id for f in found}))
+        names = {e.id: e.name for e in people}
         return tuple(Contact(follow_up=f, consultant_name=names[f.consultant_id]) for f in found)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import attrs
 
-from crm_domain.errors import CrmError, NotAssignable, NotFound
+from crm_domain.errors import CrmError, NotAssignable, NotFound, NotReceiving
 from crm_domain.model import (
     Assignment,
     AssignmentMethod,
@@ -17,7 +17,7 @@ from crm_domain.model import (
     Event,
     Notice,
 )
-from crm_domain.parsing import record_number
+from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import Closing, Crm, NewAssignment, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
@@ -150,6 +150,7 @@ def transfer_customers(
     Raises:
         Invalid: The reason is too long, or no text.
         NotAssignable: No consultant is named.
+        NotFound: What names the consultant is no number of anybody.
         NotPermitted: Without ``customer:transfer``.
     """
     by.need("customer:transfer")
@@ -162,16 +163,23 @@ def hand_over(
 ) -> Bulk:
     """Move all private customers of a consultant to others in turn (离职交接).
 
+    Whoever can be given nothing is refused before anything is moved.
+
     Raises:
         Invalid: The reason is too long, or no text.
         NotAssignable: No consultant is named.
+        NotFound: There is no such employee within one's reach.
         NotPermitted: Without ``customer:transfer``.
+        NotReceiving: Somebody named left, has no enabled account that sells, or has them already.
     """
     by.need("customer:transfer")
     why = said(Assignment, "memo", reason, "reason") or "交接"
+    if record_number(from_id) is None:
+        raise NotFound(what="员工", id=quoted(from_id))
     ids: list[int] = []
     query = Query(where={"owner_id": from_id}, limit=10_000, sort="id")
     with crm.unit_of_work(read_only=True) as uow:
+        _refuse_receivers(crm, uow, from_id, to_ids, by)
         while True:
             page = uow.customers.page(query, reach_of(by), crm.today(), pooled_too=False)
             ids += [c.id or 0 for c in page if c.status is CustomerStatus.NOT_ENROLLED]
@@ -179,6 +187,23 @@ def hand_over(
                 break
             query = attrs.evolve(query, after=page.next)
     return _give(crm, _in_turn(ids, to_ids), TRANSFER, why, by)
+
+
+def _refuse_receivers(
+    crm: Crm, uow: UnitOfWork, from_id: int, to_ids: Sequence[int], by: Principal
+) -> None:
+    """Refuse once what would be refused for each customer."""
+    now = crm.now()
+
+    def check(to: int) -> None:
+        consultant = check_consultant(crm, uow, to, now, by)
+        if to == from_id:
+            raise NotReceiving(who=consultant.name, reason="theirs",
+                               reason_zh="这些客户本来就归其所有。",
+                               reason_en="the customers are theirs already.")  # fmt: skip
+
+    for to in to_ids:
+        _check_once({}, to, check)
 
 
 def _in_turn(ids: Sequence[int], to_ids: Sequence[int]) -> list[tuple[int, int]]:

@@ -40,6 +40,7 @@ from crm_domain.usecases._import_run import (
 )
 from crm_domain.usecases._import_sorting import as_problem, sort_out
 from crm_domain.usecases._import_work import run_started, run_started_imports, started_imports
+from crm_domain.usecases._lookups import count_contacts
 from crm_domain.usecases.assignment import upcoming
 
 __all__ = [
@@ -71,6 +72,8 @@ def check_import(
         The preview, with every problem by row, column and reason. Its ``id`` starts the import.
 
     Raises:
+        AskedTooOften: The sheet asks for more contacts than somebody may in an hour who does not
+            give customers away.
         UnreadableSheet: The file is no spreadsheet, or there is none.
         NoHeader: No header was found.
         Invalid: ``record`` or ``to`` is something else, or does not go with ``consultant_id``.
@@ -81,6 +84,10 @@ def check_import(
     may_import(record, to, consultant_id, by)
     content, name = read_file(source, file_name, crm.reader.max_bytes)
     rows = read_rows(crm, content, name, record)
+    with crm.unit_of_work() as uow:
+        count_contacts(crm, uow, rows.contacts, by)
+        audit(uow, by, crm.now(), "check_import", "ImportRun", None, None,
+              {"file_name": name, "record": record, "contacts": rows.contacts})  # fmt: skip
     run = begin(crm, rows, content, name, to, consultant_id, by)
     return _preview(crm, run, rows)
 

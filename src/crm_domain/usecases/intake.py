@@ -12,10 +12,11 @@ from crm_domain.model import AssignmentMethod, Customer, Employee, Notice, Scope
 from crm_domain.model.fields import changed
 from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Tally, UnitOfWork
-from crm_domain.rules.access import Principal, masked
+from crm_domain.rules.access import HIDDEN, Principal, masked
 from crm_domain.rules.pool import dated, is_public, shown
 from crm_domain.usecases._common import (
     audit,
+    given,
     holds,
     kept_of_nobody,
     locked_customer,
@@ -24,6 +25,7 @@ from crm_domain.usecases._common import (
     tell_managers,
 )
 from crm_domain.usecases._dealing import deal_out, open_new
+from crm_domain.usecases._lookups import count_contacts, count_search
 from crm_domain.usecases._owning import check_consultant, owned_by
 
 To = Literal["rotation", "pool"]
@@ -84,6 +86,7 @@ def register_customer(
             owned, told = dated(saved, rules), []
             uow.customers.publish([owned])
         uow.notices.add(told)
+        audit(uow, by, entered, "create", "Customer", owned.id, None, given(owned))
     crm.jobs.wake("deliver_due")
     return owned
 
@@ -150,9 +153,11 @@ def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tu
     Args:
         crm: The CRM.
         values: ``phone``, ``qq`` and ``wechat`` as far as they are typed.
-        by: Who asks; needs ``customer:add``.
+        by: Who asks; needs ``customer:add``. Without ``customer:assign`` so many contacts in an
+            hour at most.
 
     Raises:
+        AskedTooOften: There were too many.
         Invalid: The values do not come by field name.
         NotPermitted: Without the permission.
     """
@@ -161,8 +166,12 @@ def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tu
         raise Invalid(parse_fields(Customer, values)[1])
     typed = {n: v for n, v in values.items() if n in CONTACTS}
     read, _ = parse_fields(Customer, typed, partial=True)
+    contacts = {n: [v] for n, v in read.items() if v}
+    if contacts and not by.may("customer:assign"):
+        with crm.unit_of_work() as uow:
+            count_contacts(crm, uow, len(contacts), by)
     with crm.unit_of_work(read_only=True) as uow:
-        found = uow.customers.holders({n: [v] for n, v in read.items() if v})
+        found = uow.customers.holders(contacts)
         today = crm.today()
         answers = []
         for (name, _), customer in found.items():
@@ -213,6 +222,14 @@ def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Custom
     raise NotFound(what="客户", id=customer.id)
 
 
+def seen_by_who_changed(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Customer:
+    """Give a customer to somebody who may change it, and so at least knows that it is there."""
+    try:
+        return seen(crm, uow, customer, by)
+    except NotFound:
+        return masked(shown(customer, crm.today()))
+
+
 def _unless_public(customer: Customer, public: bool, by: Principal) -> Customer:
     """Hide the ways to reach a public customer from all but those who give customers away."""
     return masked(customer) if public and not by.may("customer:assign") else customer
@@ -222,10 +239,12 @@ def list_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Pa
     """Read one page of the customers within one's reach, the newest first.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for in the pool.
         Invalid: The query names what is not there.
         NotPermitted: Without ``customer:view``.
     """
     by.need("customer:view")
+    _count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         today = crm.today()
         page = uow.customers.page(query or Query(), reach_of(by), today, **_limits(by))
@@ -247,13 +266,21 @@ def tally_customers(
         by: Who asks; needs ``customer:view``.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for in the pool.
         Invalid: The query or a facet names what is not there.
         NotPermitted: Without the permission.
     """
     by.need("customer:view")
+    _count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.tally(query or Query(), reach_of(by), crm.today(), facets, most=most,
                                    **_limits(by))  # fmt: skip
+
+
+def _count_search(crm: Crm, query: Query | None, by: Principal) -> None:
+    """Count who finds masked customers in the list: whoever sees all, but not the contacts."""
+    if by.scope is Scope.ALL:
+        count_search(crm, query, by)
 
 
 def _limits(by: Principal) -> dict[str, bool]:
@@ -271,7 +298,11 @@ def edit_customer(
         customer_id: Which.
         values: What was typed, for the fields that shall change.
         version: The version that was read.
-        by: Who asks; needs ``customer:edit`` and the customer within reach.
+        by: Who asks; needs ``customer:edit`` and the customer within reach. Who sees a public one
+            masked does not change what the mask hides.
+
+    Returns:
+        The customer, as `get_customer` would give it.
 
     Raises:
         Invalid: With every problem.
@@ -298,6 +329,7 @@ def edit_customer(
             raise NotFound(what="客户", id=customer_id)
         if before.version != version:
             raise EditConflict(what="客户", seen=version, version=before.version)
+        _refuse_masked(found, before, seen_by_who_changed(crm, uow, before, by))
         after = changed(before, **found)
         # Who lost a customer at midnight has lost it, even if another rule applies from now on.
         if not is_public(before, today):
@@ -307,4 +339,24 @@ def edit_customer(
         saved = uow.customers.save(after)
         uow.customers.redate([saved])
         audit(uow, by, now, "update", "Customer", customer_id, before, saved)
-        return saved
+        return seen_by_who_changed(crm, uow, saved, by)
+
+
+def _refuse_masked(typed: dict[str, Any], before: Customer, view: Customer) -> None:
+    """Refuse to overwrite what is hidden; what comes back as it was shown stays as it is.
+
+    Whether it is right is not looked at: whoever guesses must not learn it from the answer.
+
+    Raises:
+        Invalid: With every such field.
+    """
+    if all(getattr(view, n) == getattr(before, n) for n in HIDDEN):
+        return
+    hides = [n for n in HIDDEN & typed.keys() if n == "memo" or getattr(before, n) is not None]
+    problems = [
+        FieldError(n, "hidden_field", None, f"客户在公海中，“{specs(Customer)[n].zh}”不能修改",
+                   f"the customer is in the pool, its {n} is hidden and cannot be changed")
+        for n in sorted(hides) if typed.pop(n) != getattr(view, n)
+    ]  # fmt: skip
+    if problems:
+        raise Invalid(problems)

@@ -10,18 +10,19 @@ from datetime import timedelta
 
 import attrs
 
-from crm_domain.errors import DeliveryFailed, FieldError, Invalid, NotFound
+from crm_domain.errors import DatabaseBusy, DeliveryFailed, FieldError, Invalid, NotFound
 from crm_domain.model import Employee, Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Backlog, Crm, Page, Query
 from crm_domain.rules.access import Principal
-from crm_domain.rules.notifying import failed, given_back, is_suspect, ruled_out
-from crm_domain.usecases._common import audit
+from crm_domain.rules.notifying import failed, given_back, ruled_out, sent, suspects
+from crm_domain.usecases._common import audit, reach_of
 
 log = logging.getLogger(__name__)
+WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 ENOUGH = 10
 """So many failures in a row, and a channel is left alone."""
-MOST_UNWRITTEN = 50
+MOST_UNWRITTEN = 25
 """So many outcomes at most are written at once; a worker that dies repeats what it had not."""
 SHARE = 0.5
 """Of a lease; what was not begun by then is given back, so that nothing is sent as it ends."""
@@ -55,6 +56,8 @@ class _Round:
     """How many of the batch were given back because the lease was used up."""
     failures: Counter[str] = attrs.Factory(Counter)
     """How often each channel has failed in a row."""
+    rested: set[int | None] = attrs.Factory(set)
+    """What was given back because its channel does not work."""
 
 
 def deliver_due(
@@ -64,8 +67,8 @@ def deliver_due(
 
     Attempts are counted before the call, under a lease: a worker that dies costs an attempt and a
     wait, not the message. Outcomes are written about once a second, so it may also cost a message
-    that is sent twice. A notice of which they die again and again is tried alone, and given up
-    after twice the attempts of others. A channel that fails ten times in a row is left alone for a
+    that is sent twice. A notice of which they die again and again is tried apart from others, and
+    given up after twice the attempts. A channel that fails ten times in a row is left alone for a
     while; it does not hold up another. What has expired, or what the recipient does not want on a
     channel, is not sent; in quiet hours it waits for their end.
 
@@ -99,13 +102,22 @@ def deliver_due(
             this.people = {e.id: e for e in uow.records.among(Employee, numbers)}
             this.preferences = uow.notices.preferences(numbers)
         this.late = 0
-        batch, others = _suspect_alone(crm, leased)
+        tries = {n.id: n.attempts for n in leased}
+        known = bool(leased) and all(n.id in this.rested for n in leased)
+        batch, others = _apart(crm, leased)
         for done in _outcomes(this, batch):
-            with crm.unit_of_work() as uow:
-                settled = uow.notices.settle(done)
-            counts.update(n.status for n in done if n.id in settled)
-        # A lease too short for even one would go on for ever.
-        more = this.late < len(batch) and (len(leased) == limit or others or this.late > 0)
+            # What was put off may have failed before, but not now.
+            counts.update(
+                n.status for n in _written(crm, done)
+                if n.status not in WAITING or n.attempts == tries[n.id]
+            )  # fmt: skip
+        # A lease too short for even one would go on for ever, and so would a channel that is left
+        # alone for less time than this takes.
+        more = (
+            not known
+            and this.late < len(batch)
+            and (len(leased) == limit or others or this.late > 0)
+        )
         more = more and (seconds is None or time.monotonic() - begun < seconds)
     return Delivery(
         sent=counts[NoticeStatus.SENT], failed=counts[NoticeStatus.FAILED],
@@ -114,29 +126,66 @@ def deliver_due(
     )  # fmt: skip
 
 
-def _suspect_alone(crm: Crm, batch: Sequence[Notice]) -> tuple[Sequence[Notice], bool]:
-    """Leave but one notice of a batch in which one may have killed the workers before.
+def _apart(crm: Crm, batch: Sequence[Notice]) -> tuple[Sequence[Notice], bool]:
+    """Leave the suspects of a batch, of which one may have killed the workers before.
 
     Whoever dies of it then costs the others no attempt, so that they are not given up with it.
 
     Returns:
         What is left, and whether others were given back, to be taken again at once.
     """
-    suspect = next((n for n in batch if is_suspect(n, crm.settings.max_attempts)), None)
-    if suspect is None or len(batch) == 1:
+    suspect = suspects(batch, crm.settings.max_attempts)
+    if not suspect or len(suspect) == len(batch):
         return batch, False
-    now = crm.now()
+    now, chosen = crm.now(), {n.id for n in suspect}
     with crm.unit_of_work() as uow:
-        uow.notices.settle([given_back(n, next_attempt_at=now) for n in batch if n is not suspect])
-    return [suspect], True
+        uow.notices.settle(
+            [given_back(n, next_attempt_at=now) for n in batch if n.id not in chosen]
+        )
+    return suspect, True
+
+
+def _written(crm: Crm, done: Sequence[Notice]) -> list[Notice]:
+    """Write what became of leased notices; those that another took over are left out.
+
+    If they cannot be written together, they are written one by one: one must not be the reason
+    that the others, which were sent, go out again. The one itself does not go out again either.
+    """
+    try:
+        with crm.unit_of_work() as uow:
+            settled = uow.notices.settle(done)
+    except DatabaseBusy:
+        raise
+    except Exception:
+        if len(done) > 1:
+            return [n for one in done for n in _written(crm, [one])]
+        log.exception("what became of the notice %s could not be written", done[0].id)
+        was_sent = done[0].status is NoticeStatus.SENT
+        done = [
+            changed(done[0], status=NoticeStatus.SENT if was_sent else NoticeStatus.DEAD,
+                    error=None if was_sent else "the answer of its channel cannot be kept",
+                    provider_id=None, next_attempt_at=None)
+        ]  # fmt: skip
+        with crm.unit_of_work() as uow:
+            settled = uow.notices.settle(done)
+    return [n for n in done if n.id in settled]
 
 
 def _outcomes(this: _Round, batch: Sequence[Notice]) -> Iterator[list[Notice]]:
-    """Deal with leased notices one by one, giving what became of them about once a second."""
+    """Deal with leased notices one by one, giving what became of them about once a second.
+
+    Whoever is stopped in between, by the end of its process or by what a channel raises and nobody
+    may catch, still gives what became of those before, and gives back those behind.
+    """
     done: list[Notice] = []
     written = time.monotonic()
-    for notice in batch:
-        done.append(_outcome(this, notice))
+    for place, notice in enumerate(batch, start=1):
+        try:
+            done.append(_outcome(this, notice))
+        except BaseException:
+            now = this.crm.now()
+            yield [*done, *(given_back(n, next_attempt_at=now) for n in batch[place:])]
+            raise
         if time.monotonic() - written >= 1 or len(done) >= MOST_UNWRITTEN:
             yield done
             done, written = [], time.monotonic()
@@ -155,11 +204,11 @@ def _outcome(this: _Round, notice: Notice) -> Notice:
         this.late += 1
         return given_back(notice, next_attempt_at=now)
     if this.failures[notice.channel] >= ENOUGH:
+        this.rested.add(notice.id)
         return given_back(notice, next_attempt_at=now + _first_wait(crm))
-    after = send_now(crm, notice, this.people.get(notice.recipient_id))
-    # Whom a channel cannot reach says nothing about the channel.
-    broken = after.status is NoticeStatus.FAILED
-    this.failures[notice.channel] = this.failures[notice.channel] + 1 if broken else 0
+    after, broken = _attempt(crm, notice, this.people.get(notice.recipient_id))
+    if broken is not None:
+        this.failures[notice.channel] = this.failures[notice.channel] + 1 if broken else 0
     return after
 
 
@@ -174,6 +223,15 @@ def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
     Returns:
         The notice as it is then: sent, failed or dead.
     """
+    return _attempt(crm, notice, employee)[0]
+
+
+def _attempt(crm: Crm, notice: Notice, employee: Employee | None) -> tuple[Notice, bool | None]:
+    """Try to send a notice, and tell whether its channel is broken.
+
+    Whom a channel cannot reach says that it works. A message that the channel's own code cannot
+    make says nothing about it: ten of these must not keep all others waiting.
+    """
     notifier = crm.notifiers.get(notice.channel)
     try:
         if notifier is None:
@@ -182,13 +240,12 @@ def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
             raise DeliveryFailed(f"no address on {notice.channel}", permanent=True)
         provider_id = notifier.send(notice, employee)
     except DeliveryFailed as e:
-        return _failed(crm, notice, e)
+        return _failed(crm, notice, e), not getattr(e, "permanent", False)
     except Exception as e:  # a plugin's mistake must not stop the others
         log.exception("the channel %s failed with notice %s", notice.channel, notice.id)
-        return _failed(crm, notice, DeliveryFailed(f"{type(e).__name__} in {notice.channel}"))
-    return changed(
-        notice, status=NoticeStatus.SENT, provider_id=provider_id, sent_at=crm.now(), error=None
-    )
+        mistake = DeliveryFailed(f"{type(e).__name__} in {notice.channel}")
+        return _failed(crm, notice, mistake), None
+    return sent(notice, provider_id, crm.now()), False
 
 
 def _failed(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
@@ -203,7 +260,7 @@ def _first_wait(crm: Crm) -> timedelta:
 def list_notices(
     crm: Crm, query: Query | None = None, *, status: NoticeStatus | None = None, by: Principal
 ) -> Page[Notice]:
-    """Read one page of notices, the newest first; without ``notice:view`` only one's own.
+    """Read one page of notices to people within one's reach; without ``notice:view`` one's own.
 
     Raises:
         Invalid: The query names what is not there, or there is no such status.
@@ -218,21 +275,21 @@ def list_notices(
             by.need("notice:view")
         query = attrs.evolve(query, where={**query.where, "recipient_id": by.employee_id})
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.notices.page(query, status)
+        return uow.notices.page(query, status, reach_of(by))
 
 
 def resend(crm: Crm, notice_id: int, *, by: Principal) -> None:
-    """Put a dead or failed notice back to be sent at once.
+    """Put a dead or failed notice to somebody within one's reach back to be sent at once.
 
     Raises:
-        NotFound: There is no such notice, or it needs no resending: it was sent, is being sent,
-            or has expired.
+        NotFound: There is no such notice within reach, or it needs no resending: it was sent, is
+            being sent, or has expired.
         NotPermitted: Without ``notice:deliver``.
     """
     by.need("notice:deliver")
     with crm.unit_of_work() as uow:
         now = crm.now()
-        if not uow.notices.resend(now, ids=[notice_id], statuses=RESENDABLE):
+        if not uow.notices.resend(now, ids=[notice_id], statuses=RESENDABLE, reach=reach_of(by)):
             raise NotFound(what="待重发的通知", id=notice_id)
         audit(uow, by, now, "resend", "Notice", notice_id, None, {"count": 1})
     crm.jobs.wake("deliver_due")
@@ -245,7 +302,7 @@ def resend_many(
     crm: Crm, *, status: NoticeStatus | None = NoticeStatus.DEAD, channel: str | None = None,
     event: Event | None = None, by: Principal,
 ) -> int:  # fmt: skip
-    """Put all notices back to be sent at once that are dead, or dead or failed.
+    """Put all notices to people within one's reach back to be sent at once that were not sent.
 
     Args:
         crm: The CRM.
@@ -266,7 +323,9 @@ def resend_many(
     with crm.unit_of_work() as uow:
         now = crm.now()
         statuses = RESENDABLE if status is None else (status,)
-        count = uow.notices.resend(now, statuses=statuses, channel=channel, event=event)
+        count = uow.notices.resend(
+            now, statuses=statuses, channel=channel, event=event, reach=reach_of(by)
+        )
         what = {"status": status, "channel": channel, "event": event, "count": count}
         audit(uow, by, now, "resend", "Notice", None, None, what)
     if count:
@@ -290,11 +349,11 @@ def _refuse_filter(status: object, channel: object, event: object) -> None:
 
 
 def backlog(crm: Crm, *, by: Principal) -> Backlog:
-    """Count what stands in the outbox and was not sent, by one quick query.
+    """Count what stands in the outbox for people within one's reach and was not sent.
 
     Raises:
         NotPermitted: Without ``notice:view``.
     """
     by.need("notice:view")
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.notices.backlog(crm.now())
+        return uow.notices.backlog(crm.now(), reach_of(by))

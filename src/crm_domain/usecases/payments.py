@@ -54,8 +54,8 @@ def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Pay
         if credit != customer.owner_id:
             by.need("payment:confirm")
         payment = uow.records.add(Payment(**found, created_at=now))
-        since = customer.payment_pending_on or crm.day(now)
-        _keep(uow, rules, changed(customer, payment_pending_on=since))
+        # Each protects for days of its own, and this one is the latest.
+        _keep(uow, rules, changed(customer, payment_pending_on=crm.day(now)))
         audit(uow, by, now, "create", "Payment", payment.id, None, payment)
         return payment
 
@@ -72,15 +72,22 @@ def _implausible(found: Mapping[str, Any], today: date) -> list[FieldError]:
 
 
 def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> Payment:
-    """Reject a pending payment; the customer's limits begin anew when it was the last one.
+    """Reject a pending payment; the limits of a customer that has an owner begin anew.
+
+    Others that are pending go on protecting the customer, each from its own day.
+
+    What was noted of the payment stays beside the reason.
 
     Raises:
-        Invalid: The reason is too long, or no text.
-        NotFound: There is no such pending payment.
+        Invalid: The reason is missing, too long, or no text.
+        NotFound: There is no such pending payment within one's reach.
         NotPermitted: Without ``payment:confirm``.
     """
     by.need("payment:confirm")
-    why = said(Payment, "note", reason, "reason")
+    why = said(Payment, "reject_reason", reason, "reason")
+    if not why:
+        raise Invalid([FieldError("reason", "missing", None, "请说明驳回原因",
+                                  "say why it is rejected")])  # fmt: skip
     with crm.unit_of_work() as uow:
         payment = uow.records.get(Payment, payment_id)
         if payment is None:
@@ -89,24 +96,25 @@ def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> 
         customer = locked_customer(uow, payment.customer_id)
         now = crm.now()
         payment = uow.records.get(Payment, payment_id)
-        if payment is None or payment.status is not PaymentStatus.PENDING:
+        theirs = payment is not None and uow.directory.in_reach(payment.consultant_id, reach_of(by))
+        if payment is None or not theirs or payment.status is not PaymentStatus.PENDING:
             raise NotFound(what="待审核的缴费记录", id=payment_id)
         rejected = uow.records.save(
             changed(payment, status=PaymentStatus.REJECTED, confirmed_at=now,
-                    confirmed_by_id=by.user_id, note=why)
+                    confirmed_by_id=by.user_id, reject_reason=why)
         )  # fmt: skip
         waiting = [
             p
             for p in uow.records.all(Payment, customer_id=customer.id)
             if p.status is PaymentStatus.PENDING
         ]
-        since = customer.payment_pending_on if waiting else None
+        since = max((crm.day(p.created_at or now) for p in waiting), default=None)
         after = changed(customer, payment_pending_on=since)
         if is_public(customer, crm.day(now)):
             # Its owner had lost it already, and a rejection must not give it back.
             uow.customers.keep(after)
         else:
-            anew = customer.owner_id is not None and not waiting
+            anew = customer.owner_id is not None
             _keep(uow, rules, changed(after, dated_anew_at=now) if anew else after)
         audit(uow, by, now, "reject", "Payment", payment_id, payment, rejected)
         return rejected

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, time
 
 from crm_domain.errors import (
     AlreadyClaimed,
+    CustomerLocked,
     FieldError,
     Invalid,
-    NotAssignable,
     NotFound,
     NotOwner,
     NotPermitted,
@@ -37,6 +37,7 @@ from crm_domain.usecases._common import (
     policy,
     said,
 )
+from crm_domain.usecases._lookups import count_search
 from crm_domain.usecases._owning import close_open, farewell, owned_by, pooled
 from crm_domain.usecases.sweep import Sweep, sweep_pool, warn_owners
 
@@ -50,11 +51,13 @@ def public_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> 
     """Read one page of the pool, the newest number first; contact data is masked.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for within an hour.
         Invalid: The query names what is not there, or what is hidden.
         NotPermitted: Without ``pool:view``.
     """
     by.need("pool:view")
     _refuse_hidden(query or Query())
+    count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         page = uow.customers.page(query or Query(), None, crm.today(), pool=True, masks=True)
         return Page(items=[masked(c) for c in page.items], next=page.next)
@@ -74,11 +77,13 @@ def tally_public(
         by: Who asks; needs ``pool:view``.
 
     Raises:
+        AskedTooOften: Too many contacts were searched for within an hour.
         Invalid: The query or a facet names what is not there, or what is hidden.
         NotPermitted: Without the permission.
     """
     by.need("pool:view")
     _refuse_hidden(query or Query())
+    count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.tally(query or Query(), None, crm.today(), facets, pool=True,
                                    masks=True, most=most)  # fmt: skip
@@ -136,6 +141,8 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
                     f"您已抢到客户 {customer.name}。", about=f"customer:{customer_id}",
                     key=f"claimed:{number}", now=now)
         )  # fmt: skip
+        audit(uow, by, now, "claim", "Customer", customer_id,
+              {"owner_id": customer.owner_id}, {"owner_id": by.employee_id})  # fmt: skip
     crm.jobs.wake("deliver_due")
     return new.made(number)
 
@@ -163,6 +170,8 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, employee_id: int) -> 
     """
     settings, customer = crm.settings, standing.customer
     now = moment(crm, customer)
+    # A release leaves no dates on the customer, and a clock may have been put back since.
+    now = max(now, standing.last_ended_at or now)
     today = crm.day(now)
     midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
     limited = settings.max_owned is not None
@@ -196,10 +205,10 @@ def release_customer(
     """Give a customer back to the pool (主动放弃): one's own, or as a manager a subordinate's.
 
     Raises:
+        CustomerLocked: A manager keeps it out of the pool.
         Invalid: The reason is too long, or no text.
         NotFound: There is no such customer.
         NotOwner: It is not theirs now.
-        NotAssignable: It is locked.
         NotPermitted: Without ``customer:release``.
     """
     by.need("customer:release")
@@ -215,7 +224,7 @@ def release_customer(
         if not mine and not (by.may("customer:transfer") and holds(uow, customer, by, today)):
             raise NotOwner
         if customer.locked:
-            raise NotAssignable(reason_zh="该客户已锁定。", reason_en="the customer is locked.")
+            raise CustomerLocked(id=customer_id)
         close_open(uow, customer, now, AssignmentStatus.RELEASED)
         uow.customers.keep(dated(pooled(customer), rules))
         if not mine:

@@ -13,12 +13,58 @@ from crm_domain.model import Holiday, PoolRule
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, PoolRules, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.rules.pool import PoolPolicy, dated, is_public
-from crm_domain.usecases._common import audit, policy
+from crm_domain.rules.pool import Calendar, dated, is_public
+from crm_domain.usecases._common import audit, policy, refuse_stale
+from crm_domain.usecases._redating import finish_dating
+
+BATCH = 5000
+"""Customers that a dry run looks at together."""
+
+
+def set_pool_rules(
+    crm: Crm, rules: Sequence[Mapping[str, Any]], *, holidays: Mapping[date, bool] | None = None,
+    dry_run: bool = False, version: int | None = None, by: Principal,
+) -> int:  # fmt: skip
+    """Replace the pool rules and date the customers concerned anew, in batches others pass between.
+
+    Args:
+        crm: The CRM.
+        rules: In order, each with the fields of PoolRule; the last should have no condition.
+        holidays: Days that the calendar treats otherwise (True: a working day); None leaves them.
+        dry_run: Only tell how many would become public today.
+        version: The version of the rules as they were read; None replaces whatever is there.
+        by: Who asks; needs ``pool:rules``.
+
+    Returns:
+        How many private customers became, or would become, public today.
+
+    Raises:
+        DatabaseBusy: Nothing was changed; or the rules are kept and some customers still wait to
+            be dated by them, which the next sweep does first.
+        EditConflict: Somebody changed the rules since.
+        Invalid: With every problem.
+        NotPermitted: Without the permission.
+    """
+    by.need("pool:rules")
+    read = _read_rules(rules)
+    _check_holidays(holidays)
+    if dry_run:
+        return _would_become_public(crm, read, holidays)
+    with crm.unit_of_work() as uow:
+        uow.pool_rules_changing()
+        now = crm.now()
+        before = uow.pool_rules()
+        # The version that this change is going to have was counted up already.
+        refuse_stale("公海规则", version, before.version - 1)
+        _replace_rules(uow, read, holidays)
+        audit(uow, by, now, "set_pool_rules", "PoolRule", None,
+              *({"rules": [str(r) for r in rules]} for rules in (before.rules, read)))  # fmt: skip
+        uow.turns.begin_dating(crm.day(now))
+    return finish_dating(crm)
 
 
 def show_pool_rules(crm: Crm, *, by: Principal) -> PoolRules:
-    """Read the pool rules in their order, and the calendar's exceptions.
+    """Read the pool rules and the holidays, with the version that `set_pool_rules` asks for.
 
     Raises:
         NotPermitted: Without ``pool:rules``.
@@ -26,44 +72,6 @@ def show_pool_rules(crm: Crm, *, by: Principal) -> PoolRules:
     by.need("pool:rules")
     with crm.unit_of_work(read_only=True) as uow:
         return uow.pool_rules()
-
-
-def set_pool_rules(
-    crm: Crm, rules: Sequence[Mapping[str, Any]], *, holidays: Mapping[date, bool] | None = None,
-    dry_run: bool = False, by: Principal,
-) -> int:  # fmt: skip
-    """Replace the pool rules and date the customers concerned anew.
-
-    Args:
-        crm: The CRM.
-        rules: In order, each with the fields of PoolRule; the last should have no condition.
-        holidays: Days that the calendar treats otherwise (True: a working day); None leaves them.
-        dry_run: Only tell how many would become public today.
-        by: Who asks; needs ``pool:rules``.
-
-    Returns:
-        How many private customers became, or would become, public today.
-
-    Raises:
-        Invalid: With every problem.
-        NotPermitted: Without the permission.
-    """
-    by.need("pool:rules")
-    read = _read_rules(rules)
-    _check_holidays(holidays)
-    with crm.unit_of_work(read_only=dry_run) as uow:
-        if not dry_run:
-            uow.pool_rules_changing()
-        now = crm.now()
-        if not dry_run:
-            _replace_rules(uow, read, holidays)
-            audit(uow, by, now, "set_pool_rules", "PoolRule", None, None,
-                  {"rules": [str(r) for r in read]})  # fmt: skip
-        before = policy(crm, uow)
-        calendar = before.calendar if holidays is None else attrs.evolve(
-            before.calendar, exceptions=dict(holidays))  # fmt: skip
-        return _redate(uow, attrs.evolve(before, rules=tuple(read), calendar=calendar),
-                       crm.day(now), dry_run)  # fmt: skip
 
 
 def _read_rules(rules: Sequence[Mapping[str, Any]]) -> list[PoolRule]:
@@ -114,21 +122,19 @@ def _replace_rules(
             uow.records.add(Holiday(on=on, working=working))
 
 
-def _redate(uow: UnitOfWork, new: PoolPolicy, today: date, dry_run: bool) -> int:
-    """Date all owned customers anew, by number, and count who becomes public."""
-    last, became = 0, 0
-    while True:
-        batch = uow.customers.owned_after(last, 5000, lock=not dry_run)
-        # Who lost a customer at midnight has lost it, whether a sweep has run or not.
-        after = [c if is_public(c, today) else dated(c, new) for c in batch]
-        became += sum(
-            is_public(b, today) and not is_public(a, today)
-            for a, b in zip(batch, after, strict=True)
-        )
-        if not dry_run:
-            uow.customers.redate(
-                b for a, b in zip(batch, after, strict=True) if a != b
-            )  # fmt: skip
-        if len(batch) < 5000:
-            return became
-        last = batch[-1].id or 0
+def _would_become_public(
+    crm: Crm, rules: Sequence[PoolRule], holidays: Mapping[date, bool] | None
+) -> int:
+    """Count the private customers that other rules would make public today."""
+    with crm.unit_of_work(read_only=True) as uow:
+        before, today = policy(crm, uow), crm.today()
+        calendar = before.calendar if holidays is None else Calendar(dict(holidays))
+        new = attrs.evolve(before, rules=tuple(rules), calendar=calendar)
+        last, became = 0, 0
+        while True:
+            batch = uow.customers.owned_after(last, BATCH, lock=False)
+            private = [c for c in batch if not is_public(c, today)]
+            became += sum(is_public(dated(c, new), today) for c in private)
+            if len(batch) < BATCH:
+                return became
+            last = batch[-1].id or 0

@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from crm_domain.errors import FieldError, GuardedField, Invalid, Language, NotFound
-from crm_domain.model import RECORDS, Customer, Employee, Permission, Role, User, about, specs
+from crm_domain.errors import (
+    FieldError,
+    GuardedField,
+    Invalid,
+    Language,
+    NotFound,
+)
+from crm_domain.model import (
+    RECORDS,
+    Customer,
+    Employee,
+    Permission,
+    Role,
+    User,
+    about,
+    specs,
+)
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields, quoted, read_field, record_number
-from crm_domain.ports import MOST, Crm, Page, Query, Tally
+from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.titles import paths, title
 from crm_domain.usecases._common import audit, reach_of
-from crm_domain.usecases._rights import administrators, refuse_lockout
+from crm_domain.usecases._rights import administrators, refuse_hiring_and_firing, refuse_lockout
 from crm_domain.usecases.intake import list_customers
 
 T = TypeVar("T")
@@ -59,9 +74,12 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or the field, changes by a use case of its own.
-        LastAdministrator: The employee who leaves is the last who manages users and roles.
+        LastAdministrator: The employee who leaves, today or later, is the last who manages users
+            and roles.
         NotFound: There is none with this id, or a reference points to nothing.
-        NotPermitted: Without the permission.
+        NotPermitted: Without the permission; or an employee with an account moves or leaves, and
+            one may not manage that account.
+        ScopeTooWide: One's own view would become wider, or the account reaches further.
     """
     cls = type(record)
     by.need(f"{_plain(cls)}:edit")
@@ -76,8 +94,11 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         if number is not None and before is None:
             raise NotFound(what=about(cls).zh, id=number)
         _refuse_guarded(before, record)
-        managers = administrators(crm, uow, now) if cls is Employee else frozenset()
-        saved = uow.records.add(record) if before is None else uow.records.save(record)
+        if isinstance(record, Employee) and isinstance(before, Employee):
+            refuse_hiring_and_firing(uow, before, record, by)
+        managers = administrators(crm, uow, now) if cls is Employee else ()
+        write = uow.records.add if before is None else uow.records.save
+        saved = write(record, reach_of(by))
         refuse_lockout(crm, uow, managers, now, by)
         action = "create" if before is None else "update"
         audit(uow, by, now, action, cls.__name__, getattr(saved, "id", None), before, saved)
@@ -124,23 +145,26 @@ def write_record(
 
 
 def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
-    """Read a plain record.
+    """Read a plain record within one's reach, or one that all may read.
+
+    The contact data of an employee is told to whoever has the employee within reach, or holds
+    ``employee:edit``; to others it is None.
 
     Raises:
         GuardedField: The record has its own use cases.
-        NotFound: There is none.
+        NotFound: There is none within reach.
         NotPermitted: Without ``<table>:view``.
     """
     by.need(f"{_plain(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
-        record = uow.records.get(cls, id)
+        record = uow.records.get(cls, id, _reading(cls, by))
         if record is None:
             raise NotFound(what=about(cls).zh, id=quoted(id))
         return record
 
 
 def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Principal) -> Page[T]:
-    """Read one page of plain records.
+    """Read one page of the plain records that `get_record` would give.
 
     A search finds what any of their texts holds, in large letters or small; secrets and ways to
     reach people are not searched.
@@ -152,7 +176,13 @@ def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Prin
     """
     by.need(f"{_plain(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.records.page(cls, query or Query(), reach_of(by))
+        return uow.records.page(cls, query or Query(), _reading(cls, by))
+
+
+def _reading(cls: type[Any], by: Principal) -> Reach | None:
+    """Tell how far somebody reads: who keeps what all may read, reads all of it."""
+    keeps = about(cls).shared and by.may(f"{about(cls).table}:edit")
+    return None if keeps else reach_of(by)
 
 
 def tally_records(
@@ -176,7 +206,7 @@ def tally_records(
     """
     by.need(f"{_plain(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.records.tally(cls, query or Query(), facets, reach_of(by), most=most)
+        return uow.records.tally(cls, query or Query(), facets, _reading(cls, by), most=most)
 
 
 def titles(
@@ -191,8 +221,8 @@ def titles(
         ids: Their numbers; None is passed over.
         language: Of the words in titles such as 第3期.
         by: Who asks. What the principal may not view is left out: all without ``<table>:view``,
-            customers out of reach; an account is named by its employee, and by its username to
-            whoever holds ``user:manage``.
+            customers and plain records out of reach; an account is named by its employee, and by
+            its username to whoever holds ``user:manage``.
 
     Returns:
         The titles by number.
@@ -208,7 +238,7 @@ def titles(
         asked = [Query(where={"id": part}, limit=MANY) for part in parts]
         return {n: name for query in asked for n, name in _customers(crm, query, by).items()}
     with crm.unit_of_work(read_only=True) as uow:
-        found = uow.records.look_up(cls, _title_paths(cls, by), ids=wanted)
+        found = uow.records.look_up(cls, _title_paths(cls, by), ids=wanted, reach=_reading(cls, by))
         return _titled(cls, found, language)
 
 
@@ -243,7 +273,11 @@ def suggest(
         return _customers(crm, query if text.strip() else Query(limit=query.limit), by)
     with crm.unit_of_work(read_only=True) as uow:
         found = uow.records.look_up(
-            cls, _title_paths(cls, by), words=text.split(), limit=query.limit
+            cls,
+            _title_paths(cls, by),
+            words=text.split(),
+            limit=query.limit,
+            reach=_reading(cls, by),
         )
         return _titled(cls, found, language)
 
@@ -278,7 +312,7 @@ def remove_record(crm: Crm, cls: type[Any], id: int, *, by: Principal) -> None:
     Raises:
         GuardedField: The record has its own use cases.
         InUse: Others refer to it.
-        NotFound: There is none.
+        NotFound: There is none within one's reach.
         NotPermitted: Without ``<table>:edit``.
     """
     by.need(f"{_plain(cls)}:edit")
@@ -289,7 +323,7 @@ def remove_record(crm: Crm, cls: type[Any], id: int, *, by: Principal) -> None:
         before = uow.records.get(cls, id)
         if before is None:
             raise NotFound(what=about(cls).zh, id=quoted(id))
-        uow.records.remove(cls, id)
+        uow.records.remove(cls, id, reach_of(by))
         audit(uow, by, now, "remove", cls.__name__, id, before, None)
 
 

@@ -7,42 +7,57 @@ from typing import Any
 
 import attrs
 
-from crm_domain.errors import BadPlan
+from crm_domain.errors import BadPlan, FieldError, Invalid
 from crm_domain.model import Employee, RotationEntry
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, Roster, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.rotation import Cursor, Entry, Turn, deal
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, refuse_stale
 from crm_domain.usecases._dealing import absence_now, cycles
 
 
-def set_rotation(crm: Crm, entries: Sequence[Mapping[str, Any]], *, by: Principal) -> None:
+def set_rotation(
+    crm: Crm, entries: Sequence[Mapping[str, Any]], *, version: int | None = None, by: Principal
+) -> None:
     """Replace the whole plan, from the next cycle on; the first plan takes effect at once.
 
     Args:
         crm: The CRM.
         entries: For each consultant ``employee_id``, ``quota`` (turns per cycle), ``weight`` (the
             higher, the earlier) and, if not True, ``active``.
+        version: The version of the newest plan as it was read; None replaces whatever is there.
         by: Who asks; needs ``rotation:edit``.
 
     Raises:
         BadPlan: An employee is unknown or named twice, or a quota is negative.
+        EditConflict: Somebody set another plan since.
         NotPermitted: Without the permission.
     """
     by.need("rotation:edit")
+    if not isinstance(entries, list | tuple):
+        raise BadPlan(reason_zh="名单须为列表。", reason_en="the plan must be a list.")
     plan = [_entry(e) for e in entries]
     ids = [e.employee_id for e in plan]
     if len(set(ids)) < len(ids):
         raise BadPlan(reason_zh="同一顾问出现了两次。", reason_en="a consultant is named twice.")
     with crm.unit_of_work() as uow:
+        # First: it keeps whoever sets another plan waiting, and who deals a turn.
+        uow.turns.people_changed()
         now = crm.now()
+        _, roster = uow.turns.peek()
+        refuse_stale("轮转", version, roster.version)
+        known = {e.id for e in uow.records.among(Employee, ids)}
         for number in ids:
-            if uow.records.get(Employee, number) is None:
+            if number not in known:
                 raise BadPlan(reason_zh=f"没有员工 {number}。", reason_en=f"no employee {number}.")
         uow.turns.set_plan(plan, crm.settings.rotation_strategy, now)
-        after = {"entries": [[e.employee_id, e.quota, e.weight, e.active] for e in plan]}
-        audit(uow, by, now, "set_rotation", "RotationEntry", None, None, after)
+        audit(uow, by, now, "set_rotation", "RotationEntry", None,
+              _written(roster.next_plan), _written(plan))  # fmt: skip
+
+
+def _written(plan: Sequence[Entry | RotationEntry]) -> dict[str, Any]:
+    return {"entries": [[e.employee_id, e.quota, e.weight, e.active] for e in plan]}
 
 
 def _entry(values: Mapping[str, Any]) -> RotationEntry:
@@ -73,6 +88,8 @@ def reset_rotation(crm: Crm, *, by: Principal) -> None:
         audit(uow, by, crm.now(), "reset_rotation", "RotationEntry", None)
 
 
+MOST_TURNS = 1_000_000
+"""So many turns at most are told ahead: as many as the longest sheet has rows."""
 Line = tuple[int, str, int, int, bool]
 """Of a plan: employee, name, quota, weight, active."""
 
@@ -100,15 +117,19 @@ class Rotation:
     """What the people of both plans are called."""
     absent: Mapping[int, str]
     """Who of them cannot take a customer now, and why, as a code of `ABSENCES`."""
+    version: int
+    """Of the newest plan; `set_rotation` refuses to overwrite another."""
 
 
 def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
     """Tell the plan, the position and the next n turns.
 
     Raises:
+        Invalid: That is no number of turns, or too many.
         NotPermitted: Without ``rotation:view``.
     """
     by.need("rotation:view")
+    _refuse_many(n)
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
         running, following = cycles(crm, roster)
@@ -121,7 +142,14 @@ def show_rotation(crm: Crm, n: int = 20, *, by: Principal) -> Rotation:
             upcoming=tuple(t.employee_id for t in turns), turns=tuple(turns),
             names={n: mate.employee.name for n, mate in roster.mates.items()},
             absent={n: why for n in roster.mates if (why := absent(n, {})) is not None},
+            version=roster.version,
         )  # fmt: skip
+
+
+def _refuse_many(n: object) -> None:
+    if type(n) is not int or not 0 <= n <= MOST_TURNS:
+        raise Invalid([FieldError("n", "out_of_range", None, f"须为 0 到 {MOST_TURNS} 的整数",
+                                  f"n must be 0 to {MOST_TURNS}")])  # fmt: skip
 
 
 def _lines(roster: Roster, plan: Sequence[Entry]) -> tuple[Line, ...]:
@@ -135,9 +163,11 @@ def upcoming(crm: Crm, n: int, *, by: Principal) -> tuple[int, ...]:
     """Tell the employees of the next n turns, as things stand now.
 
     Raises:
+        Invalid: That is no number of turns, or too many.
         NotPermitted: Without ``rotation:view``.
     """
     by.need("rotation:view")
+    _refuse_many(n)
     with crm.unit_of_work(read_only=True) as uow:
         cursor, roster = uow.turns.peek()
         return _upcoming(crm, uow, cursor, roster, n)

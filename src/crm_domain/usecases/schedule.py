@@ -33,7 +33,8 @@ class Job:
     zh: str
     en: str
     seconds: int
-    """After which its lease ends and another process takes it over; it is stopped before."""
+    """After which its lease ends and another process takes it over. A worker stops it before; where
+    `tick` or `run_job` is called in a program of one's own, nothing does."""
     run: Callable[[Crm], Result]
 
     def cron(self, crm: Crm) -> str:

@@ -183,7 +183,7 @@ def list_sessions(
         by: Who asks; for another's needs ``user:manage``, and all that the account may do.
 
     Raises:
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: It is another's, and the permission is lacking or the account holds more.
         ScopeTooWide: The account reaches further than one's own scope.
     """
@@ -221,7 +221,10 @@ def end_session(crm: Crm, session_id: int, *, by: Principal) -> None:
             raise NotFound(what="登录", id=quoted(session_id))
         user = uow.records.get(User, session.user_id)
         if user is not None:
-            refuse_stronger(uow, user, by)
+            try:
+                refuse_stronger(uow, user, by)
+            except NotFound as e:
+                raise NotFound(what="登录", id=quoted(session_id)) from e
         now = crm.now()
         if uow.sign_ins.end(now=now, id=session.id) and foreign:
             audit(uow, by, now, "end_session", "User", session.user_id, None,
@@ -243,7 +246,7 @@ def end_other_sessions(
         How many were ended.
 
     Raises:
-        NotFound: There is no such account.
+        NotFound: There is no such account within one's reach.
         NotPermitted: It is another's, and the permission is lacking or the account holds more.
         ScopeTooWide: The account reaches further than one's own scope.
     """

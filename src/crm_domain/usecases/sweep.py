@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from datetime import time as midnight
+from typing import Any
 
 import attrs
 
@@ -13,8 +14,11 @@ from crm_domain.errors import FieldError, Invalid, SweepStopped
 from crm_domain.model import AssignmentStatus, Customer, Event, Notice
 from crm_domain.ports import Crm, Ended, Released
 from crm_domain.rules.access import Principal
-from crm_domain.usecases._common import notices
+from crm_domain.usecases._common import audit, notices
+from crm_domain.usecases._redating import finish_dating
 
+FURTHEST = 9000
+"""The last year that can be looked at; in the last of all a day may have no morrow."""
 SWEEP_BATCH = 50_000
 """Customers that a sweep releases in one transaction."""
 
@@ -60,13 +64,18 @@ def sweep_pool(
         _check_moment(at, now, dry_run)
     today = crm.day(at or now)
     with crm.unit_of_work(read_only=True) as uow:
+        waiting = not dry_run and uow.turns.dating() is not None
+    if waiting:
+        # Whom the newest rules leave their customers must not lose them by older ones.
+        finish_dating(crm)
+    with crm.unit_of_work(read_only=True) as uow:
         doomed = uow.customers.overdue_counts(today)
         listed = uow.customers.overdue(today, 10_000) if dry_run else ()
         if guard:
             _guard(crm, sum(doomed.values()), uow.customers.owned_count(), now)
     if dry_run:
         return _report(doomed, today, listed)
-    ended = _release(crm, today) if doomed else {}
+    ended = _release(crm, today, by) if doomed else {}
     if ended:
         crm.jobs.wake("deliver_due")
     return _report(ended, today)
@@ -76,12 +85,14 @@ def _check_moment(at: datetime, now: datetime, dry_run: bool) -> None:
     if not isinstance(at, datetime) or at.tzinfo is None:
         raise Invalid([FieldError("at", "naive_moment", at, "时间须带时区",
                                   "the moment has no time zone")])  # fmt: skip
+    if at.year > FURTHEST:
+        raise Invalid([FieldError("at", "out_of_range", at, "时间过远", "the moment is too far")])
     if at > now and not dry_run:
         raise Invalid([FieldError("at", "in_future", at, "只有试算可以用将来的时间",
                                   "only a dry run may look ahead")])  # fmt: skip
 
 
-def _release(crm: Crm, today: date) -> Counter[tuple[int, int]]:
+def _release(crm: Crm, today: date, by: Principal) -> Counter[tuple[int, int]]:
     """Release all overdue customers in bounded batches; each owner is told once."""
     ended: Counter[tuple[int, int]] = Counter()
     told = last = 0
@@ -98,17 +109,31 @@ def _release(crm: Crm, today: date) -> Counter[tuple[int, int]]:
                 cut = more and r is released[-1]
                 left = uow.customers.overdue_counts(today, r.owner_id) if cut else {}
                 uow.notices.add(_expired(crm, r, r.count + sum(left.values()), now))
+            if released:
+                audit(uow, by, now, "sweep", "Customer", None, None, _counted(released, today))
         for r in released:
             ended.update({(r.owner_id, status): n for status, n in r.by_status.items()})
             told = last = r.owner_id
     return ended
 
 
+def _counted(released: Sequence[Released], today: date) -> dict[str, Any]:
+    """Say what one transaction of a sweep did, as the log keeps it."""
+    by_status: Counter[int] = Counter()
+    for r in released:
+        by_status.update(r.by_status)
+    return {
+        "day": today, "released": by_status.total(),
+        "by_status": {str(status): n for status, n in by_status.items()},
+        "by_owner": {str(r.owner_id): r.count for r in released},
+    }  # fmt: skip
+
+
 def _expired(crm: Crm, released: Released, total: int, now: datetime) -> list[Notice]:
     names = "、".join(released.names) + ("等" if total > len(released.names) else "")
     return notices(
         crm, Event.EXPIRED, released.owner_id, f"{total} 位客户已退回公海",
-        f"{names} {total} 位客户超过期限未跟进或未成单，已退回公海。",
+        f"{names}（{total} 位客户）超过期限未跟进或未成单，已退回公海。",
         about=f"employee:{released.owner_id}", key=f"expired:{released.first_id}", now=now,
     )  # fmt: skip
 

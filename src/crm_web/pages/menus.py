@@ -15,6 +15,7 @@ from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context
 from crm_web.lists import typed_fields
 from crm_web.pages.users import named, problems_of
+from crm_web.resource import plain
 from crm_web.screen import screen
 from crm_web.widgets import inputs
 
@@ -174,4 +175,6 @@ def _form(
     })  # fmt: skip
 
 
-SCREENS = (move, permission)
+SCREENS = (
+    move, permission, plain(Menu, "menus", ("菜单", "Menus"), "layout-dashboard", page=arrange),
+)  # fmt: skip

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from crm_domain.errors import Invalid
+from crm_domain.errors import EditConflict, Invalid
 from crm_domain.model import Course, PoolRule, School, specs
 from crm_domain.ports import PoolRules
 from crm_domain.usecases import pool_rules
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context
+from crm_web.context import Context, read_version
 from crm_web.screen import screen
 from crm_web.widgets import options_of
 
@@ -26,24 +26,28 @@ def show(c: Context) -> Answer:
     """Show the rules; try a change out, or save it."""
     stored = pool_rules.show_pool_rules(c.crm, by=c.by)
     if c.request.method == "GET":
-        return _page(c, _written(stored), _calendar(c, stored.holidays))
+        return _page(c, _written(stored), _calendar(c, stored.holidays), stored.version)
     typed, days = _typed(c), str(c.form.get("holidays", ""))
-    trial = c.one("do") != "save"
+    version, trial = read_version(c), c.one("do") != "save"
     try:
         rules = [{n: v for n, v in one.items() if v != ""} for one in typed]
         became = pool_rules.set_pool_rules(
-            c.crm, rules, holidays=_read_calendar(days), dry_run=trial, by=c.by
+            c.crm, rules, holidays=_read_calendar(days), dry_run=trial, version=version, by=c.by
         )
     except Invalid as e:
-        return _page(c, typed, days, problems=[_placed(c, p) for p in e.problems], status=422)
+        problems = [_placed(c, p) for p in e.problems]
+        return _page(c, typed, days, version, problems=problems, status=422)
+    except EditConflict as e:
+        problems = [e.message(c.language)]
+        return _page(c, typed, days, e.version, problems=problems, status=409)
     if trial:
-        return _page(c, typed, days, became=became)
+        return _page(c, typed, days, version, became=became)
     said = c.t("规则已保存，{n} 位客户进入公海。", "Saved; {n} customers became public.")
     return Redirect(to="/pool-rules", said=said.format(n=became))
 
 
 def _page(
-    c: Context, rules: Sequence[Mapping[str, str]], calendar: str, *,
+    c: Context, rules: Sequence[Mapping[str, str]], calendar: str, version: int | None, *,
     problems: Sequence[str] = (), became: int | None = None, status: int = 200,
 ) -> Answer:  # fmt: skip
     fields = specs(PoolRule)
@@ -57,7 +61,8 @@ def _page(
     return Page(template="pool_rules.html", status=status, data={
         "rules": rules, "empty": empty, "calendar": calendar, "choices": choices,
         "labels": {n: fields[n].label(c.language) for n in NAMES}, "problems": problems,
-        "became": became, "conditions": CONDITIONS, "days": DAYS,
+        "became": became, "conditions": CONDITIONS, "days": DAYS, "version": version,
+        "conflict": status == 409,
     })  # fmt: skip
 
 

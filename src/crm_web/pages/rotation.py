@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from crm_domain.errors import BadPlan, CrmError
+from crm_domain.errors import BadPlan, CrmError, EditConflict
 from crm_domain.model import Employee
 from crm_domain.usecases import assignment, records
 from crm_domain.usecases.assignment import Rotation
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context
+from crm_web.context import Context, read_version
 from crm_web.screen import screen
 
 NEXT = 20
@@ -27,15 +27,19 @@ def show(c: Context) -> Answer:
     return _page(c)
 
 
-def _page(c: Context, problem: str = "", typed: list[dict[str, Any]] | None = None) -> Answer:
+def _page(
+    c: Context, problem: str = "", typed: list[dict[str, Any]] | None = None, *,
+    version: int | None = None, status: int = 200,
+) -> Answer:  # fmt: skip
     found = assignment.show_rotation(c.crm, NEXT, by=c.by)
     others: dict[int, str] = {}
     if c.by.may("rotation:edit"):
         planned = {line[0] for line in found.entries}
         offered = records.suggest(c.crm, Employee, "", 100, by=c.by)
         others = {n: name for n, name in offered.items() if n not in planned}
-    return Page(template="rotation.html", status=422 if problem else 200, data={
-        "rotation": found, "others": others, "problem": problem,
+    return Page(template="rotation.html", status=status, data={
+        "rotation": found, "others": others, "problem": problem, "conflict": status == 409,
+        "version": found.version if typed is None else version,
         "plan": typed if typed is not None else _lines(found),
         "absences": lambda code: c.t(*ABSENT.get(code, (code, code))),
     })  # fmt: skip
@@ -61,16 +65,24 @@ def save(c: Context) -> Answer:
     if (added := c.one("add")).isdigit() and int(added) not in ids:
         plan.append({"employee_id": int(added), "quota": c.one("add-quota", "1") or "1",
                      "weight": c.one("add-weight", "0") or "0", "active": True})  # fmt: skip
+    version = read_version(c)
     try:
-        assignment.set_rotation(c.crm, plan, by=c.by)
+        assignment.set_rotation(c.crm, plan, version=version, by=c.by)
         if c.one("now") == "true":
             assignment.reset_rotation(c.crm, by=c.by)
     except BadPlan as e:
-        names = assignment.show_rotation(c.crm, 1, by=c.by).names
-        shown = [{**line, "name": names.get(line["employee_id"], "")} for line in plan]
-        return _page(c, e.message(c.language), shown)
+        return _page(c, e.message(c.language), _named(c, plan), version=version, status=422)
+    except EditConflict as e:
+        return _page(c, e.message(c.language), _named(c, plan), version=e.version, status=409)
     said = c.t("轮转方案已保存。", "The plan is saved.")
     return Redirect(to="/rotation", said=said)
+
+
+def _named(c: Context, plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say what those are called who stand in a plan that was typed."""
+    names = records.titles(c.crm, Employee, [line["employee_id"] for line in plan], by=c.by)
+    names |= assignment.show_rotation(c.crm, 1, by=c.by).names
+    return [{**line, "name": names.get(line["employee_id"], "")} for line in plan]
 
 
 @screen("/rotation/reset", needs="rotation:edit", methods=("POST",))

@@ -8,11 +8,9 @@ from crm_domain.model import (
     Department,
     Employee,
     Lesson,
-    Menu,
     PermissionGroup,
     School,
 )
-from crm_web.pages.menus import arrange
 from crm_web.resource import plain
 
 RESOURCES = (
@@ -22,7 +20,6 @@ RESOURCES = (
     plain(School, "schools", ("校区", "Schools"), "building"),
     plain(Course, "courses", ("课程", "Courses"), "book"),
     plain(Cohort, "cohorts", ("班级", "Cohorts"), "users-group", hide=("memo",)),
-    plain(Menu, "menus", ("菜单", "Menus"), "layout-dashboard", page=arrange),
     plain(PermissionGroup, "permission_groups", ("权限组", "Permission groups"), "folder"),
     plain(Lesson, "lessons", ("上课记录", "Lessons"), "chalkboard",
           hide=("room", "summary", "homework_title", "homework_note", "key_points")),

@@ -1,0 +1,40 @@
+"""Asking whether a contact is known: so often at most, for the mask must not be guessed through."""
+
+from __future__ import annotations
+
+import math
+
+from crm_domain.errors import AskedTooOften
+from crm_domain.ports import Crm, Query, UnitOfWork
+from crm_domain.rules.access import Principal
+from crm_domain.rules.throttle import ASKED_EACH, CONTACTS_ASKED, may_be_contact
+
+
+def count_contacts(crm: Crm, uow: UnitOfWork, n: int, by: Principal) -> None:
+    """Count contacts that somebody is about to be told of, known or not.
+
+    Whoever may give customers away reads the contacts of the pool, or answers for it, and is not
+    counted.
+
+    Raises:
+        AskedTooOften: They are too many for this hour.
+    """
+    if n == 0 or by.may("customer:assign"):
+        return
+    now = crm.now()
+    who = by.name if by.user_id is None else by.user_id
+    again = uow.sign_ins.spend(f"contacts:{who}", n, now=now, most=CONTACTS_ASKED, each=ASKED_EACH)
+    if again is not None:
+        raise AskedTooOften(retry_after=max(1, math.ceil((again - now).total_seconds())))
+
+
+def count_search(crm: Crm, query: Query | None, by: Principal) -> None:
+    """Count a search that may find a masked customer by a whole contact, before it is made.
+
+    Raises:
+        AskedTooOften: They are too many for this hour.
+    """
+    asks = query is not None and isinstance(query.search, str) and may_be_contact(query.search)
+    if asks and not by.may("customer:assign"):
+        with crm.unit_of_work() as uow:
+            count_contacts(crm, uow, 1, by)

@@ -1,0 +1,93 @@
+"""PostgreSQL goes away: in the pool, in the middle of a unit of work, and at its end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from crm_adapters import open_crm
+from crm_adapters.storage.unit_of_work import SqlStorage
+from crm_domain import SYSTEM, Crm
+from crm_domain.errors import CrmError, DatabaseBusy
+from crm_domain.model import Course
+from crm_domain.usecases import intake, records
+
+
+def _end_connections(url: str, name: str) -> None:
+    """End all connections of a CRM, as a restart of the server does, and wait until they are."""
+    admin = sa.make_url(url).difference_update_query(["application_name"])
+    engine = sa.create_engine(admin, isolation_level="AUTOCOMMIT")
+    theirs = "FROM pg_stat_activity WHERE application_name = :name"
+    with engine.connect() as connection:
+        while connection.execute(sa.text(f"SELECT 1 {theirs}"), {"name": name}).all():
+            connection.execute(
+                sa.text(f"SELECT pg_terminate_backend(pid) {theirs}"), {"name": name}
+            )
+            time.sleep(0.05)
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_url(url: str, engine_name: str) -> str:
+    """Give the address of a PostgreSQL, under a name of its own; a file has no connection."""
+    if engine_name == "sqlite":
+        pytest.skip("a file has no connection to lose")
+    return sa.make_url(url).update_query_dict({"application_name": "lost"}).render_as_string(
+        hide_password=False
+    )  # fmt: skip
+
+
+def test_what_was_lost_in_the_pool_is_not_noticed(postgresql_url: str) -> None:
+    """Nobody who asks after a restart of the server is refused."""
+    with open_crm(postgresql_url) as crm:
+        open_units = [crm.unit_of_work(read_only=True) for _ in range(3)]
+        for uow in open_units:
+            uow.__enter__()
+            uow.records.all(Course)
+        for uow in open_units:
+            uow.__exit__(None, None, None)
+        _end_connections(postgresql_url, "lost")
+        for n in range(4):
+            typed = {"name": "王芳", "phone": f"1380013800{n}"}
+            assert intake.register_customer(crm, typed, by=SYSTEM).id
+            assert len(list(intake.list_customers(crm, by=SYSTEM))) == n + 1
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_what_is_lost_in_the_middle_is_refused_by_name(
+    postgresql_url: str, read_only: bool
+) -> None:
+    """Whatever comes next: a read, a write by the driver, the end; and trying again helps."""
+    with open_crm(postgresql_url) as crm:
+
+        def lose(crm: Crm, then: str) -> None:
+            with crm.unit_of_work(read_only=read_only) as uow:
+                uow.records.all(Course)
+                if not read_only:
+                    uow.turns.people_changed()
+                _end_connections(postgresql_url, "lost")
+                if then == "read":
+                    uow.records.all(Course)
+                elif then == "driver":
+                    uow.pool_rules()
+                elif then == "other":
+                    raise KeyError("x")
+
+        for then in ("read", "driver", "end"):
+            with pytest.raises(DatabaseBusy):
+                lose(crm, then)
+            assert list(records.list_records(crm, Course, by=SYSTEM)) == []
+        if not read_only:
+            with pytest.raises(KeyError):
+                lose(crm, "other")
+        assert crm.storage.revision()
+
+
+def test_a_server_that_is_not_there_is_told_as_it_is(postgresql_url: str) -> None:
+    """An address where nobody answers is no matter of trying again."""
+    wrong = sa.make_url(postgresql_url).set(database="nowhere").render_as_string(False)
+    with pytest.raises(sa.exc.OperationalError) as refused:
+        SqlStorage(wrong).revision()
+    assert not isinstance(refused.value, CrmError)

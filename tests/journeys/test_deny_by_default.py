@@ -1,0 +1,81 @@
+"""Deny by default (spec section 10): derived from the use cases, so none is forgotten."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from crm_domain import Crm, usecases
+from crm_domain.errors import CrmError, NotPermitted
+from crm_domain.model import Department, Scope
+from crm_domain.rules.access import Principal
+
+NOBODY = Principal(name="nobody", scope=Scope.ALL)
+ARGUMENTS: dict[str, Any] = {"cls": Department, "record": Department(code=1, title="x")}
+"""What must be something before the permission is known; all else may be nothing at all."""
+FOR_ALL = {
+    "access.change_password": "changes one's own password only, and asks for the present one",
+}
+"""Use cases that need no permission, with the reason."""
+NO_PRINCIPAL = {
+    "access.sign_in": "tells who acts",
+    "access.principal_for": "tells who acts, to the program that signed somebody in",
+    "roles.synchronise": "writes what is declared in code, when a CRM is opened",
+}
+"""Functions that are told no principal, with the reason."""
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Find the public functions of the use cases whose first argument is a CRM."""
+    found = {}
+    for module in pkgutil.iter_modules(usecases.__path__):
+        if module.name.startswith("_"):
+            continue
+        loaded = importlib.import_module(f"{usecases.__name__}.{module.name}")
+        for name, function in inspect.getmembers(loaded, inspect.isfunction):
+            arguments = inspect.signature(function).parameters
+            # What is given a unit of work is a part of a use case.
+            whole = next(iter(arguments), "") == "crm" and "uow" not in arguments
+            home = function.__module__.rpartition(".")[2]
+            public = not home.startswith("_") or name in getattr(loaded, "__all__", ())
+            if whole and public and name[0] != "_":
+                found[f"{home.lstrip('_')}.{name}"] = function
+    return found
+
+
+ALL = functions()
+ACTING = {n: f for n, f in ALL.items() if "by" in inspect.signature(f).parameters}
+
+
+def test_all_use_cases_say_who_acts() -> None:
+    """Or stand in the list, with the reason."""
+    assert len(ACTING) > 45
+    assert set(ALL) - set(ACTING) == set(NO_PRINCIPAL)
+    assert set(FOR_ALL) <= set(ACTING)
+
+
+@pytest.mark.parametrize("name", sorted(set(ACTING) - set(FOR_ALL)))
+def test_whoever_holds_nothing_may_nothing(crm: Crm, name: str) -> None:
+    """The permission is asked for before anything that was given is looked at."""
+    function = ACTING[name]
+    given = {
+        p.name: ARGUMENTS.get(p.name)
+        for p in inspect.signature(function).parameters.values()
+        if p.default is p.empty and p.name not in ("crm", "by")
+    }
+    with pytest.raises(NotPermitted):
+        function(crm, **given, by=NOBODY)
+
+
+@pytest.mark.parametrize("name", sorted(FOR_ALL))
+def test_what_is_for_all_is_refused_to_nobody_all_the_same(crm: Crm, name: str) -> None:
+    """Without an account of one's own there is nothing to act on."""
+    function = ACTING[name]
+    given = [None for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    with pytest.raises(CrmError):
+        function(crm, *given[2:], by=NOBODY)

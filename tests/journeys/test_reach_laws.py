@@ -1,0 +1,262 @@
+"""The data scope beyond customers (spec section 10): people, lessons, cohorts, notices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from crm_domain import SYSTEM
+from crm_domain.errors import NotFound, ScopeTooWide
+from crm_domain.model import Cohort, Course, Department, Employee, Lesson, School, Scope
+from crm_domain.model.fields import changed
+from crm_domain.ports import Query
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import access, notices, records
+from make import World
+
+CONTACTS: dict[str, str] = {
+    "phone": "13800138000", "email": "li@example.com", "wechat_openid": "openid-li",
+    "dingtalk_user_id": "ding-li",
+}  # fmt: skip
+
+
+def known(employee: Employee) -> dict[str, str | None]:
+    return {name: getattr(employee, name) for name in CONTACTS}
+
+
+@pytest.fixture
+def colleague(world: World) -> Employee:
+    """Give 李雷 every way to be reached."""
+    before = records.get_record(world.crm, Employee, world.a.employee_id or 0, by=SYSTEM)
+    return records.save_record(world.crm, changed(before, **CONTACTS), by=SYSTEM)
+
+
+@pytest.fixture
+def beside(world: World) -> Department:
+    """Make a department beside the world's."""
+    return records.save_record(world.crm, Department(code=777, title="教务部"), by=SYSTEM)
+
+
+# -- people -----------------------------------------------------------------------------------
+
+
+def test_a_colleagues_contacts_are_not_told_beyond_the_reach(
+    world: World, colleague: Employee
+) -> None:
+    """The name and the department are; contacts to oneself, to who reaches and who keeps them."""
+    number = colleague.id or 0
+    access.set_role(world.crm, "人事", permissions=["employee:view", "employee:edit"], by=SYSTEM)
+    clerk = world.person("人事", "人事")
+    for by, sees in ((world.b, False), (world.a, True), (world.manager, True), (clerk, True)):
+        read = records.get_record(world.crm, Employee, number, by=by)
+        [listed] = [e for e in records.list_records(world.crm, Employee, by=by) if e.id == number]
+        assert read == listed
+        assert (read.name, read.department_id) == ("李雷", world.department.id)
+        assert known(read) == (CONTACTS if sees else dict.fromkeys(CONTACTS))
+
+
+def test_a_colleagues_contacts_cannot_be_guessed(world: World, colleague: Employee) -> None:
+    """Neither by a filter, nor a range, nor an order, nor the mark of a page."""
+    for name, value in CONTACTS.items():
+        for query in (Query(where={name: value}), Query(ranges={name: (value, value)})):
+            assert list(records.list_records(world.crm, Employee, query, by=world.b)) == []
+            [found] = records.list_records(world.crm, Employee, query, by=world.manager)
+            assert found.id == colleague.id
+        for sort in (name, f"-{name}"):
+            walked: list[int | None] = []
+            after = None
+            while True:
+                asked = Query(sort=sort, limit=1, after=after)
+                page = records.list_records(world.crm, Employee, asked, by=world.b)
+                walked += [e.id for e in page]
+                if (after := page.next) is None:
+                    break
+            # All are empty to whoever asks, so the numbers alone make the order.
+            assert walked == sorted(walked, reverse=sort.startswith("-"))  # type: ignore[type-var]
+            assert len(walked) == 4
+
+
+def test_people_are_edited_within_the_reach_only(world: World, beside: Department) -> None:
+    """Beyond it nobody is found, and nobody is put there or moves there."""
+    access.set_role(world.crm, "组长", permissions=["employee:view", "employee:edit"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    head = world.person("组长", "组长")
+    stranger = records.save_record(
+        world.crm, Employee(name="外人", department_id=beside.id), by=SYSTEM
+    )
+    near = records.get_record(world.crm, Employee, world.a.employee_id or 0, by=head)
+    refused: list[Callable[[], Any]] = [
+        lambda: records.save_record(world.crm, changed(stranger, name="x"), by=head),
+        lambda: records.save_record(
+            world.crm, changed(stranger, department_id=world.department.id), by=head),
+        lambda: records.remove_record(world.crm, Employee, stranger.id or 0, by=head),
+        lambda: records.save_record(world.crm, changed(near, department_id=beside.id), by=head),
+        lambda: records.save_record(
+            world.crm, Employee(name="新人", department_id=beside.id), by=head),
+        lambda: records.save_record(world.crm, Employee(name="新人"), by=head),
+    ]  # fmt: skip
+    before = list(records.list_records(world.crm, Employee, by=SYSTEM))
+    for act in refused:
+        with pytest.raises(NotFound):
+            act()
+    assert list(records.list_records(world.crm, Employee, by=SYSTEM)) == before
+    records.save_record(world.crm, changed(near, name="李磊"), by=head)
+    fresh = Employee(name="新人", department_id=world.department.id)
+    made = records.save_record(world.crm, fresh, by=head)
+    records.remove_record(world.crm, Employee, made.id or 0, by=head)
+
+
+def test_nobody_widens_the_own_reach_by_moving(world: World, beside: Department) -> None:
+    """The own department is changed by somebody who sees all."""
+    access.set_role(world.crm, "组长", permissions=["employee:view", "employee:edit"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    head = world.person("组长", "组长")
+    mine = records.get_record(world.crm, Employee, head.employee_id or 0, by=head)
+    with pytest.raises(ScopeTooWide):
+        records.save_record(world.crm, changed(mine, department_id=beside.id), by=head)
+    records.save_record(world.crm, changed(mine, phone="13900139000"), by=head)
+    records.save_record(world.crm, changed(mine, version=2, department_id=beside.id), by=SYSTEM)
+
+
+def test_departments_are_seen_by_all_and_edited_within_the_reach(
+    world: World, beside: Department
+) -> None:
+    """One's own and those below; or the one that is led."""
+    access.set_role(world.crm, "总监", permissions=["department:view", "department:edit"],
+                    scope=Scope.DEPARTMENT_AND_BELOW, by=SYSTEM)  # fmt: skip
+    head = world.person("总监", "总监")
+    seen = [d.id for d in records.list_records(world.crm, Department, by=head)]
+    assert sorted(n or 0 for n in seen) == sorted([world.department.id or 0, beside.id or 0])
+    with pytest.raises(NotFound):
+        records.save_record(world.crm, changed(beside, title="x"), by=head)
+    with pytest.raises(NotFound):
+        records.save_record(world.crm, Department(code=778, title="x"), by=head)
+    with pytest.raises(NotFound):
+        records.remove_record(world.crm, Department, beside.id or 0, by=head)
+    below = Department(code=778, title="x", parent_id=world.department.id)
+    below = records.save_record(world.crm, below, by=head)
+    records.remove_record(world.crm, Department, below.id or 0, by=head)
+    led = records.save_record(world.crm, changed(beside, manager_id=head.employee_id), by=SYSTEM)
+    assert records.save_record(world.crm, changed(led, title="y"), by=head).title == "y"
+
+
+# -- teaching ---------------------------------------------------------------------------------
+
+
+class Classes:
+    """Two teachers, a tutor, and a cohort with a lesson for each teacher."""
+
+    def __init__(self, world: World) -> None:
+        crm = world.crm
+        self.mine, self.other, self.tutor = (
+            world.person(name, "teacher") for name in ("孔子", "孟子", "荀子")
+        )
+        school = records.save_record(crm, School(title="北京"), by=SYSTEM).id or 0
+        course = records.save_record(crm, Course(title="Python"), by=SYSTEM).id or 0
+
+        def cohort(semester: int, teacher: Principal, tutor: Principal | None = None) -> Cohort:
+            made = Cohort(
+                school_id=school, course_id=course, semester=semester, price=Decimal(1),
+                teachers=(teacher.employee_id or 0,), tutor_id=tutor and tutor.employee_id,
+            )  # fmt: skip
+            return records.save_record(crm, made, by=SYSTEM)
+
+        def lesson(cohort: Cohort, day: int, teacher: Principal | None) -> Lesson:
+            made = Lesson(cohort_id=cohort.id or 0, day_number=day, date=date(2026, 11, day),
+                          teacher_id=teacher and teacher.employee_id)  # fmt: skip
+            return records.save_record(crm, made, by=SYSTEM)
+
+        self.cohort, self.theirs = cohort(1, self.mine, self.tutor), cohort(2, self.other)
+        self.own = lesson(self.cohort, 1, self.mine)
+        self.of_cohort = lesson(self.cohort, 2, self.other)
+        self.stood_in = lesson(self.theirs, 1, self.mine)
+        self.foreign = lesson(self.theirs, 2, self.other)
+        self.nobodys = lesson(self.theirs, 3, None)
+
+
+@pytest.fixture
+def classes(world: World) -> Classes:
+    """Make the classes."""
+    return Classes(world)
+
+
+def test_a_teacher_keeps_the_own_lessons_and_those_of_the_own_cohorts(
+    world: World, classes: Classes
+) -> None:
+    """Also a tutor; others are not listed, not found, not changed and not removed."""
+    k = classes
+    reached = {
+        k.mine: [k.own, k.of_cohort, k.stood_in],
+        k.tutor: [k.own, k.of_cohort],
+        k.other: [k.of_cohort, k.stood_in, k.foreign, k.nobodys],
+    }
+    everything = [k.own, k.of_cohort, k.stood_in, k.foreign, k.nobodys]
+    for by, theirs in reached.items():
+        listed = records.list_records(world.crm, Lesson, Query(sort="id"), by=by)
+        assert list(listed) == theirs
+        for lesson in everything:
+            number = lesson.id or 0
+            if lesson in theirs:
+                assert records.get_record(world.crm, Lesson, number, by=by) == lesson
+                continue
+            with pytest.raises(NotFound):
+                records.get_record(world.crm, Lesson, number, by=by)
+            with pytest.raises(NotFound):
+                records.save_record(world.crm, changed(lesson, title="x"), by=by)
+            taken = changed(lesson, teacher_id=by.employee_id)
+            with pytest.raises(NotFound):
+                records.save_record(world.crm, taken, by=by)
+            with pytest.raises(NotFound):
+                records.remove_record(world.crm, Lesson, number, by=by)
+    kept = records.list_records(world.crm, Lesson, Query(sort="id"), by=SYSTEM)
+    assert list(kept) == everything
+    saved = records.save_record(world.crm, changed(k.own, title="x"), by=k.mine)
+    assert saved.title == "x"
+    records.remove_record(world.crm, Lesson, k.of_cohort.id or 0, by=k.mine)
+
+
+def test_a_teacher_makes_no_lesson_for_anothers_cohort(world: World, classes: Classes) -> None:
+    """Unless it is the teacher's own lesson; and gives none away into one."""
+    made = Lesson(cohort_id=classes.theirs.id or 0, day_number=9, date=date(2026, 11, 9))
+    with pytest.raises(NotFound):
+        records.save_record(world.crm, made, by=classes.mine)
+    moved = changed(classes.of_cohort, cohort_id=classes.theirs.id, day_number=9)
+    with pytest.raises(NotFound):
+        records.save_record(world.crm, moved, by=classes.mine)
+    within = changed(made, cohort_id=classes.cohort.id)
+    assert records.save_record(world.crm, within, by=classes.mine).id
+
+
+def test_cohorts_are_seen_by_all_and_edited_by_whose_they_are(
+    world: World, classes: Classes
+) -> None:
+    """The teachers' and the tutor's, or those of somebody within reach."""
+    access.set_role(world.crm, "老师", permissions=["cohort:view", "cohort:edit"], by=SYSTEM)
+    mine = access.principal_for(world.crm, username=classes.mine.name)
+    seen = records.list_records(world.crm, Cohort, Query(sort="id"), by=mine)
+    assert list(seen) == [classes.cohort, classes.theirs]
+    with pytest.raises(NotFound):
+        records.save_record(world.crm, changed(classes.theirs, memo="x"), by=mine)
+    assert records.save_record(world.crm, changed(classes.cohort, memo="x"), by=mine).memo == "x"
+
+
+# -- notices ----------------------------------------------------------------------------------
+
+
+def test_notices_of_others_are_read_within_the_reach_only(world: World, beside: Department) -> None:
+    """A manager reads those of the own department; a consultant the own."""
+    stranger = world.person("外人", department_id=beside.id)
+    secret = world.customer(stranger, name="机密客户")
+    mine = world.customer(world.a, name="本部客户")
+    for by, expected in (
+        (SYSTEM, {secret.name, mine.name}), (world.manager, {mine.name}), (world.a, {mine.name}),
+        (world.b, set()), (stranger, {secret.name}),
+    ):  # fmt: skip
+        bodies = "".join(n.body for n in notices.list_notices(world.crm, by=by))
+        assert {name for name in (secret.name, mine.name) if name in bodies} == expected
+    narrow = Query(where={"recipient_id": stranger.employee_id})
+    assert list(notices.list_notices(world.crm, narrow, by=world.manager)) == []
