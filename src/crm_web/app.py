@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -45,13 +46,18 @@ def make_app(
         given: The screens, the lists, what is added to lists, and templates, as the plugins give
             them.
         threads: Requests that are worked on at a time.
+
+    Raises:
+        ValueError: Two lists, pages, columns or templates have one name.
     """
     given = list(given)
     added = [one for one in given if isinstance(one, Extension)]
+    _refuse_doubles(one.name for one in given if isinstance(one, Resource))
     resources = {one.name: extended(one, added) for one in given if isinstance(one, Resource)}
     screens = [one for one in given if isinstance(one, Screen)]
     for resource in resources.values():
         screens += list_screens(resource)
+    _refuse_doubles(one.path for one in screens)
     files = Files()
     folders = [one.folder for one in given if isinstance(one, Templates)]
     base = urlsplit(crm.settings.base_url)
@@ -77,6 +83,13 @@ def make_app(
     )  # fmt: skip
     app.state.site = site
     return app
+
+
+def _refuse_doubles(names: Iterable[str]) -> None:
+    """Let no plugin replace what is there, or what another gives, by giving the same."""
+    found = Counter(names)
+    if both := sorted(name for name, n in found.items() if n > 1):
+        raise ValueError(f"{', '.join(both)}: there twice")
 
 
 def _routes(site: Site) -> list[Route]:

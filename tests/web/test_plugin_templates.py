@@ -1,13 +1,16 @@
-"""Plugins bring templates of their own, and replace none that is there."""
+"""Plugins bring lists, pages and templates of their own, and replace none that is there."""
 
 from pathlib import Path
 
 import pytest
 
-from crm_web.answers import Page
+from crm_domain.model import Course
+from crm_web.answers import Nothing, Page
 from crm_web.app import make_app
 from crm_web.files import Files
 from crm_web.pages import screens
+from crm_web.resource import plain
+from crm_web.resources import resources
 from crm_web.screen import ANYBODY, Screen, Templates
 from crm_web.site import make_templates
 from web.visitor import Visitor
@@ -43,3 +46,20 @@ def test_a_folder_without_templates_is_told_at_the_start(tmp_path):
     """A misspelt folder is not found out by whoever opens the page."""
     with pytest.raises(ValueError, match="is empty"):
         make_templates(Files(), [tmp_path / "tempaltes"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        plain(Course, "courses", ("课程", "Courses"), "book"),
+        Screen(path="/rotation", needs=ANYBODY, call=lambda c: Nothing()),
+        Screen(path="/courses.json", needs=ANYBODY, call=lambda c: Nothing()),
+    ],
+    ids=["list", "page", "page of a list"],
+)
+def test_a_list_or_page_of_the_program_is_not_replaced(crm, given):
+    """Whichever was loaded first would have won, and nobody would have known."""
+    own = [*screens(), *resources()]
+    make_app(crm, own)
+    with pytest.raises(ValueError, match="there twice"):
+        make_app(crm, [given, *own])
