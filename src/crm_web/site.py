@@ -52,6 +52,8 @@ class Site:
             "csrf": session.csrf_token if session else "", "csrf_name": CSRF,
             "by": session.principal if session else None, "languages": LANGUAGES,
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
+            # A part of a page shows neither, also where it is cut out of a whole page.
+            "menus": [], "icons": {}, "unread": 0,
         }  # fmt: skip
         if session is not None and not context.fragment:
             shared["menus"] = self._there(access.navigation(self.crm, by=context.by).menus)
