@@ -12,7 +12,7 @@ import attrs
 from crm_domain.model import Choice, Spec
 from crm_domain.model.fields import RECORDS
 from crm_domain.usecases import records
-from crm_web.context import Context
+from crm_web.context import Context, numbers
 from crm_web.site import Look
 
 MANY = 300
@@ -70,7 +70,7 @@ def _input(
     by_now = written(look, getattr(changed, spec.name)) if changed is not None else None
     options = _options(context, spec, values)
     told = None
-    if by_now is not None and by_now != written(look, stored):
+    if by_now is not None and by_now != values:
         told = "、".join(dict(options).get(v, v) for v in by_now) or context.t("（空）", "(empty)")
     return Input(
         name=spec.name, label=spec.label(context.language), kind=_kind(spec), chosen=values,
@@ -140,7 +140,7 @@ def options_of(
     """Give the records that can be chosen, as number and title, and those chosen already."""
     offered = records.suggest(context.crm, cls, "", MANY, by=context.by)
     found = {str(number): title for number, title in offered.items()}
-    missing = [int(v) for v in values if v.isascii() and v.isdigit() and v not in found]
+    missing = numbers(v for v in values if v not in found)
     if missing:
         more = records.titles(context.crm, cls, missing, by=context.by)
         found |= {str(number): title for number, title in more.items()}
