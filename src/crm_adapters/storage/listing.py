@@ -83,9 +83,10 @@ def any_of(column: Any, spec: Spec, wish: Any) -> sa.ColumnElement[bool]:
 
 def between(column: Any, spec: Spec, ends: tuple[Any, Any]) -> list[sa.ColumnElement[bool]]:
     """Choose where a column lies between two ends, both included; None leaves an end open."""
-    low, high = ends
-    found = [] if low is None else [column >= _read(spec, low)]
-    return found if high is None else [*found, column <= _read(spec, high)]
+    # What holds nothing but signs that nobody sees is read as nothing, too.
+    low, high = (None if end is None else _read(spec, end) for end in ends)
+    found = [] if low is None else [column >= low]
+    return found if high is None else [*found, column <= high]
 
 
 def holding(session: Session, m: Mapper[Any], typed: str) -> sa.ColumnElement[bool]:
