@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -130,6 +130,22 @@ def local(next_: Any, default: str = "/") -> str:
     if any(ord(c) < 33 or c == "\\" or ord(c) == 127 for c in next_):
         return default
     return next_
+
+
+LONGEST_NUMBER = 18
+"""Digits; so many fit whatever a database keeps."""
+
+
+def number(text: str) -> int | None:
+    """Read the number of a record as a form or an address has it; None for anything else."""
+    known = text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+    return int(text) if known else None
+
+
+def numbers(texts: Iterable[str]) -> list[int]:
+    """Read the numbers of records, each once, in their order; what is none is left out."""
+    found = (number(text) for text in texts)
+    return list(dict.fromkeys(n for n in found if n is not None))
 
 
 def said_of(problems: Any, language: Language) -> Mapping[str, list[str]]:
