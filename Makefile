@@ -27,6 +27,7 @@ demo: $(STAMP) $(ASSETS)  ## a school's worth of data, what happened to whom, an
 	@CRM_DATABASE_URL=sqlite:///demo/demo.db $(BIN)/crm serve --port $(PORT)
 
 test: $(STAMP) $(ASSETS)  ## the whole test suite, on SQLite and on a PostgreSQL started from a wheel
+	tests/browser/install.sh
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP)  ## format, lint, types, borders, documents

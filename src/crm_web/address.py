@@ -23,6 +23,8 @@ NOTHING = "-"
 PLACE = frozenset({AFTER})
 """What a new filter makes meaningless."""
 SIZES = (20, 50, 100, 200)
+MOST = 2000
+"""Values that an address may ask for."""
 
 
 @attrs.frozen
@@ -35,7 +37,11 @@ class Address:
     @classmethod
     def read(cls, path: str, text: str) -> Address:
         """Read what stands behind the question mark; empty values say nothing."""
-        pairs = parse_qsl(text, max_num_fields=2000)
+        try:
+            pairs = parse_qsl(text, max_num_fields=MOST)
+        except ValueError:
+            # Nobody ticks so many values; what is left says at least that something was asked.
+            pairs = parse_qsl("&".join(text.split("&", MOST)[:MOST]))
         return cls(path, tuple((name, value) for name, value in pairs if value.strip()))
 
     def get(self, name: str, default: str = "") -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -19,7 +20,7 @@ from starlette.routing import Route
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
 from crm_domain.usecases import notices, schedule
-from crm_web.endpoint import endpoint
+from crm_web.endpoint import LARGEST_BODY, endpoint
 from crm_web.files import Files
 from crm_web.lists import list_screens
 from crm_web.resource import Extension, Resource, extended
@@ -28,8 +29,6 @@ from crm_web.security import Guard
 from crm_web.site import Site, make_templates
 
 log = logging.getLogger(__name__)
-LARGEST_BODY = 12 * 2**20
-"""Bytes of a request: a sheet of ten megabytes with its form."""
 LATE = 60
 """Seconds that the oldest notice may be due before this process calls itself degraded."""
 THREADS = 16
@@ -77,9 +76,15 @@ def make_app(
 
     app = Starlette(
         routes=[*_routes(site), *_health(crm)],
-        middleware=[Middleware(Guard, hosts=_hosts(crm, base.hostname), https=site.https)],
-        exception_handlers={404: _nothing_here, 405: _nothing_here, 413: _too_large},
-        lifespan=lifespan, max_body_size=LARGEST_BODY,
+        middleware=[
+            Middleware(Guard, hosts=_hosts(crm, base.hostname), https=site.https),
+            # Within the guard, so that its refusal has the headers of every answer. It ends what
+            # does not say its length; of what does the endpoint tells people more kindly.
+            Middleware(RequestBodyLimitMiddleware, max_body_size=4 * LARGEST_BODY),
+        ],
+        exception_handlers={400: _unreadable, 404: _nothing_here, 405: _nothing_here,
+                            413: _too_large},
+        lifespan=lifespan,
     )  # fmt: skip
     app.state.site = site
     return app
@@ -134,6 +139,11 @@ def _health(crm: Crm) -> list[Route]:
 async def _nothing_here(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     return await _told(request, status, ("没有这个页面。", "There is no such page."))
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    words = ("表单无法读取，可能内容太多。", "The form cannot be read; perhaps it holds too much.")
+    return await _told(request, 400, words)
 
 
 async def _too_large(request: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -136,10 +136,25 @@ def local(next_: Any, default: str = "/") -> str:
     return next_
 
 
+LONGEST_NUMBER = 18
+"""Digits; so many fit whatever a database keeps."""
+
+
+def number(text: str) -> int | None:
+    """Read the number of a record as a form or an address has it; None for anything else."""
+    known = text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER
+    return int(text) if known else None
+
+
 def read_version(c: Context) -> int | None:
     """Read the version that a form was shown with; None where it says none."""
-    typed = c.one("version")
-    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else None
+    return number(c.one("version"))
+
+
+def numbers(texts: Iterable[str]) -> list[int]:
+    """Read the numbers of records, each once, in their order; what is none is left out."""
+    found = (number(text) for text in texts)
+    return list(dict.fromkeys(n for n in found if n is not None))
 
 
 def said_of(problems: Any, language: Language) -> Mapping[str, list[str]]:

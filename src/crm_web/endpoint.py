@@ -37,6 +37,8 @@ from crm_web.site import Site
 log = logging.getLogger(__name__)
 FIELDS = 12_000
 """So many values a form may have: all ticked rows of the largest page, and more."""
+LARGEST_BODY = 12 * 2**20
+"""Bytes of a request: a sheet of ten megabytes with its form."""
 STATUS: tuple[tuple[type[CrmError], int], ...] = (
     (errors.NotPermitted, 403),
     (errors.NotFound, 404),
@@ -66,6 +68,12 @@ def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Respon
     """
 
     async def answer(request: Request) -> Response:
+        if request.method == "HEAD":
+            # A screen answers it like GET and never takes it for a form; the server drops the body.
+            request = Request({**request.scope, "method": "GET"}, request.receive)
+        length = request.headers.get("content-length", "0")
+        if length.isdecimal() and int(length[:20]) > LARGEST_BODY:
+            raise HTTPException(413)
         form = FormData()
         if request.method not in SAFE:
             form = await request.form(max_files=2, max_fields=FIELDS, max_part_size=2**21)
@@ -124,9 +132,11 @@ def _admit(context: Context, screen: Screen) -> None:
     """
     if screen.needs != ANYBODY and context.session is None:
         raise SignInNeeded
-    if context.session is not None and context.request.method not in SAFE:
+    # Whoever signs in in a second window has a session already, and a page without its token.
+    session = None if screen.needs == ANYBODY else context.session
+    if session is not None and context.request.method not in SAFE:
         given = context.one(CSRF) or context.request.headers.get("x-csrf-token", "")
-        if not hmac.compare_digest(given.encode(), context.session.csrf_token.encode()):
+        if not hmac.compare_digest(given.encode(), session.csrf_token.encode()):
             raise Forged
     if screen.needs not in (ANYBODY, SIGNED_IN):
         context.by.need(screen.needs)

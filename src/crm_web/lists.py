@@ -15,7 +15,7 @@ from crm_domain.ports import Query
 from crm_domain.usecases import exports, records, views
 from crm_web.address import AFTER, SIZES, Address, asked
 from crm_web.answers import Answer, Download, Json, Page, Redirect
-from crm_web.context import Context, local, said_of
+from crm_web.context import Context, local, numbers, said_of
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Tab
 from crm_web.screen import Screen
 from crm_web.widgets import inputs
@@ -218,11 +218,11 @@ def _labels(
         labels = [(code, words[place]) for code, words in one.choices]
     elif one.target and one.target != "Customer":
         cls = RECORDS[one.target]
-        known = [v for v in {*(counts or {}), *chosen} if v.isascii() and v.isdigit()]
+        numbered = numbers(sorted({*(counts or {}), *chosen}))
         if counts is None and one.kind == "references":
             labels = [(str(n), t) for n, t in records.suggest(c.crm, cls, "", 50, by=c.by).items()]
         else:
-            named = records.titles(c.crm, cls, [int(v) for v in known], by=c.by)
+            named = records.titles(c.crm, cls, numbered, by=c.by)
             labels = [(str(n), t) for n, t in named.items()]
             labels.sort(key=lambda pair: (-(counts or {}).get(pair[0], 0), pair[1]))
     else:
@@ -429,7 +429,7 @@ def wanted(
 ) -> list[int]:
     """Find the numbers of the rows that an action is meant for."""
     if not everything:
-        return list(dict.fromkeys(int(v) for v in ticked if v.isascii() and v.isdigit()))[:BULK]
+        return numbers(ticked)[:BULK]
     query = Address.read(resource.path, state).query(resource, c.crm.settings.zone)
     found = []
     for row in walk(resource, c, query):

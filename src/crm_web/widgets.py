@@ -12,7 +12,7 @@ import attrs
 from crm_domain.model import Choice, Spec
 from crm_domain.model.fields import RECORDS
 from crm_domain.usecases import records
-from crm_web.context import Context
+from crm_web.context import Context, numbers
 from crm_web.site import Look
 
 MANY = 300
@@ -142,7 +142,7 @@ def options_of(
     """Give the records that can be chosen, as number and title, and those chosen already."""
     offered = records.suggest(context.crm, cls, "", MANY, by=context.by)
     found = {str(number): title for number, title in offered.items()}
-    missing = [int(v) for v in values if v.isascii() and v.isdigit() and v not in found]
+    missing = numbers(v for v in values if v not in found)
     if missing:
         more = records.titles(context.crm, cls, missing, by=context.by)
         found |= {str(number): title for number, title in more.items()}

@@ -8,7 +8,7 @@ import pytest
 
 from crm_domain import SYSTEM
 from crm_domain.errors import Invalid, NotPermitted
-from crm_domain.model import Course, Department
+from crm_domain.model import Course, Department, Scope
 from crm_domain.model.fields import changed
 from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
@@ -21,8 +21,9 @@ from steps import on
 def clerk(world: World) -> Principal:
     """Somebody who changed things on two days, and an account without an employee who did, too."""
     access.set_role(
-        world.crm, "教务", permissions=["course:edit", "course:view", "department:edit"], by=SYSTEM
-    )
+        world.crm, "教务", permissions=["course:edit", "course:view", "department:edit"],
+        scope=Scope.ALL, by=SYSTEM,
+    )  # fmt: skip
     clerk = world.person("教务", "教务")
     world.clock.set(on(2))
     made = records.save_record(world.crm, Course(title="=1+1"), by=clerk)

@@ -22,7 +22,7 @@ LONGEST_WAIT = timedelta(minutes=15)
 FORGOTTEN_AFTER = timedelta(days=1)
 """Without a try for so long, counting begins anew."""
 
-CONTACTS_ASKED = 500
+CONTACTS_ASKED = 2000
 """So many contacts at most may somebody ask for in an hour who does not give customers away."""
 ASKED_EACH = timedelta(hours=1)
 

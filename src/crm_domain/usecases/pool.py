@@ -207,15 +207,17 @@ def release_customer(
     Raises:
         CustomerLocked: A manager keeps it out of the pool.
         Invalid: The reason is too long, or no text.
-        NotFound: There is no such customer.
-        NotOwner: It is not theirs now.
+        NotOwner: It is not theirs now, or there is none; nobody learns here which numbers exist.
         NotPermitted: Without ``customer:release``.
     """
     by.need("customer:release")
     reason = said(Assignment, "memo", reason, "reason")
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
-        customer = locked_customer(uow, customer_id)
+        try:
+            customer = locked_customer(uow, customer_id)
+        except NotFound as e:
+            raise NotOwner from e
         now = moment(crm, customer)
         today = crm.day(now)
         mine = customer.owner_id is not None and customer.owner_id == by.employee_id

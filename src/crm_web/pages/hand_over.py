@@ -6,7 +6,7 @@ from crm_domain.errors import CrmError
 from crm_domain.model import Employee
 from crm_domain.usecases import assignment
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context
+from crm_web.context import Context, number, numbers
 from crm_web.screen import screen
 from crm_web.widgets import options_of
 
@@ -19,10 +19,9 @@ def hand_over(c: Context) -> Answer:
     if c.request.method == "GET":
         given = c.request.query_params.get("from", "")
         return Page(template="hand_over.html", data=_data(people, given, to))
-    numbers = [int(v) for v in to if v.isdigit()]
     try:
         done = assignment.hand_over(
-            c.crm, int(given) if given.isdigit() else 0, numbers, reason=c.one("reason"), by=c.by
+            c.crm, number(given) or 0, numbers(to), reason=c.one("reason"), by=c.by
         )
     except CrmError as e:
         return Page(template="hand_over.html", status=422,

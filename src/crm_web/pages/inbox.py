@@ -10,7 +10,7 @@ from crm_domain.ports import Query
 from crm_domain.rules.notifying import INAPP
 from crm_domain.usecases import inbox, preferences
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context
+from crm_web.context import Context, numbers
 from crm_web.screen import SIGNED_IN, screen
 
 
@@ -26,7 +26,7 @@ def show(c: Context) -> Answer:
 @screen("/inbox/read", needs=SIGNED_IN, methods=("POST",))
 def read(c: Context) -> Answer:
     """Mark messages as read: one, or all."""
-    ids = None if c.one("all") else [int(v) for v in c.many("id") if v.isdigit()]
+    ids = None if c.one("all") else numbers(c.many("id"))
     inbox.mark_read(c.crm, ids, by=c.by)
     return Redirect(to="/inbox")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from crm_domain.errors import Invalid
 from crm_domain.usecases import access, sessions, views
 from crm_web.answers import Answer, Cookie, Page, Redirect
-from crm_web.context import LANGUAGES, Context, local, said_of
-from crm_web.pages.sign_in import LONG
+from crm_web.context import LANGUAGES, Context, local, number, said_of
+from crm_web.pages.sign_in import LONG, session_cookies
 from crm_web.screen import SIGNED_IN, screen
 
 
@@ -34,14 +34,18 @@ def password(c: Context) -> Answer:
         told = {"repeated": [c.t("两次输入的密码不一致。", "The two are not the same.")]}
         return Page(template="me.html", status=422, data={"errors": told})
     try:
-        access.change_password(c.crm, str(c.form.get("old", "")), first, by=c.by)
+        access.change_password(
+            c.crm, str(c.form.get("old", "")), first, keep=c.session.id if c.session else None,
+            by=c.by,
+        )  # fmt: skip
     except Invalid as e:
         return Page(template="me.html", status=422,
                     data={"errors": said_of(e.problems, c.language)})  # fmt: skip
-    sessions.end_other_sessions(c.crm, keep=c.session.id if c.session else None, by=c.by)
     said = c.t("密码已修改，其他设备已退出登录。",
                "The password is changed; other devices are signed out.")  # fmt: skip
-    return Redirect(to="/me", said=said)
+    # This device goes on, under a new token.
+    token = sessions.renew(c.crm, c.request.cookies[c.site.cookie])
+    return Redirect(to="/me", said=said, cookies=session_cookies(c, token))
 
 
 @screen("/me/sessions", needs=SIGNED_IN)
@@ -58,8 +62,8 @@ def end_device(c: Context) -> Answer:
     """Sign one device out, or all others."""
     if c.one("others"):
         sessions.end_other_sessions(c.crm, keep=c.session.id if c.session else None, by=c.by)
-    elif c.one("id").isdigit():
-        sessions.end_session(c.crm, int(c.one("id")), by=c.by)
+    elif (id := number(c.one("id"))) is not None:
+        sessions.end_session(c.crm, id, by=c.by)
     return Redirect(to="/me/sessions", said=c.t("已退出登录。", "Signed out."))
 
 
@@ -93,8 +97,8 @@ def manage_views(c: Context) -> Answer:
     """Show the views of a list that one may remove, or remove one."""
     asked = c.form if c.request.method == "POST" else c.request.query_params
     name = str(asked.get("list", ""))
-    if c.request.method == "POST" and c.one("id").isdigit():
-        views.remove_view(c.crm, int(c.one("id")), by=c.by)
+    if c.request.method == "POST" and (id := number(c.one("id"))) is not None:
+        views.remove_view(c.crm, id, by=c.by)
         return Redirect(to=local(f"/{name}"), said=c.t("视图已删除。", "The view is removed."))
     found = [s.view for s in views.list_views(c.crm, name, by=c.by) if s.own]
     return Page(template="view_manage.html", data={"list": name, "views": found})

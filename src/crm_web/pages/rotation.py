@@ -9,7 +9,7 @@ from crm_domain.model import Employee
 from crm_domain.usecases import assignment, records
 from crm_domain.usecases.assignment import Rotation
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context, read_version
+from crm_web.context import Context, number, numbers, read_version
 from crm_web.screen import screen
 
 NEXT = 20
@@ -55,15 +55,16 @@ def _lines(found: Rotation) -> list[dict[str, Any]]:
 @screen("/rotation/plan", needs="rotation:edit", methods=("POST",))
 def save(c: Context) -> Answer:
     """Replace the plan; it takes effect with the next cycle, or at once where that is asked."""
-    ids = [int(v) for v in c.many("employee_id") if v.isdigit()]
+    ids = numbers(c.many("employee_id"))
     plan: list[dict[str, Any]] = [
         {"employee_id": n, "quota": c.one(f"quota-{n}", "0"), "weight": c.one(f"weight-{n}", "0"),
          "active": c.one(f"active-{n}") == "true"}
         for n in ids
         if c.one(f"remove-{n}") != "true"
     ]  # fmt: skip
-    if (added := c.one("add")).isdigit() and int(added) not in ids:
-        plan.append({"employee_id": int(added), "quota": c.one("add-quota", "1") or "1",
+    added = number(c.one("add"))
+    if added is not None and added not in ids:
+        plan.append({"employee_id": added, "quota": c.one("add-quota", "1") or "1",
                      "weight": c.one("add-weight", "0") or "0", "active": True})  # fmt: skip
     version = read_version(c)
     try:

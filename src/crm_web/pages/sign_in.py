@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from crm_domain.errors import CrmError, Invalid, SignInRefused, TooManyAttempts
 from crm_domain.usecases import access, sessions
@@ -31,13 +32,11 @@ def sign_in(c: Context) -> Answer:
             before=c.request.cookies.get(_known(c)),
         )  # fmt: skip
     except TooManyAttempts as e:
-        return _form(c, username, e.message(c.language), 429)
+        wait = str(int(e.facts["retry_after"]) + 1)
+        return _form(c, username, e.message(c.language), 429, {"Retry-After": wait})
     except SignInRefused as e:
         return _form(c, username, e.message(c.language), 422)
-    cookies = (
-        Cookie(name=c.site.cookie, value=token, secure=c.site.https),
-        Cookie(name=_known(c), value=token, secure=c.site.https, seconds=LONG),
-    )
+    cookies = session_cookies(c, token)
     if c.one("again"):
         # In the dialog above a page: the page stays, with the token of the new session.
         session = sessions.resume(c.crm, token)
@@ -46,14 +45,25 @@ def sign_in(c: Context) -> Answer:
     return Redirect(to=local(c.one("next")), cookies=cookies)
 
 
+def session_cookies(c: Context, token: str) -> tuple[Cookie, Cookie]:
+    """Give the browser the token of a session, and what it is known again by."""
+    return (
+        Cookie(name=c.site.cookie, value=token, secure=c.site.https),
+        Cookie(name=_known(c), value=token, secure=c.site.https, seconds=LONG),
+    )
+
+
 def _known(c: Context) -> str:
     """The cookie by which a browser is known again, so that others' tries do not slow it down."""
     return f"{c.site.cookie}-known"
 
 
-def _form(c: Context, username: str = "", problem: str = "", status: int = 200) -> Answer:
+def _form(
+    c: Context, username: str = "", problem: str = "", status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:  # fmt: skip
     template = "sign_in_part.html" if c.one("again") else "sign_in.html"
-    return Page(template=template, status=status, data={
+    return Page(template=template, status=status, headers=headers or {}, data={
         "username": username, "errors": [problem] if problem else [],
         "next": local(c.one("next") or c.request.query_params.get("next")),
     })  # fmt: skip

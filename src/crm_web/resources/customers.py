@@ -12,7 +12,7 @@ from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, Follo
 from crm_domain.parsing import CONTACTS
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.usecases import assignment, follow_up, intake, pool
-from crm_web.context import Context
+from crm_web.context import Context, number
 from crm_web.lists import one_by_one
 from crm_web.resource import Action, Column, Filter, Form, Outcome, Resource, Tab, column, narrowing
 
@@ -58,7 +58,7 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
         named = c.one("consultant_id")
         if to == "named":
             oneself = c.by.employee_id if not c.by.may("customer:assign") else None
-            consultant = int(named) if named.isdigit() else oneself
+            consultant = number(named) or oneself
             made = intake.register_customer(c.crm, typed, consultant_id=consultant, by=c.by)
         else:
             made = intake.register_customer(
@@ -70,7 +70,7 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
         if "*" in (typed.get(name) or "") and typed[name] == getattr(before, name):
             del typed[name]
     version = str(typed.pop("version", ""))
-    seen = int(version) if version.isdigit() else before.version
+    seen = number(version) or before.version
     intake.edit_customer(c.crm, id, typed, version=seen, by=c.by)
     return id
 
@@ -96,7 +96,7 @@ _TO = Spec(
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return number(text) or 0
 
 
 # -- what is done to rows ---------------------------------------------------------------------

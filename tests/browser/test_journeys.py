@@ -1,0 +1,268 @@
+"""What people do all day, in a real browser: each journey of issue 4, looked at from the chair."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.conftest import PHONE, School, Sit, picture
+from crm_domain import SYSTEM
+from crm_domain.ports import Query
+from crm_domain.usecases import access, assignment, intake, sessions
+from steps import login
+
+CONFLICT = "409 (Conflict)"
+UNAUTHORISED = "401 (Unauthorized)"
+
+
+def opened(page: Page) -> None:
+    """Wait until the dialog is there."""
+    expect(page.locator("#dialog")).to_be_visible()
+
+
+def test_the_first_of_two_claims_and_the_other_is_told_who_was_quicker(
+    school: School, sit: Sit
+) -> None:
+    """One press makes the customer one's own; the second sees who has it, and since when."""
+    first, second = sit(school.world.a, "/pool"), sit(school.world.b, "/pool")
+    second.expected = (CONFLICT,)
+    picture(first.page, "pool")
+    for desk in (first, second):
+        expect(desk.page.get_by_text("公海客户3")).to_be_visible()
+    first.page.locator("tr", has_text="公海客户3").get_by_role("button", name="抢单").click()
+    first.page.wait_for_url(re.compile(r"/customers/\d+$"))
+    expect(first.page.locator("#flash")).to_contain_text("抢单成功")
+    expect(first.page.locator("a[href^='tel:']").first).to_be_visible()
+    second.page.locator("tr", has_text="公海客户3").get_by_role("button", name="抢单").click()
+    told = second.page.locator("#flash [role=alert]")
+    expect(told).to_contain_text("李雷")
+    expect(told).to_contain_text(re.compile(r"\d\d:\d\d"))
+    assert second.page.url.endswith("/pool")
+
+
+def test_filters_combine_and_an_action_takes_all_that_match(school: School, sit: Sit) -> None:
+    """Two filters narrow the list, the address says so, and all that match are moved."""
+    page = sit(school.world.manager, "/customers").page
+    page.locator("summary", has_text="筛选").click()
+    page.get_by_role("checkbox", name=re.compile("^百度|baidu", re.I)).first.click()
+    expect(page.locator("#total")).to_contain_text("6")
+    assert "source=baidu" in page.url
+    page.locator("#q").fill("李客户")
+    page.wait_for_url(re.compile("q="))
+    expect(page.locator("tbody tr")).to_have_count(6)
+    picture(page, "filters")
+    page.locator("tbody [data-tick]").first.check()
+    page.get_by_role("button", name="选择全部符合条件的").click()
+    page.locator("[data-bulk]").get_by_role("button", name="转移").click()
+    opened(page)
+    page.locator("#dialog select[name=to_id]").select_option(label="王强")
+    page.locator("#dialog button[type=submit]").click()
+    expect(page.locator("#flash")).to_contain_text("6")
+    expect(page.locator("#dialog")).not_to_be_visible()
+    mine = assignment.my_customers(school.crm, Query(), by=school.world.c)
+    assert len(mine.items) == 6
+
+
+def test_a_follow_up_is_logged_in_one_step(school: School, sit: Sit) -> None:
+    """Note and next date on the customer's own page; it stands on the timeline at once."""
+    desk = sit(school.world.a, "/my/customers")
+    page = desk.page
+    page.get_by_role("link", name="王小明").click()
+    page.get_by_label("记录").or_(page.locator("#u-note")).first.fill("约了周三试听")
+    page.locator("#u-next_contact_at").fill("2027-01-05T10:00")
+    page.get_by_role("button", name="保存跟进").click()
+    expect(page.locator("#flash")).to_contain_text("跟进已记录")
+    expect(page.locator(".timeline-note").first).to_have_text("约了周三试听")
+    expect(page.locator("body")).to_contain_text("2027-01-05 10:00")
+    picture(page, "customer")
+
+
+def test_everything_of_somebody_is_handed_over(school: School, sit: Sit) -> None:
+    """From one to two others, in turn; the list of the first is empty afterwards."""
+    page = sit(school.world.manager, "/hand-over").page
+    page.select_option("#from_id", label="李雷")
+    for name in ("韩梅梅", "王强"):
+        page.get_by_role("checkbox", name=name).check()
+    page.fill("#reason", "离职")
+    page.get_by_role("button", name="移交").click()
+    expect(page.locator("#flash")).to_contain_text("7")
+    left = intake.list_customers(
+        school.crm, Query(where={"owner_id": school.world.a.employee_id}), by=SYSTEM
+    )
+    assert not left.items
+
+
+def test_a_changed_role_takes_effect_at_the_next_click(school: School, sit: Sit) -> None:
+    """The menu loses an entry, and its page is refused, without signing in again."""
+    desk = sit(school.world.a, "/")
+    desk.expected = ("403 (Forbidden)",)
+    page = desk.page
+    expect(page.locator("#menu").get_by_role("link", name="公海")).to_be_visible()
+    access.set_roles(school.crm, login(school.crm, school.world.a), ["teacher"], by=SYSTEM)
+    page.locator("#menu").get_by_role("link", name="公海").click()
+    expect(page.locator(".empty-header")).to_have_text("403")
+    expect(page.locator("#menu").get_by_role("link", name="公海")).to_have_count(0)
+
+
+def test_each_person_reads_the_own_language(school: School, sit: Sit) -> None:
+    """One press changes it, the page stays, and no Chinese is left but what people typed."""
+    page = sit(school.world.a, "/my/customers").page
+    expect(page.locator("h1")).to_have_text("我的客户")
+    page.get_by_role("button", name="我的").last.click()
+    page.get_by_role("button", name="English").last.click()
+    expect(page.locator("h1")).to_have_text("My customers")
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.url.endswith("/my/customers")
+    headings = page.locator("thead, #menu, header, .nav-tabs").all_inner_texts()
+    # Left are the name of whoever reads, and of the other language.
+    assert not re.search(r"[一-鿿]", re.sub("李雷|雷|中文", "", "".join(headings)))
+
+
+PAGES = ("/", "/customers", "/pool", "/my/customers", "/customers/new", "/rotation", "/me",
+         "/me/sessions", "/assignments", "/follow-ups", "/departments", "/employees")  # fmt: skip
+
+
+TOO_LOW = """() => [...document.querySelectorAll(
+    "main button, main a.btn, main select, main .nav-link, main a.filter-value, .navbar-toggler")]
+    .map((e) => [e.innerText.trim() || e.ariaLabel, e.getBoundingClientRect()])
+    .filter(([, r]) => r.width && r.height < 43.5).map(([t, r]) => `${t} ${r.height}`)"""
+"""Tells what is pressed and is not as high as a thumb."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_a_phone(school: School, sit: Sit, scheme: str) -> None:
+    """No page scrolls sideways at 360 pixels, and what is pressed is 44 pixels high."""
+    desk = sit(school.world.a, "/", viewport=PHONE, color_scheme=scheme, has_touch=True)
+    page, wrong = desk.page, list[str]()
+    number = intake.list_customers(school.crm, by=school.world.a).items[0].id
+    for path in (*PAGES, f"/customers/{number}"):
+        desk.go(path)
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        if wide > 360:
+            wrong.append(f"{path} is {wide} wide")
+        small = page.evaluate(TOO_LOW)
+        if small:
+            wrong.append(f"{path}: too low: {small[:5]}")
+        theme = page.locator("html").get_attribute("data-bs-theme")
+        assert theme == scheme
+    if scheme == "light":
+        desk.go("/my/customers")
+        picture(page, "phone")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_claim_needs_no_mouse(school: School, sit: Sit) -> None:
+    """Tab, Enter and Escape do; the focus can be seen, and it stays where people are."""
+    page = sit(school.world.a, "/pool").page
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("/")
+    focused = page.evaluate("document.activeElement.id")
+    assert focused in ("q", "top-q")
+    page.locator("#q").focus()
+    page.keyboard.type("公海客户2")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    button = page.locator("tbody tr").get_by_role("button", name="抢单")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if button.evaluate("e => e === document.activeElement"):
+            break
+    expect(button).to_be_focused()
+    assert button.evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/customers/\d+$"))
+
+
+def test_a_session_that_ends_in_a_form_costs_nothing(school: School, sit: Sit) -> None:
+    """Signing in again in the dialog; what was typed is there, and is saved by the next press."""
+    desk = sit(school.world.a, "/customers/new")
+    desk.expected = (UNAUTHORISED, "422")
+    page = desk.page
+    page.fill("#f-name", "中断客户")
+    page.fill("#f-phone", "13712345678")
+    page.select_option("#f-source", "baidu")
+    name = login(school.crm, school.world.a)
+    sessions.end_other_sessions(school.crm, username=name, by=SYSTEM)
+    page.get_by_role("button", name="保存").click()
+    opened(page)
+    assert page.url.endswith("/customers/new")
+    page.fill("#dialog #username", name)
+    page.fill("#dialog #password", "not the password")
+    page.press("#dialog #password", "Enter")
+    expect(page.locator("#dialog [role=alert]")).to_be_visible()
+    page.fill("#dialog #password", "correct horse battery")
+    page.press("#dialog #password", "Enter")
+    expect(page.locator("#dialog")).not_to_be_visible()
+    assert page.input_value("#f-name") == "中断客户"
+    page.get_by_role("button", name="保存").click()
+    expect(page.locator("#flash")).to_contain_text("已保存")
+    assert intake.list_customers(school.crm, Query(search="中断客户"), by=SYSTEM).items
+
+
+def test_a_double_click_enters_one_customer(school: School, sit: Sit) -> None:
+    """The form is sent once, however quickly its button is pressed."""
+    page = sit(school.world.a, "/customers/new").page
+    page.fill("#f-name", "双击客户")
+    page.fill("#f-phone", "13712345679")
+    page.select_option("#f-source", "baidu")
+    page.get_by_role("button", name="保存").dblclick()
+    expect(page.locator("#flash")).to_contain_text("已保存")
+    found = intake.list_customers(school.crm, Query(search="双击客户"), by=SYSTEM)
+    assert len(found.items) == 1
+
+
+def test_the_back_button_leads_back_to_the_list_as_it_was(school: School, sit: Sit) -> None:
+    """The filter stands in the address, so the browser's own way back keeps it."""
+    desk = sit(school.world.a, "/")
+    page = desk.go("/customers?q=李客户")
+    expect(page.locator("tbody tr")).to_have_count(6)
+    page.locator("tbody .row-link").first.click()
+    page.wait_for_url(re.compile(r"/customers/\d+$"))
+    page.go_back()
+    expect(page.locator("tbody tr")).to_have_count(6)
+    assert page.input_value("#q") == "李客户"
+
+
+def test_the_second_editor_sees_what_the_first_wrote(school: School, sit: Sit) -> None:
+    """Both values stand side by side, nothing is lost, and saving again decides."""
+    found = intake.list_customers(school.crm, Query(search="王小明"), by=SYSTEM).items[0]
+    to = f"/customers/{found.id}/edit"
+    one, two = sit(school.world.a, to), sit(school.world.manager, to)
+    two.expected = (CONFLICT,)
+    for desk, company in ((one, "先写公司"), (two, "后写公司")):
+        desk.page.fill("#f-company", company)
+        desk.page.get_by_role("button", name="保存").click()
+    expect(one.page.locator("#flash")).to_contain_text("已保存")
+    expect(two.page.locator("main")).to_contain_text("先写公司")
+    assert two.page.input_value("#f-company") == "后写公司"
+    two.page.get_by_role("button", name="保存").click()
+    expect(two.page.locator("#flash")).to_contain_text("已保存")
+
+
+def test_no_page_breaks_its_own_policy(school: School, sit: Sit) -> None:
+    """Not one message in the console, for a manager and an administrator, on any page."""
+    admin = school.world.person("管理", "administrator")
+    for who in (school.world.manager, admin):
+        desk = sit(who, "/")
+        for path in (*PAGES, "/payments", "/pool-rules", "/hand-over", "/courses", "/cohorts"):
+            if path != "/my/customers":
+                desk.go(path)
+        picture(desk.page, "hand-over")
+        desk.go("/")
+        picture(desk.page, "home-manager")
+        assert not desk.unexpected()
+
+
+def test_what_people_typed_never_runs(school: School, sit: Sit) -> None:
+    """Names that want to be programs stand on the page as text, in the DOM too."""
+    payload = "<img src=x onerror='window.xss=1'><script>window.xss=1</script>"
+    made = school.world.customer(school.world.a, name=payload[:60], memo=payload, company=payload)
+    desk = sit(school.world.a, "/customers")
+    for path in ("/customers", f"/customers/{made.id}", f"/customers/{made.id}/edit", "/"):
+        page = desk.go(path)
+        assert page.evaluate("window.xss") is None
+        assert page.locator("main img").count() == 0

@@ -1,0 +1,306 @@
+"""What every answer has, whatever its status; and what htmx gets where a page would be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import pytest
+
+from crm_domain import SYSTEM
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import intake
+from crm_web import pages, resources
+from crm_web.app import make_app
+from crm_web.asgi import application
+from crm_web.security import A_YEAR, CSP, HEADERS
+from make import World, phone
+from steps import login
+from web.conftest import Visit
+from web.house import House, filled
+from web.visitor import BOOSTED, FRAGMENT, Visitor
+
+PLAIN: Mapping[str, str] = {}
+KINDS = {"plain": PLAIN, "boosted": BOOSTED, "fragment": FRAGMENT}
+
+
+@pytest.fixture
+def engine_name() -> str:
+    """Answers look the same on every engine."""
+    return "sqlite"
+
+
+# -- headers ----------------------------------------------------------------------------------
+
+
+def answers(world: World, visit: Visit) -> dict[str, Any]:
+    """Give an answer of every status that there is."""
+    me, stranger = visit(world.a), visit(address="203.0.113.5")
+    own = world.customer(world.a).id
+    broken = Visitor(_broken(world), portal=me.client.portal, raise_server_exceptions=False)
+    broken.client.cookies = me.client.cookies
+    return {
+        "200 page": me.get("/customers"), "200 json": me.get("/customers.json"),
+        "200 file": me.get(me.client.app.state.site.files.address("crm.css")),  # type: ignore[attr-defined]
+        "200 sign of life": stranger.get("/livez"), "200 ready": stranger.get("/readyz"),
+        "303 sign in": stranger.get("/customers"),
+        "303 done": me.post("/me/language", {"language": "zh"}),
+        "400 host": me.client.get("/", headers={"Host": "evil.example"}),
+        "401 json": stranger.get("/customers.json"), "403 right": me.get("/pool-rules"),
+        "403 origin": me.client.post("/sign-out", headers={"Origin": "null"}),
+        "403 token": me.send("POST", "/sign-out"), "404 page": me.get("/nothing/here"),
+        "404 record": me.get("/customers/987654"), "404 file": stranger.get("/static/none.css"),
+        "404 stranger": stranger.get("/nothing"), "405": me.send("DELETE", "/customers"),
+        "409": me.post("/customers/987654/follow-up", {"note": "x"}),
+        "413": me.client.post("/customers/new", content=b"x" * (13 * 2**20), headers={
+            "Origin": me.base, "Content-Type": "application/x-www-form-urlencoded"}),
+        "422": me.post("/customers/new", {}),
+        "422 list": me.get("/customers?created_at.from=never"),
+        "500": broken.get(f"/customers/{own}"),
+    }  # fmt: skip
+
+
+def _broken(world: World) -> Any:
+    """Make a web face whose page of a customer fails in the middle."""
+
+    def fail(*args: Any, **more: Any) -> Any:
+        raise RuntimeError("secret of the database: 13800138000")
+
+    screens = [*pages.screens(), *resources.resources()]
+    return make_app(world.crm, [
+        attrs.evolve(s, call=fail) if getattr(s, "path", "") == "/customers/{id:int}" else s
+        for s in screens
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("base", ["", "https://localhost"])
+def test_every_answer_has_the_headers_that_guard_it(
+    world: World, visit: Visit, app: Any, portal: object, base: str
+) -> None:
+    """Whatever the status: CSP, no sniffing, no frames, a number, nothing kept by caches."""
+    crm = attrs.evolve(world.crm, settings=attrs.evolve(world.crm.settings, base_url=base))
+    if base:
+        strict = Visitor(application(crm), portal=portal, base=base)
+        found = {"page": strict.get("/sign-in"), "404": strict.get("/nothing")}
+        for name, answer in found.items():
+            wish = f"max-age={A_YEAR}"
+            assert answer.headers["strict-transport-security"] == wish, name
+        return
+    for name, answer in answers(world, visit).items():
+        assert str(answer.status_code) == name[:3], name
+        for header, value in HEADERS.items():
+            assert answer.headers.get(header) == value, (name, header)
+        assert len(answer.headers["x-request-id"]) == 16, name
+        kept = answer.headers["cache-control"]
+        assert kept == ("no-store" if "file" not in name or "404" in name else kept), name
+        assert "strict-transport-security" not in answer.headers
+        assert "server" not in answer.headers
+        assert "x-powered-by" not in answer.headers
+
+
+def test_the_policy_allows_nothing_inline_and_nothing_from_elsewhere() -> None:
+    """Whoever loosens it must change this test, too."""
+    rules = dict(part.strip().split(" ", 1) for part in CSP.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert {"unsafe-inline", "unsafe-eval", "http:", "https:", "*"} & set(CSP.split()) == set()
+    assert rules["script-src"] == rules["style-src"] == rules["connect-src"] == "'self'"
+    assert rules["frame-ancestors"] == rules["base-uri"] == rules["object-src"] == "'none'"
+
+
+def test_no_page_has_anything_inline(world: World, visit: Visit) -> None:
+    """What the policy would forbid is not there: styles, scripts, handlers, other sites."""
+    me = visit(world.a)
+    own = world.customer(world.a).id
+    for path in ("/", "/customers", "/pool", "/my/customers", f"/customers/{own}", "/sign-in",
+                 "/customers/new", "/rotation", "/me", "/nothing"):  # fmt: skip
+        page = me.get(path).text.lower()
+        for word in (" style=", " onclick=", " onload=", "<style", "javascript:", "hx-on",
+                     'src="//', 'src="http', 'href="http'):  # fmt: skip
+            assert word not in page, (path, word)
+        assert page.count("<script") == page.count('<script src="/static/'), path
+
+
+def test_two_answers_have_two_numbers(world: World, visit: Visit) -> None:
+    """And the one that a person reads is the one of the header."""
+    me = visit(world.a)
+    first, second = me.get("/nothing"), me.get("/nothing")
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert first.headers["x-request-id"] in first.text
+
+
+# -- failures ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failure_tells_its_number_and_nothing_of_its_cause(
+    world: World, visit: Visit, kind: str
+) -> None:
+    """No message of the program, no data; and the address in the browser stays true."""
+    me = visit(world.a)
+    broken = Visitor(_broken(world), portal=me.client.portal, raise_server_exceptions=False)
+    broken.client.cookies = me.client.cookies
+    found = broken.get("/customers/1", **KINDS[kind])
+    assert found.status_code == 500
+    assert found.headers["x-request-id"] in found.text
+    assert "13800138000" not in found.text
+    assert "RuntimeError" not in found.text
+    if kind == "fragment":
+        shown_above(found)
+    else:
+        whole(found)
+
+
+def shown_above(answer: Any) -> None:
+    """What was pressed is answered by a word above the page that is there."""
+    assert answer.headers["hx-retarget"] == "#flash"
+    assert answer.headers["hx-reswap"] == "innerHTML"
+    assert answer.headers["hx-push-url"] == "false"
+    assert "<html" not in answer.text
+    assert 'role="alert"' in answer.text
+
+
+def whole(answer: Any) -> None:
+    """A page was asked for, and a page comes."""
+    assert "hx-retarget" not in answer.headers
+    assert "<html" in answer.text
+    assert answer.headers["x-request-id"] in answer.text
+
+
+# -- htmx -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_has_to_sign_in_is_asked_in_place(
+    world: World, visit: Visit, kind: str, method: str
+) -> None:
+    """A browser is led to the form and back; htmx shows it in a dialog above what was typed."""
+    stranger = visit()
+    answer = stranger.client.request(
+        method, "/customers/new?back=/pool", headers={"Origin": stranger.base, **KINDS[kind]}
+    )
+    if kind == "plain":
+        assert answer.status_code == 303
+        to = "/sign-in?next=%2Fcustomers%2Fnew%3Fback%3D%2Fpool" if method == "GET" else "/sign-in"
+        assert answer.headers["location"] == to
+        return
+    assert answer.status_code == 401
+    assert answer.headers["hx-retarget"] == "#dialog-body"
+    assert answer.headers["hx-reswap"] == "innerHTML"
+    assert answer.headers["hx-push-url"] == "false"
+    assert "<html" not in answer.text
+    assert 'name="again" value="1"' in answer.text
+
+
+def test_signing_in_again_in_the_dialog_keeps_the_page(world: World, visit: Visit) -> None:
+    """Nothing is swapped; the page hears of the new session's token, and goes on with it."""
+    me = visit(world.a)
+    name = login(world.crm, world.a)
+    me.client.cookies.delete(me.cookie)
+    wrong = me.client.post("/sign-in", data={"username": name, "password": "x", "again": "1"},
+                           headers={"Origin": me.base, **FRAGMENT})  # fmt: skip
+    assert wrong.status_code == 422
+    assert "<html" not in wrong.text
+    assert 'name="again" value="1"' in wrong.text
+    assert name in wrong.text
+    answer = me.sign_in(name, again="1")
+    assert answer.status_code == 204
+    assert me.token in answer.headers["hx-trigger"]
+    assert me.post("/me/language", {"language": "en"}).status_code == 303
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_refused_page_is_a_page_and_a_refused_press_a_word(
+    world: World, visit: Visit, kind: str
+) -> None:
+    """403, 404 and 409, each where it makes sense."""
+    me, headers = visit(world.a), KINDS[kind]
+    for path, status in (("/pool-rules", 403), ("/customers/987654", 404), ("/nothing", 404)):
+        answer = me.client.get(path, headers=dict(headers))
+        assert answer.status_code == status
+        (shown_above if kind == "fragment" else whole)(answer)
+    for path, status in (("/pool-rules", 403), ("/customers/987654/follow-up", 409)):
+        answer = me.client.post(path, data={"csrf": me.token, "note": "x"},
+                                headers={"Origin": me.base, **headers})  # fmt: skip
+        assert answer.status_code == status
+        (whole if kind == "plain" else shown_above)(answer)
+
+
+def test_every_page_can_be_asked_for_in_part(
+    visit: Visit, app: Any, house: House, everything: Principal
+) -> None:
+    """Lists, forms and dialogs come to htmx as well, boosted or not."""
+    me, wrong = visit(everything), []
+    for screen in app.state.site.screens:
+        if "GET" in screen.methods and not screen.path.endswith((".csv", ".xlsx", ".json")):
+            to = filled(house, screen.path, {"token": "x"})
+            plain = me.get(to).status_code
+            for name, headers in KINDS.items():
+                if (found := me.client.get(to, headers=dict(headers)).status_code) != plain:
+                    wrong.append(f"{name} {to}: {found}, not {plain}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_form_with_mistakes_comes_back_with_what_was_typed(
+    world: World, visit: Visit, kind: str
+) -> None:
+    """422 with the error beside the field, also where htmx sent it."""
+    me = visit(world.a)
+    answer = me.client.post(
+        "/customers/new", data={"csrf": me.token, "name": "王小明", "phone": "123"},
+        headers={"Origin": me.base, **KINDS[kind]},
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert 'value="王小明"' in answer.text
+    assert 'value="123"' in answer.text
+    assert 'aria-describedby="f-phone-e"' in answer.text
+    assert "hx-retarget" not in answer.headers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_second_of_two_editors_sees_what_differs(world: World, visit: Visit, kind: str) -> None:
+    """409 with both values; saving again is the person's decision."""
+    me = visit(world.a)
+    customer = world.customer(world.a, company="旧公司")
+    number = customer.id or 0
+    intake.edit_customer(world.crm, number, {"company": "别人写的"}, version=1, by=SYSTEM)
+    form = {"csrf": me.token, "name": "王芳", "phone": phone(), "company": "我写的", "version": "1"}
+    to = f"/customers/{number}/edit"
+    answer = me.client.post(to, data=form, headers={"Origin": me.base, **KINDS[kind]})
+    assert answer.status_code == 409
+    assert 'value="我写的"' in answer.text
+    assert "别人写的" in answer.text
+    assert 'name="version" value="2"' in answer.text
+    again = me.client.post(to, data={**form, "version": "2"}, headers={"Origin": me.base})
+    assert again.status_code == 303
+    assert intake.get_customer(world.crm, number, by=SYSTEM).company == "我写的"
+
+
+def test_an_action_done_from_a_dialog_replaces_the_page(world: World, visit: Visit) -> None:
+    """htmx is told where to go; a redirect would land in the dialog."""
+    me = visit(world.a)
+    number = world.customer(world.a).id
+    answer = me.client.post(
+        "/customers/actions/release", data={"csrf": me.token, "ids": number},
+        headers={"Origin": me.base, **FRAGMENT},
+    )  # fmt: skip
+    assert answer.status_code == 204
+    assert '"path": "/customers"' in answer.headers["hx-location"]
+
+
+def test_a_program_gets_its_refusals_as_json(world: World, visit: Visit) -> None:
+    """With the code, the status and the number of the request, in 401, 403 and 422."""
+    me, stranger = visit(world.a), visit()
+    teacher = visit(world.person("老师", "teacher"))
+    for browser, path, status in (
+        (stranger, "/customers.json", 401), (teacher, "/customers.json", 403),
+        (me, "/customers.json?created_at.from=never", 422),
+    ):  # fmt: skip
+        answer = browser.get(path)
+        assert answer.status_code == status
+        data = answer.json()
+        assert data["status"] == status
+        assert data["instance"] == answer.headers["x-request-id"]
+        assert data["type"].startswith("urn:school-crm:")
