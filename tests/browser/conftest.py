@@ -29,7 +29,8 @@ ARGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+PICTURES = Path(__file__).parents[2] / "build" / "pictures"
+"""What journeys saw, to be looked at; ``test_pictures.py`` takes those of the documents."""
 WIDE = {"width": 1100, "height": 760}
 PHONE = {"width": 360, "height": 740}
 
@@ -158,7 +159,7 @@ def sit(chromium: Browser, school: School) -> Iterator[Sit]:
 
 
 def picture(page: Page, name: str) -> None:
-    """Take a picture for the documents, when they are wanted."""
+    """Take a picture to be looked at, when pictures are wanted."""
     if os.environ.get("CRM_PICTURES") == "1":
         PICTURES.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=PICTURES / f"{name}.png")

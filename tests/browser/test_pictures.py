@@ -6,7 +6,6 @@ them before you commit them. Without the variable nothing is done here.
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -61,24 +60,10 @@ def address(tmp_path_factory):
         served.wait(30)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert path, "no chromium on the path"
-    with sync_playwright() as p:
-        opened = p.chromium.launch(
-            executable_path=path, args=["--lang=zh-CN"], env={**os.environ, "LANGUAGE": "zh_CN"}
-        )
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
-def page(browser, address, request):
-    """A page of somebody who has signed in: the name stands in the test's marker."""
-    context = browser.new_context(
+def page(chromium, address, request):
+    """A page of the demo's account that the test names."""
+    context = chromium.new_context(
         base_url=address, locale="zh-CN", timezone_id="Asia/Shanghai", reduced_motion="reduce",
         viewport={"width": SCREEN, "height": 768}, device_scale_factor=WIDTH / SCREEN,
     )  # fmt: skip
@@ -102,7 +87,7 @@ def take(page, name, height=768):
     page.wait_for_load_state("networkidle")
     page.evaluate("scrollTo(0, 0)")
     path = FOLDER / f"{name}.png"
-    page.screenshot(path=path)
+    page.screenshot(path=path, caret="initial")
     assert path.stat().st_size <= MOST, f"{name}: {path.stat().st_size} bytes"
 
 
