@@ -66,6 +66,7 @@ TERMS: dict[str, str] = {
     "待审核的缴费记录": "payment that waits for confirmation",
     "待重发的通知": "notice that failed and could be sent again",
     "联系方式": "contact",
+    "轮转": "rotation plan",
 }
 """What records and fields are called in English, by their Chinese name; the records fill it.
 

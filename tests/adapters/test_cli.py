@@ -658,6 +658,8 @@ def test_an_interrupted_import_says_so_and_goes_on(tmp_path, sqlite_template):
     running = subprocess.Popen(
         [CRM, "import", path, "--yes"], env=environment(tmp_path, CRM_BATCH_ROWS="3", LANG="en"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # Whoever runs the tests in the background has let them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         until = time.monotonic() + 60

@@ -6,7 +6,7 @@ import re
 def test_jobs_are_listed_with_last_and_next_run(here):
     """Nothing has run yet; then one job has, by hand."""
     before = {j["name"]: j for j in here.json("jobs", "list")["jobs"]}
-    assert list(before) == ["deliver", "sweep", "warn", "remind", "imports", "check"]
+    assert list(before) == ["deliver", "sweep", "warn", "remind", "tidy", "imports", "check"]
     assert before["sweep"]["cron"] == "5 0 * * *" and before["sweep"]["last"] is None
     assert before["sweep"]["next_at"].endswith("T16:05:00+00:00")
     done = here.json("jobs", "run", "sweep")

@@ -52,6 +52,7 @@ def test_every_setting_can_be_set_by_its_name():
         "CRM_SMTP_URL": "smtp://h",
         "CRM_SMTP_FROM": "a@b",
         "CRM_REDIS_URL": "redis://h",
+        "CRM_BASE_URL": "https://h",
         **{f"CRM_CRON_{job.upper()}": "0 1 * * *" for job in JOBS},
     }
     environ = {

@@ -396,7 +396,7 @@ def test_a_delivery_by_the_schedule_sends_what_nobody_was_woken_for(
     url: str, clock: FixedClock
 ) -> None:
     """Without any worker the schedule alone delivers."""
-    with open_crm(url, clock=clock, settings=Settings()) as opened:
+    with open_crm(url, clock=clock, settings=Settings(channels="console")) as opened:
         crm = attrs.evolve(opened, storage=OnTime(opened.storage, clock))
         schedule.tick(crm, by=SYSTEM)
         world = World(crm, clock)

@@ -480,7 +480,7 @@ def test_a_consultant_who_is_gone_stops_an_import_until_somebody_resumes_it(
     access.set_active(small, login(small, world.b), False, by=SYSTEM)
     stopped = work(small, number)
     assert stopped is not None and (stopped.status, stopped.accepted) == (FAILED, 3)
-    assert stopped.error is not None and stopped.error["code"] == "not_assignable"
+    assert stopped.error is not None and stopped.error["code"] == "not_receiving"
     assert work(small, number) is None
     with pytest.raises(NotAssignable):
         imports.resume_import(small, number, by=world.manager)

@@ -76,7 +76,7 @@ def people(n: int) -> bytes:
 @pytest.fixture
 def small(world: World) -> Crm:
     """Give the CRM of the world with batches of three rows."""
-    world.crm = attrs.evolve(world.crm, settings=Settings(batch_rows=3))
+    world.crm = attrs.evolve(world.crm, settings=Settings(batch_rows=3, channels="console"))
     return world.crm
 
 
@@ -549,7 +549,7 @@ def test_a_resumed_import_warns_of_every_row_once(world: World, small: Crm) -> N
     """What stood in the rows before the crash is not lost, also when it is put right meanwhile."""
     number = interrupted(small, _with_titles(20), 12)
     seen = _counted(imports.report_import(small, number, by=SYSTEM))
-    again = attrs.evolve(small, settings=Settings(batch_rows=7))
+    again = attrs.evolve(small, settings=Settings(batch_rows=7, channels="console"))
     report = imports.run_import(again, number, by=SYSTEM)
     assert _counted(report) == _expected(20)
     assert 0 < seen["未知的课程“量子计算”已忽略"] < 8

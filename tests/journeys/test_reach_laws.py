@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 
 from crm_domain import SYSTEM
 from crm_domain.errors import NotFound, ScopeTooWide
-from crm_domain.model import Cohort, Course, Department, Employee, Lesson, School, Scope
+from crm_domain.model import (
+    Cohort,
+    Course,
+    Department,
+    Employee,
+    Lesson,
+    NoticeStatus,
+    School,
+    Scope,
+)
 from crm_domain.model.fields import changed
 from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import access, notices, records
+from crm_domain.usecases import access, audit_log, notices, pool, records
 from make import World
 
 CONTACTS: dict[str, str] = {
@@ -260,3 +270,92 @@ def test_notices_of_others_are_read_within_the_reach_only(world: World, beside: 
         assert {name for name in (secret.name, mine.name) if name in bodies} == expected
     narrow = Query(where={"recipient_id": stranger.employee_id})
     assert list(notices.list_notices(world.crm, narrow, by=world.manager)) == []
+
+
+def test_notices_are_counted_and_sent_again_within_the_reach_only(
+    world: World, beside: Department
+) -> None:
+    """What stands in the outbox for others is neither told nor touched."""
+    stranger = world.person("外人", department_id=beside.id)
+    world.customer(stranger)
+    world.customer(world.a)
+    for by, some in ((SYSTEM, 2), (world.manager, 1)):
+        assert notices.backlog(world.crm, by=by).waiting[NoticeStatus.PENDING] == some
+    broken = attrs.evolve(world.crm, notifiers={})
+    while notices.backlog(world.crm, by=SYSTEM).waiting[NoticeStatus.DEAD] < 2:
+        notices.deliver_due(broken, by=SYSTEM)
+        world.clock.advance(timedelta(days=1))
+    access.set_role(world.crm, "值班", permissions=["notice:view", "notice:deliver"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    clerk = world.person("值班", "值班")
+    [theirs] = notices.list_notices(
+        world.crm, Query(where={"recipient_id": stranger.employee_id}), by=SYSTEM
+    )
+    with pytest.raises(NotFound):
+        notices.resend(world.crm, theirs.id or 0, by=clerk)
+    assert notices.resend_many(world.crm, by=clerk) == 1
+    assert notices.resend_many(world.crm, by=clerk) == 0
+    assert notices.resend_many(world.crm, by=SYSTEM) == 1
+
+
+# -- counts, titles, the log ------------------------------------------------------------------
+
+
+def test_counts_and_titles_end_where_the_reach_does(world: World, classes: Classes) -> None:
+    """Another's lessons are neither counted nor named, and colleagues are named to all."""
+    mine = {classes.own.id, classes.of_cohort.id, classes.stood_in.id}
+    every = [n.id for n in records.list_records(world.crm, Lesson, by=SYSTEM)]
+    tally = records.tally_records(world.crm, Lesson, facets=["teacher_id"], by=classes.mine)
+    assert tally.total == len(mine) == sum(tally.by["teacher_id"].values())
+    assert set(records.titles(world.crm, Lesson, every, by=classes.mine)) == mine
+    assert set(records.suggest(world.crm, Lesson, "", 100, by=classes.mine)) == mine
+    assert set(records.titles(world.crm, Lesson, every, by=SYSTEM)) == set(every)
+    number = world.a.employee_id or 0
+    assert records.titles(world.crm, Employee, [number], by=world.b) == {number: "李雷"}
+    assert number in records.suggest(world.crm, Employee, "李", by=world.b)
+
+
+def test_contacts_are_not_counted_out(world: World, colleague: Employee) -> None:
+    """A count by a filter tells as much as a list."""
+    for name, value in CONTACTS.items():
+        for query in (Query(where={name: value}), Query(ranges={name: (value, value)})):
+            counts = [records.tally_records(world.crm, Employee, query, by=by).total
+                      for by in (world.b, world.manager)]  # fmt: skip
+            assert counts == [0, 1]
+        assert records.suggest(world.crm, Employee, value, by=world.b) == {}
+
+
+def test_what_was_typed_is_written_within_the_reach_only(
+    world: World, colleague: Employee, beside: Department
+) -> None:
+    """And what is not told to somebody is not lost when they save."""
+    access.set_role(world.crm, "组长", permissions=["employee:view", "employee:edit"],
+                    scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
+    head = world.person("组长", "组长")
+    stranger = world.person("外人", department_id=beside.id)
+    with pytest.raises(NotFound):
+        records.write_record(
+            world.crm, Employee, stranger.employee_id, {"name": "x"}, by=head
+        )  # fmt: skip
+    number = records.write_record(world.crm, Employee, colleague.id, {"name": "李磊"}, by=head)
+    kept = records.get_record(world.crm, Employee, number, by=SYSTEM)
+    assert (kept.name, known(kept)) == ("李磊", CONTACTS)
+
+
+def test_the_log_tells_nothing_of_customers_out_of_reach(world: World, beside: Department) -> None:
+    """It is of what people within the reach did; what stood in a customer is for who holds it."""
+    access.set_role(
+        world.crm, "审计", permissions=["audit:view"], scope=Scope.DEPARTMENT, by=SYSTEM
+    )
+    auditor = world.person("审计", "审计")
+    stranger = world.person("外人", department_id=beside.id)
+    ours, lost = world.customer(), world.customer()
+    for customer in (ours, lost):
+        pool.claim_customer(world.crm, customer.id or 0, by=world.a)
+    pool.release_customer(world.crm, lost.id or 0, by=world.a)
+    pool.claim_customer(world.crm, lost.id or 0, by=stranger)
+    found = audit_log.list_entries(world.crm, by=auditor)
+    told = {(e.entry.record_id, e.by_name, e.entry.after is None) for e in found}
+    assert told == {(ours.id, "李雷", False), (lost.id, "李雷", True)}
+    assert audit_log.tally_entries(world.crm, by=auditor).total == len(found)
+    assert "外人" in {e.by_name for e in audit_log.list_entries(world.crm, by=SYSTEM)}

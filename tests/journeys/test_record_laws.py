@@ -134,7 +134,7 @@ def _numbered(world: World) -> dict[str, Callable[[Any], Any]]:
         "principal": lambda n: access.principal_for(crm, username=n),
         "active": lambda n: access.set_active(crm, n, True, by=SYSTEM),
         "roles of": lambda n: access.set_roles(crm, n, [], by=SYSTEM),
-        "password of": lambda n: access.set_password(crm, n, "x" * 8, by=SYSTEM),
+        "password of": lambda n: access.set_password(crm, n, "k9-Mauer-Regen", by=SYSTEM),
         "sign in": lambda n: access.sign_in(crm, n, "x" * 8),
     }  # fmt: skip
 

@@ -88,6 +88,8 @@ def test_a_change_says_before_and_after_but_no_contact(world: World, number: int
     assert edit.after is not None
     assert (edit.before["company"], edit.after["company"]) == (None, "甲公司")
     assert "138" not in repr([e.record for e in changes])
+    # What a claim or a follow-up changed, another event tells already.
+    assert {getattr(e.record, "action", "") for e in changes} == {"create", "transfer", "update"}
 
 
 def test_the_stream_is_filtered_by_kind_and_time(world: World, number: int) -> None:
