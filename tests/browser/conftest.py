@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from crm_adapters import open_crm
 from crm_domain import SYSTEM, Crm
@@ -31,6 +31,8 @@ ARGS = (
 )  # fmt: skip
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 """What journeys saw, to be looked at; ``test_pictures.py`` takes those of the documents."""
+PATIENCE = 30_000
+"""Milliseconds."""
 WIDE = {"width": 1100, "height": 760}
 PHONE = {"width": 360, "height": 740}
 
@@ -38,6 +40,8 @@ PHONE = {"width": 360, "height": 740}
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Start the browser; where there is none, say so loudly, and in CI fail."""
+    # A machine that is busy is slow; what never comes fails all the same.
+    expect.set_options(timeout=PATIENCE)
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
         told = "NO CHROMIUM ON PATH: the browser tests did not run; see tests/browser/install.sh"
@@ -104,7 +108,7 @@ class Desk:
 
     def window(self) -> Page:
         page = self.context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda e: self.wrong.append(f"{page.url}: {e}"))
         page.on("console", lambda m: self._heard(page, m))
         page.on("requestfailed", lambda r: self._failed(page, r))
@@ -162,4 +166,5 @@ def picture(page: Page, name: str) -> None:
     """Take a picture to be looked at, when pictures are wanted."""
     if os.environ.get("CRM_PICTURES") == "1":
         PICTURES.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=PICTURES / f"{name}.png")
+        # Left alone, it would hide the caret by a style that our policy forbids.
+        page.screenshot(path=PICTURES / f"{name}.png", caret="initial")
