@@ -82,7 +82,7 @@ def log_to_stderr(*, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else Lines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in ("crm_adapters", "crm_domain"):
+    for name in ("crm_adapters", "crm_domain", "crm_web"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
         logger.setLevel(logging.INFO)

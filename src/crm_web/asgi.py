@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import attrs
 from starlette.applications import Starlette
 
 from crm_adapters import open_crm
@@ -32,7 +33,8 @@ def application(crm: Crm) -> Starlette:
     if own is None or own.error is not None:
         told = own.error if own else "not installed"
         raise BadSetting(name="CRM_PLUGINS", reason=f"{OWN}: {told}")
-    return make_app(crm, screens)
+    # What the web asked of the plugins is told with what was asked before.
+    return make_app(attrs.evolve(crm, plugins=plugins.loaded), screens)
 
 
 def create() -> Starlette:

@@ -24,7 +24,7 @@ from starlette.responses import RedirectResponse, Response
 
 from crm_domain import errors
 from crm_domain.errors import CrmError
-from crm_domain.rules.access import Principal
+from crm_domain.rules.access import PERMISSIONS, Principal
 from crm_domain.usecases import sessions
 from crm_domain.usecases.sessions import Session
 from crm_web import flash
@@ -211,12 +211,25 @@ def status_of(error: CrmError) -> int:
 
 def refused(context: Context, error: CrmError) -> Response:
     """Tell a person, or a program, why something was refused."""
-    response = _refuse(context, status_of(error), error.code, error.message(context.language))
+    said = error.message(context.language)
+    if type(error) is errors.NotPermitted:
+        said = _lacking(context, error.permission)
+    response = _refuse(context, status_of(error), error.code, said)
     if (wait := getattr(error, "retry_after", None)) is not None:
         response.headers["Retry-After"] = str(int(wait) + 1)
     elif isinstance(error, errors.DatabaseBusy):
         response.headers["Retry-After"] = "2"
     return response
+
+
+def _lacking(context: Context, permission: str) -> str:
+    """Say which permission somebody lacks, by what it is called."""
+    known = {p.code: context.t(p.zh, p.en) for p in PERMISSIONS}
+    title = known.get(permission, permission)
+    return context.t(
+        f"没有权限：此操作需要“{title}”权限。如有需要，请联系管理员。",
+        f"This needs the permission “{title}”, which you do not have. Ask an administrator.",
+    )
 
 
 def _refuse(context: Context, status: int, code: str, said: str) -> Response:

@@ -330,6 +330,10 @@ def edit(resource: Resource, c: Context, id: int | None) -> Answer:
     if id is not None and resource.get is not None:
         record = resource.get(c.crm, id, c.by)
     typed: dict[str, Any] | None = None
+    if record is None:
+        # A link may say what a new one is about.
+        asked_for = {n: v for n, v in c.request.query_params.items() if n in form.fields}
+        typed = asked_for or None
     errors: Mapping[str, Sequence[str]] = {}
     status, changed = 200, None
     if c.request.method == "POST":

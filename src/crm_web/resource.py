@@ -328,5 +328,6 @@ def plain(
         ),
         "remove": lambda crm, id, by: records.remove_record(crm, cls, id, by=by),
         "removes": f"{table}:edit", "export": f"{table}:view",
+        "opens": lambda row, c: c.by.may(f"{table}:edit"),
     }  # fmt: skip
     return Resource(**known | more)

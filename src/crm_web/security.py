@@ -30,6 +30,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 A_YEAR = 31_536_000
+LONGEST_PATH = 200
+"""Characters of a path that are written down."""
 
 
 class Guard:
@@ -65,8 +67,7 @@ class Guard:
         try:
             await (refused or self._app)(scope, receive, answer)
         finally:
-            # No query and no body: what people type may name people.
-            log.info("%s %s %d %.0f ms %s", scope["method"], scope["path"], status,
+            log.info("%s %s %d %.0f ms %s", scope["method"], _impersonal(scope), status,
                      (time.monotonic() - begun) * 1000, number)  # fmt: skip
 
     def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
@@ -88,6 +89,18 @@ class Guard:
         headers["X-Request-Id"] = number
         if self._https:
             headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
+
+
+def _impersonal(scope: Scope) -> str:
+    """Give the path as it may be written down: no query, no body, no text that stands in it.
+
+    What people type may name people, and a one-time link is a secret; numbers of records may stay.
+    """
+    path: str = scope["path"]
+    for name, value in scope.get("path_params", {}).items():
+        if isinstance(value, str) and value:
+            path = path.replace(value, f"{{{name}}}")
+    return path if len(path) <= LONGEST_PATH else path[:LONGEST_PATH] + "…"
 
 
 def _name(host: str) -> str:

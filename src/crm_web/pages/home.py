@@ -30,7 +30,7 @@ def home(c: Context) -> Answer:
     """Show somebody's day, and the team's figures to whoever leads one."""
     data: dict[str, Any] = {"link": lambda f: link(c, f), "mine": None, "due": (), "expiring": (),
                             "team": None, "problem": ""}  # fmt: skip
-    if c.by.may("customer:view") and c.by.employee_id is not None:
+    if c.by.may("customer:mine") and c.by.employee_id is not None:
         tabs = assignment.my_tabs(c.crm)
         few = {n: attrs.evolve(tabs[n], limit=FEW) for n in ("due", "expiring")}
         data["mine"] = figures.my_figures(c.crm, by=c.by)
