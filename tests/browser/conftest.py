@@ -30,7 +30,7 @@ ARGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
-"""What journeys saw, to be looked at; ``test_pictures.py`` takes those of the documents."""
+"""What journeys saw, to be looked at; ``pictures.py`` takes those of the documents."""
 PATIENCE = 30_000
 """Milliseconds."""
 WIDE = {"width": 1100, "height": 760}
