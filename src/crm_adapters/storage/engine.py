@@ -113,9 +113,11 @@ def _sqlite(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
         url, module=sqlite_module(), connect_args={"timeout": 30, "check_same_thread": False},
         poolclass=sa.pool.QueuePool, pool_size=10, max_overflow=20,
     )  # fmt: skip
+    # Many read at once, and each connection keeps a cache of its own (in kibibytes).
+    cache = 16_384 if read_only else 65_536
     # Set once for each connection: setting it again makes SQLite compile every statement anew.
     pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF",
-               "cache_size=-65536", f"query_only={int(read_only)}"]  # fmt: skip
+               f"cache_size=-{cache}", f"query_only={int(read_only)}"]  # fmt: skip
     # A transaction that read first could not become a writing one once another wrote.
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
