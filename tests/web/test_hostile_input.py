@@ -119,11 +119,13 @@ def test_no_form_breaks_a_page(
 @pytest.mark.parametrize("engine_name", ["sqlite"])
 def test_a_form_may_hold_many_values_but_not_any_number(visit: Visit, world: World) -> None:
     """All rows of the largest page are taken; what nobody could tick is refused."""
-    me = visit(world.a)
+    me = visit(world.manager)
     head = {"Origin": me.base, "Content-Type": "application/x-www-form-urlencoded"}
     for n, status in ((11_000, (200,)), (40_000, (400, 413))):
-        body = f"csrf={me.token}" + "".join(f"&ids={i}" for i in range(900_000, 900_000 + n))
-        answer = me.client.post("/customers/actions/release", content=body, headers=head)
+        body = f"csrf={me.token}&to_id={world.a.employee_id}" + "".join(
+            f"&ids={i}" for i in range(900_000, 900_000 + n)
+        )
+        answer = me.client.post("/customers/actions/transfer", content=body, headers=head)
         assert answer.status_code in status, n
         assert answer.headers["x-request-id"]
 
