@@ -27,6 +27,8 @@ class Row:
     """What an empty form answers to whoever may send it; None where none is taken."""
     at: Mapping[str, str] = attrs.field(factory=dict)
     """The parameters of its path; what is missing is looked up in the house."""
+    staff: bool = False
+    """Whether it is for employees: an account without one is refused (403)."""
 
     @property
     def methods(self) -> set[str]:
@@ -36,7 +38,7 @@ class Row:
 
 def listed(
     name: str, view: str, *, edit: str = "", export: str = "", remove: bool = False,
-    actions: Mapping[str, str] | None = None,
+    actions: Mapping[str, str] | None = None, counted: bool = True,
 ) -> dict[str, Row]:  # fmt: skip
     """Give the rows of a list.
 
@@ -47,11 +49,14 @@ def listed(
         export: The permission to export; "" where nobody does.
         remove: Whether records are removed here.
         actions: The permission of each action.
+        counted: Whether it counts what matches.
     """
     rows = {
         f"/{name}": Row(view), f"/{name}.json": Row(view),
         f"/{name}/columns": Row(view, post=303),
     }  # fmt: skip
+    if counted:
+        rows[f"/{name}/facets"] = Row(view)
     if export:
         rows |= {f"/{name}.{ending}": Row(export) for ending in ("csv", "xlsx")}
     if edit:
@@ -83,6 +88,28 @@ EXPECTED: dict[str, Row] = {
     "/me/sessions/end": Row(SIGNED_IN, get=None, post=303),
     "/views/new": Row(SIGNED_IN, post=422),
     "/views/manage": Row(SIGNED_IN, get=422, post=422),
+    "/inbox": Row(SIGNED_IN, staff=True),
+    "/inbox/read": Row(SIGNED_IN, get=None, post=303, staff=True),
+    "/inbox/{id:int}": Row(SIGNED_IN, get=303, staff=True),
+    "/me/notifications": Row(SIGNED_IN, post=303, staff=True),
+    "/me/notifications/test": Row(SIGNED_IN, get=None, post=303),
+    **listed("users", "user:manage", export="user:manage"),
+    "/users/new": Row("user:manage", post=422),
+    "/users/{username:path}": Row("user:manage", get=404, post=404, at={"username": "nobody"}),
+    "/roles": Row("role:manage"),
+    "/roles/new": Row("role:manage", post=422),
+    "/roles/{id:int}": Row("role:manage", post=422),
+    "/roles/{id:int}/remove": Row("role:manage", post=303),
+    **plain("menus", "menu"), **plain("permission_groups", "permission_group"),
+    "/menus/move": Row("menu:edit", get=None, post=404),
+    "/menus/permissions/{code}": Row("role:manage", post=422, at={"code": "customer:view"}),
+    **listed("audit", "audit:view", export="audit:view"),
+    **listed("notices", "notice:view", export="notice:view", counted=False, actions={
+        "resend": "notice:deliver",
+    }),
+    "/jobs": Row("job:run"),
+    "/jobs/{name}/run": Row("job:run", get=None, post=404, at={"name": "nothing"}),
+    "/plugins": Row("role:manage"),
     "/rotation": Row("rotation:view"),
     "/rotation/plan": Row("rotation:edit", get=None, post=303),
     "/rotation/reset": Row("rotation:edit", get=None, post=303),
@@ -105,7 +132,10 @@ EXPECTED: dict[str, Row] = {
     }),
     **listed("assignments", "customer:view", export="customer:export"),
     **listed("follow-ups", "customer:view", export="customer:export"),
-    **listed("payments", "payment:add", export="customer:export"),
+    **listed("payments", "payment:add", export="customer:export", actions={
+        "reject": "payment:confirm",
+    }),
+    "/payments/new": Row("payment:add", post=422),
     **plain("departments", "department"), **plain("employees", "employee"),
     **plain("schools", "school"), **plain("courses", "course"), **plain("cohorts", "cohort"),
     **plain("lessons", "lesson"),
@@ -115,8 +145,9 @@ EXPECTED: dict[str, Row] = {
 # -- by whose a customer is -------------------------------------------------------------------
 
 DONE, SHOWN, MASKED, TOLD, NONE, CONFLICT = "done", "shown", "masked", "told", "none", "conflict"
+HIDDEN = "hidden"
 """Done and sent on (303); shown in full; shown masked; refused in a table of outcomes (200);
-404 as if there were none; refused with 409."""
+404 as if there were none; refused with 409; what is hidden is not overwritten (422)."""
 
 
 def _by_kind(text: str) -> dict[str, str]:
@@ -145,7 +176,7 @@ OWNED: dict[tuple[str, str, str], dict[str, str]] = {
     ("consultant", "POST", "/customers/{id:int}/edit"):
         _by_kind("done none none none none done none none"),
     ("sales_manager", "POST", "/customers/{id:int}/edit"):
-        _by_kind("done done none done done done none none"),
+        _by_kind("done done none hidden hidden done none none"),
     ("administrator", "POST", "/customers/{id:int}/edit"):
         _by_kind("done done done done done done none none"),
     ("consultant", "POST", "/customers/{id:int}/follow-up"):

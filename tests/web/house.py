@@ -6,6 +6,7 @@ customer, named by what it is to 李雷.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
@@ -20,6 +21,8 @@ from crm_domain.model import (
     Department,
     Employee,
     Lesson,
+    Menu,
+    PermissionGroup,
     School,
     User,
 )
@@ -199,16 +202,24 @@ def _kept(told: Mapping[str, str]) -> tuple[str, ...]:
 
 
 PLAIN = {"departments": Department, "employees": Employee, "schools": School, "courses": Course,
-         "cohorts": Cohort, "lessons": Lesson}  # fmt: skip
+         "cohorts": Cohort, "lessons": Lesson, "menus": Menu,
+         "permission_groups": PermissionGroup}  # fmt: skip
 
 
 def filled(house: House, path: str, at: Mapping[str, str]) -> str:
     """Fill in the parameters of a path: something that everybody with the permission may have."""
+    path = re.sub(r"\{(\w+)(?::path)?\}", lambda found: str(at[found[1]]), path)
     if "{id:int}" not in path:
-        return path.format(**at)
+        return path
     list_name = path.split("/")[1]
     if list_name == "customers":
         return path.replace("{id:int}", str(house.ids["own"]))
+    if list_name == "roles":
+        title = f"角色{phone()}"
+        made = access.add_role(house.crm, {"title": title, "permissions": []}, by=SYSTEM)
+        return path.replace("{id:int}", str(made.id))
+    if list_name == "inbox":
+        return path.replace("{id:int}", "1")
     return path.replace("{id:int}", str(fresh(house, PLAIN[list_name])))
 
 

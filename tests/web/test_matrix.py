@@ -29,6 +29,7 @@ from web.expected import (
     CONFLICT,
     DONE,
     EXPECTED,
+    HIDDEN,
     MASKED,
     NONE,
     OWNED,
@@ -40,6 +41,7 @@ from web.expected import (
 from web.house import EVERYBODY, FULL, KINDS, MISSING, NOBODY, ROLES, THERE, House, filled
 from web.visitor import Visitor
 
+PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 GRANTED = {role.code: role.permissions for role in BUILT_IN} | {"bare": frozenset[str]()}
 _numbers = count(1)
 
@@ -117,9 +119,19 @@ def expected(who: str, path: str, row: Row, method: str) -> int:
     may = row.needs in (ANYBODY, SIGNED_IN) or row.needs in GRANTED.get(who, ())
     if not may:
         return 403
+    if row.staff and who in WITHOUT:
+        return 403
     status = row.get if method == "GET" else row.post
     assert status is not None
     return status
+
+
+WITHOUT = ("administrator", "bare")
+"""Their accounts belong to no employee."""
+REPORTS = ("/inbox", "/notices", "/audit")
+"""What tells of the past, also of a customer that was put away since, to whoever had it."""
+SHADOWED = {"/users/facets"}
+"""Another screen takes the other methods of this address, and finds no such account."""
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
@@ -135,7 +147,10 @@ def test_every_screen_answers_everybody_as_expected(shared: Place, who: str) -> 
             answer = browser.get(to) if method == "GET" else browser.post(to, form)
             if answer.status_code != wish:
                 wrong.append(f"{method} {path}: {answer.status_code}, not {wish}")
-            if leaked := house.leaks(who, told(answer)):
+            past = path.startswith(REPORTS)
+            leaked = [what for what in house.leaks(who, told(answer))
+                      if not (past and what.startswith("archived"))]  # fmt: skip
+            if leaked:
                 wrong.append(f"{method} {path} tells {leaked}")
             if wish == 303 and who in NOBODY:
                 assert answer.headers["location"].startswith("/sign-in"), path
@@ -149,7 +164,9 @@ def test_no_other_method_gets_anywhere(shared: Place, who: str) -> None:
     """What a screen does not take is 405, whoever asks, and changes nothing."""
     browser, wrong = shared.browser(who), []
     for path, row in EXPECTED.items():
-        to = path.replace("{id:int}", "1").format(**row.at)
+        if path in SHADOWED:
+            continue
+        to = PARAMETER.sub(lambda found, at=row.at: str(at.get(found[1], 1)), path)
         for method in {"POST", "PUT", "PATCH", "DELETE"} - row.methods:
             answer = browser.send(method, to, {"csrf": browser.token})
             if answer.status_code != 405:
@@ -160,8 +177,8 @@ def test_no_other_method_gets_anywhere(shared: Place, who: str) -> None:
 # -- screens × roles × whose the customer is ---------------------------------------------------
 
 NUMBERED = [p for p in EXPECTED if p.startswith("/customers/{id:int}")]
-ACTED = [p for p in EXPECTED if "/actions/" in p]
-READ = {SHOWN: 200, MASKED: 200, NONE: 404, DONE: 303, TOLD: 200, CONFLICT: 409}
+ACTED = [p for p in EXPECTED if "/actions/" in p and p.startswith(("/customers", "/pool", "/my"))]
+READ = {SHOWN: 200, MASKED: 200, NONE: 404, DONE: 303, TOLD: 200, CONFLICT: 409, HIDDEN: 422}
 
 
 def test_every_screen_for_one_customer_says_what_it_does_with_whose(shared: Place) -> None:
@@ -330,7 +347,7 @@ def test_search_does_not_find_by_what_is_hidden(place: Place, who: str) -> None:
 def test_counts_are_those_of_the_reach(place: Place) -> None:
     """The number above the list and the numbers in its filters count what one may see."""
     browser = place.browser("consultant")
-    total = re.search(r'id="total">共 ([\d,]+) 条', browser.get("/customers").text)
+    total = re.search(r'id="total"[^>]*>共 ([\d,]+) 条', browser.get("/customers/facets").text)
     assert total is not None
     assert (
         int(total[1])

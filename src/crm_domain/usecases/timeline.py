@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from crm_domain.model import (
 from crm_domain.model.fields import changed
 from crm_domain.parsing import Unreadable, choice_value, moment_value, quoted, record_number
 from crm_domain.ports import Crm, Happening, Page, Query, UnitOfWork
-from crm_domain.rules.access import Principal
+from crm_domain.rules.access import HIDDEN, Principal
 from crm_domain.rules.pool import is_public
 from crm_domain.usecases._common import may_read, people, start_of_day
 
@@ -85,7 +85,9 @@ def timeline(
             customer_id, kinds, start_of_day(crm, customer.due_on) if overdue else None, period,
             query.limit + 1, before,
         )  # fmt: skip
-        events = _told(uow, found[: query.limit])
+        # Of a public customer nobody reads what was noted, but those who give it away.
+        masks = is_public(customer, today) and not by.may("customer:assign")
+        events = _told(uow, found[: query.limit], HIDDEN if masks else _CONTACTS)
     more = len(found) > query.limit
     return Page(items=events, next=_mark(found[query.limit - 1]) if more else None)
 
@@ -137,7 +139,9 @@ def _place(after: str | None) -> tuple[datetime, HappeningKind, int] | None:
     return place[0], place[1], place[2]
 
 
-def _told(uow: UnitOfWork, found: Sequence[Happening]) -> tuple[TimelineEvent, ...]:
+def _told(
+    uow: UnitOfWork, found: Sequence[Happening], hidden: Container[str]
+) -> tuple[TimelineEvent, ...]:
     """Read the records that tell of it, each kind by one statement, and the names of people."""
     wanted: dict[type[Any], set[int]] = {}
     for one in found:
@@ -151,7 +155,7 @@ def _told(uow: UnitOfWork, found: Sequence[Happening]) -> tuple[TimelineEvent, .
     staff, accounts = people(uow, employees, {u for _, u in acting})
     return tuple(
         TimelineEvent(
-            kind=one.kind, at=one.at, record=_shown(record),
+            kind=one.kind, at=one.at, record=_shown(record, hidden),
             by_name=staff.get(employee or 0) or accounts.get(user or 0),
             person_name=staff.get(person or 0),
         )
@@ -176,14 +180,16 @@ def _concerned(record: Any) -> int | None:
     return getattr(record, "consultant_id", None)
 
 
-def _shown(record: Any) -> Any:
+def _shown(record: Any, hidden: Container[str]) -> Any:
     if isinstance(record, AuditEntry):
-        return changed(record, before=_masked(record.before), after=_masked(record.after))
+        return changed(
+            record, before=_masked(record.before, hidden), after=_masked(record.after, hidden)
+        )
     return record
 
 
-def _masked(values: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Hide contact data, should anybody ever have written some down."""
+def _masked(values: dict[str, Any] | None, hidden: Container[str]) -> dict[str, Any] | None:
+    """Hide some fields: contact data, should anybody ever have written some down, and more."""
     if values is None:
         return None
-    return {n: "•••" if n in _CONTACTS and v is not None else v for n, v in values.items()}
+    return {n: "•••" if n in hidden and v is not None else v for n, v in values.items()}

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
-from crm_domain.parsing import CONTACTS
 from crm_domain.ports import MyCustomer, Query
+from crm_domain.rules.access import HIDDEN
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.context import Context, number
 from crm_web.lists import one_by_one
@@ -66,8 +66,9 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
             )
         return made.id or 0
     before = intake.get_customer(c.crm, id, by=c.by)
-    for name in CONTACTS:
-        if "*" in (typed.get(name) or "") and typed[name] == getattr(before, name):
+    for name in HIDDEN:
+        # What is shown masked comes back as it was shown, and is no change.
+        if name in typed and typed[name] == getattr(before, name):
             del typed[name]
     version = str(typed.pop("version", ""))
     seen = number(version) or before.version
