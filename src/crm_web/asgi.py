@@ -34,7 +34,8 @@ def application(crm: Crm) -> Starlette:
         told = own.error if own else "not installed"
         raise BadSetting(name="CRM_PLUGINS", reason=f"{OWN}: {told}")
     # What the web asked of the plugins is told with what was asked before.
-    return make_app(attrs.evolve(crm, plugins=plugins.loaded), screens)
+    known = {p.name: p for p in (*crm.plugins, *plugins.loaded)}
+    return make_app(attrs.evolve(crm, plugins=tuple(known.values())), screens)
 
 
 def create() -> Starlette:

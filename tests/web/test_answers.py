@@ -237,8 +237,10 @@ def test_every_page_can_be_asked_for_in_part(
             to = filled(house, screen.path, {"token": "x"})
             plain = me.get(to).status_code
             for name, headers in KINDS.items():
-                if (found := me.client.get(to, headers=dict(headers)).status_code) != plain:
-                    wrong.append(f"{name} {to}: {found}, not {plain}")
+                # A redirect would end in the dialog, so htmx is told where to go on instead.
+                wish = 204 if (plain, name) == (303, "fragment") else plain
+                if (found := me.client.get(to, headers=dict(headers)).status_code) != wish:
+                    wrong.append(f"{name} {to}: {found}, not {wish}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -12,7 +12,7 @@ from crm_domain.usecases.sessions import csrf_token
 
 PASSWORD = "correct horse battery"
 HOST = "http://localhost"
-FRAGMENT = {"HX-Request": "true"}
+FRAGMENT = {"HX-Request": "true", "HX-Target": "dialog-body"}
 """What htmx sends when it wants a part of a page."""
 BOOSTED = {"HX-Request": "true", "HX-Boosted": "true"}
 """What htmx sends when it follows a plain link for the browser."""

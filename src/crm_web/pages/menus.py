@@ -12,7 +12,7 @@ from crm_domain.model import Menu, Permission, PermissionGroup, specs
 from crm_domain.ports import Query
 from crm_domain.usecases import access, records
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context
+from crm_web.context import Context, number
 from crm_web.lists import typed_fields
 from crm_web.pages.users import named, problems_of
 from crm_web.resource import plain
@@ -134,7 +134,7 @@ def permission(c: Context, code: str) -> Answer:
         return _form(c, found)
     typed = typed_fields(c, Permission, FIELDS)
     version = str(typed.pop("version", ""))
-    seen = int(version) if version.isdigit() else found.version
+    seen = number(version) or found.version
     typed |= {"title_en": typed["title_en"] or "", "parent": c.one("parent") or None}
     try:
         access.arrange_permission(c.crm, code, typed, version=seen, by=c.by)

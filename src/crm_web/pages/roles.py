@@ -12,7 +12,7 @@ from crm_domain.model import Permission, Role, Scope, specs
 from crm_domain.usecases import access
 from crm_domain.usecases.access import RoleSummary
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context
+from crm_web.context import Context, number
 from crm_web.lists import typed_fields
 from crm_web.pages.users import named, problems_of, within
 from crm_web.screen import screen
@@ -77,7 +77,7 @@ def edit(c: Context, id: int) -> Answer:
         return _form(c, found)
     typed = _typed(c)
     version = str(typed.pop("version", ""))
-    seen = int(version) if version.isdigit() else found.role.version
+    seen = number(version) or found.role.version
     try:
         access.edit_role(c.crm, id, typed, version=seen, by=c.by)
     except CrmError as e:

@@ -24,7 +24,7 @@ from crm_domain.usecases import access, records, sessions
 from crm_domain.usecases.access import Account, Effective, RoleSummary
 from crm_domain.usecases.sessions import SignedIn
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context, said_of
+from crm_web.context import Context, number, numbers, said_of
 from crm_web.endpoint import status_of
 from crm_web.lists import typed_fields
 from crm_web.screen import screen
@@ -76,7 +76,7 @@ def account(c: Context, username: str) -> Answer:
 def _save(c: Context, known: Account) -> Answer:
     typed = typed_fields(c, User, _offered(c, EDITED)) | {"roles": c.many("roles")}
     version = str(typed.pop("version", ""))
-    seen = int(version) if version.isdigit() else known.version
+    seen = number(version) or known.version
     try:
         access.update_user(c.crm, known.username, _given(typed), version=seen, by=c.by)
     except CrmError as e:
@@ -103,9 +103,9 @@ def _end(c: Context, known: Account) -> Answer:
         sessions.end_other_sessions(c.crm, keep=keep, username=known.username, by=c.by)
     else:
         running = {s.id for s in sessions.list_sessions(c.crm, known.username, by=c.by)}
-        number = int(c.one("id")) if c.one("id").isdigit() else 0
-        if number in running:
-            sessions.end_session(c.crm, number, by=c.by)
+        session_id = number(c.one("id")) or 0
+        if session_id in running:
+            sessions.end_session(c.crm, session_id, by=c.by)
     return Redirect(to=address_of(known.username), said=c.t("登录已结束。", "Ended."))
 
 
@@ -243,11 +243,11 @@ def problems_of(c: Context, error: CrmError) -> tuple[Mapping[str, Sequence[str]
 
 def _given(typed: Mapping[str, Any]) -> dict[str, Any]:
     """Give what was typed as the use case reads it: roles by number."""
-    return {**typed, "roles": [int(v) for v in typed["roles"] if v.isdigit()]}
+    return {**typed, "roles": numbers(typed["roles"])}
 
 
 def _numbers(typed: Mapping[str, Any] | None) -> set[int]:
-    return {int(v) for v in (typed or {}).get("roles", ()) if v.isdigit()}
+    return set(numbers((typed or {}).get("roles", ())))
 
 
 SCREENS = (add, account)

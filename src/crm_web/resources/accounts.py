@@ -12,6 +12,7 @@ from crm_domain.model import User
 from crm_domain.ports import Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.usecases import access
+from crm_web.context import number
 from crm_web.resource import Column, Filter, Resource, column, narrowing
 
 
@@ -36,7 +37,7 @@ def list_lines(crm: Crm, query: Query, by: Principal) -> Page[Line]:
     name = wish.lstrip("-")
     found.sort(key=lambda line: (_key(getattr(line, name)), line.username),
                reverse=wish.startswith("-"))  # fmt: skip
-    begin = int(query.after) if query.after and query.after.isdigit() else 0
+    begin = number(query.after or "") or 0
     end = begin + query.limit
     return Page(items=tuple(found[begin:end]), next=str(end) if end < len(found) else None)
 
