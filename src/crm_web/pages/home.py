@@ -6,11 +6,11 @@ from datetime import date
 from typing import Any
 
 import attrs
-from crm_domain.usecases.figures import Figure
 
 from crm_domain.errors import Invalid
 from crm_domain.model import Scope
 from crm_domain.usecases import assignment, figures
+from crm_domain.usecases.figures import Figure
 from crm_web.address import asked
 from crm_web.answers import Answer, Page
 from crm_web.context import Context

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import time
 
-from crm_domain.rules.notifying import INAPP
-
 from crm_domain.errors import CrmError, EditConflict, Invalid
 from crm_domain.model import Event
 from crm_domain.ports import Query
+from crm_domain.rules.notifying import INAPP
 from crm_domain.usecases import inbox, preferences
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context
