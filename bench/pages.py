@@ -187,9 +187,12 @@ def _environ(database: Database, **more: str) -> dict[str, str]:
 
 
 def _uvicorn(factory: str, environ: Mapping[str, str]) -> Server:
-    command = [sys.executable, "-m", "uvicorn", "--factory", f"bench.serving:{factory}", "--port",
-               "{port}", "--no-access-log", "--no-server-header", "--log-level", "warning"]  # fmt: skip
-    return Server(command, environ)
+    """Serve an application as ``crm serve`` does."""
+    quiet = ("--no-access-log", "--no-server-header", "--log-level", "warning")
+    return Server(
+        [sys.executable, "-m", "uvicorn", "--factory", f"bench.serving:{factory}",
+         "--port", "{port}", *quiet], environ,
+    )  # fmt: skip
 
 
 def _ours(database: Database) -> Server:

@@ -2,7 +2,8 @@
 
 One wide table with an index on each filter, raw numbers of rows unasked
 (``show_full_result_count``), owners joined (``list_select_related``), connections kept. Run as a
-program it makes its tables beside ours, fills them and prints the key of an administrator's session;
+program it makes its tables beside ours, fills them and prints the key of an administrator's
+session;
 ``gunicorn bench.peer_django:application`` serves it.
 """
 

@@ -48,7 +48,7 @@ def list_screens(resource: Resource) -> list[Screen]:
                             call=partial(show_facets, resource)))  # fmt: skip
     if resource.export is not None:
         for ending in TYPES:
-            found.append(Screen(path=f"{path}.{ending}", needs=resource.export,
+            found.append(Screen(path=f"{path}.{ending}", needs=resource.export, lasting=True,
                                 call=partial(export, resource, ending)))  # fmt: skip
     form = resource.form
     if form is not None and form.add is not None:

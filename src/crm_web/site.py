@@ -21,6 +21,7 @@ from crm_domain.model.fields import RECORDS
 from crm_domain.ports import Crm
 from crm_domain.rules.menus import EntryMenu
 from crm_domain.usecases import access, inbox
+from crm_domain.usecases.sessions import Session
 from crm_web.cells import Titles, writer
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
@@ -30,6 +31,8 @@ from crm_web.screen import Screen
 log = logging.getLogger(__name__)
 TEMPLATES = Path(__file__).parent / "templates"
 COOKIE = "crm"
+REMEMBERED = 100
+"""So many menus are remembered, one for each combination of rights."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +45,9 @@ class Site:
     files: Files
     templates: jinja2.Environment
     https: bool = False
+    _shown: dict[tuple[str, frozenset[str]], list[EntryMenu]] = attrs.field(
+        factory=dict, init=False
+    )
 
     @property
     def cookie(self) -> str:
@@ -58,11 +64,27 @@ class Site:
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
         }  # fmt: skip
         if session is not None and not context.fragment:
-            shared["menus"] = self._there(access.navigation(self.crm, by=context.by).menus)
-            shared["icons"] = {s.path: s.icon for s in self.screens if s.icon}
+            shared["menus"] = self._menus(session)
+            shared["icons"] = self.icons
             staff = context.by.employee_id is not None
             shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
         return self.templates.get_template(template).render({**shared, **data})
+
+    @cached_property
+    def icons(self) -> Mapping[str, str]:
+        """The icons of pages, by address."""
+        return {s.path: s.icon for s in self.screens if s.icon}
+
+    def _menus(self, session: Session) -> list[EntryMenu]:
+        """Give the menu; it is read again once anybody arranged it."""
+        key = session.arranged, session.principal.permissions
+        found = self._shown.get(key)
+        if found is None:
+            if len(self._shown) >= REMEMBERED:
+                self._shown.clear()
+            read = access.navigation(self.crm, by=session.principal)
+            found = self._shown[key] = self._there(read.menus)
+        return found
 
     def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:
         """Leave out entries of pages that nobody has made, as of a plugin that is gone."""

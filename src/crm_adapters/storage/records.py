@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_adapters.storage.counting import Countable, fields_of, tallied
 from crm_adapters.storage.listing import any_holds, holding, narrowed, paged
@@ -38,17 +41,16 @@ class SqlRecords:
 
     def among(self, cls: type[T], ids: Sequence[int]) -> tuple[T, ...]:
         """Read the records with these numbers, as far as they are there."""
-        m = mapper(cls)
-        chosen = m.select().where(self._session.among(m.column("id"), list(ids)))
-        return m.records(self._session, self._session.run(chosen.order_by(m.column("id"))))
+        kind: Any = cls
+        rows = self._session.rows(_among(kind), ids=_listed(self._session, ids))
+        return mapper(cls).records(self._session, rows)
 
     def all(self, cls: type[T], **fields: Any) -> tuple[T, ...]:
         """Read all records with these values, by number."""
-        m = mapper(cls)
-        statement = m.select().order_by(m.column("id"))
-        for name, value in fields.items():
-            statement = statement.where(m.column(name) == value)
-        return m.records(self._session, self._session.run(statement))
+        kind: Any = cls
+        build = _with(kind, tuple((name, value is None) for name, value in fields.items()))
+        given = {name: value for name, value in fields.items() if value is not None}
+        return mapper(cls).records(self._session, self._session.rows(build, **given))
 
     def page(self, cls: type[T], query: Query, reach: Reach | None = None) -> Page[T]:
         """Read one page. The reach limits nothing here: plain records belong to the school."""
@@ -76,6 +78,12 @@ class SqlRecords:
         words: Sequence[str] = (), limit: int = MOST,
     ) -> dict[int, tuple[Any, ...]]:  # fmt: skip
         """Read a few values of many records by one statement."""
+        if not words:
+            kind: Any = cls
+            given = {} if ids is None else {"ids": _listed(self._session, ids)}
+            build = _looking_up(kind, tuple(paths), ids is not None)
+            read = self._session.rows(build, most=limit, **given)
+            return {row[0]: tuple(row[1:]) for row in read}
         table = TABLES[cls.__name__].alias()
         source, columns = _followed(cls, table, paths)
         chosen = sa.select(table.c.id, *columns).select_from(source)
@@ -157,6 +165,59 @@ def _followed(cls: type[Any], table: Any, paths: Sequence[str]) -> tuple[Any, li
             place = there
         columns.append(joined[place][1].c[last])
     return source, columns
+
+
+# -- statements that are built once -------------------------------------------------------------
+
+
+def _listed(session: Session, ids: Sequence[int]) -> Any:
+    """Give numbers as one parameter."""
+    return json.dumps(list(ids)) if session.on_sqlite else list(ids)
+
+
+def _in_list(column: sa.ColumnElement[Any], on_sqlite: bool) -> sa.ColumnElement[bool]:
+    """Choose the numbers of the parameter ``ids``."""
+    if on_sqlite:
+        listed = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    return column == sa.any_(sa.bindparam("ids", type_=ARRAY(column.type)))
+
+
+@cache
+def _among(cls: type[Any]) -> Callable[[bool], Any]:
+    m = mapper(cls)
+    number = m.column("id")
+    return lambda on_sqlite: m.select().where(_in_list(number, on_sqlite)).order_by(number)
+
+
+@cache
+def _with(cls: type[Any], fields: tuple[tuple[str, bool], ...]) -> Callable[[bool], Any]:
+    """Build the search for some values; of each field it is known whether it is to be empty."""
+    m = mapper(cls)
+
+    def build(on_sqlite: bool) -> Any:
+        statement = m.select().order_by(m.column("id"))
+        for name, empty in fields:
+            column = m.column(name)
+            wish = sa.bindparam(name, type_=column.type)
+            statement = statement.where(column.is_(None) if empty else column == wish)
+        return statement
+
+    return build
+
+
+@cache
+def _looking_up(cls: type[Any], paths: tuple[str, ...], some: bool) -> Callable[[bool], Any]:
+    def build(on_sqlite: bool) -> Any:
+        table = TABLES[cls.__name__].alias()
+        source, columns = _followed(cls, table, paths)
+        chosen = sa.select(table.c.id, *columns).select_from(source)
+        if some:
+            chosen = chosen.where(_in_list(table.c.id, on_sqlite))
+        most = sa.bindparam("most", type_=sa.Integer)
+        return chosen.order_by(*columns, table.c.id).limit(most)
+
+    return build
 
 
 def _told(error: Duplicate, record: Any) -> Duplicate:
