@@ -24,7 +24,7 @@ from starlette.routing import Route
 from crm_adapters import open_crm
 from crm_adapters.logs import log_to_stderr
 from crm_domain.testing.clock import FixedClock
-from crm_web.asgi import application
+from crm_web.asgi import application, settle_memory
 
 from .data import NOW, TODAY
 from .databases import Database
@@ -60,7 +60,9 @@ HEADS = ("", "姓名", "手机", "微信", "所属顾问", "状态", "意向", "
 def ours() -> Starlette:
     """Make our application as the environment says."""
     log_to_stderr(as_json=True)
-    return application(open_crm(clock=FixedClock(NOW)))
+    app = application(open_crm(clock=FixedClock(NOW)))
+    settle_memory()
+    return app
 
 
 def statements(database: Database, start: int, me: int) -> dict[str, str]:

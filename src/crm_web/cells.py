@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from markupsafe import Markup, escape
 
+from crm_domain.ports import Tally
 from crm_web.address import Address
 from crm_web.context import Context
 from crm_web.resource import Action, Column, Resource
@@ -120,6 +121,36 @@ _KINDS: Mapping[str, Callable[[Look], Write]] = {
     "number": lambda look: lambda value: str(escape(value)),
     "phone": lambda look: look.phone, "copy": lambda look: look.copied,
 }  # fmt: skip
+
+
+def value_links(look: Look, row: Any, here: Address, tally: Tally | None) -> str:
+    """Write the values of a filter as links, each of which adds or takes away its value.
+
+    Args:
+        look: How values look to whoever reads the page.
+        row: The filter with its values.
+        here: The list's address.
+        tally: What was counted; None before.
+    """
+    name = row.filter.name
+    rough = tally is not None and name in tally.rough
+    rest = here.without()
+    more = escape(f"{rest}{'&' if rest.items else '?'}")
+    found = []
+    for v in row.values:
+        # Most are not chosen: their links are this address with one more value.
+        to = escape(here.toggled(name, v.code)) if v.chosen else (
+            f"{more}{quote_plus(name)}={quote_plus(v.code)}")  # fmt: skip
+        chosen = " chosen" if v.chosen else " none" if v.count == 0 else ""
+        count = ""
+        if v.count is not None:
+            count = f"<small>{look.count(v.count)}{'+' if v.count and rough else ''}</small>"
+        found.append(
+            f'<a class="filter-value{chosen}" href="{to}" role="checkbox"'
+            f' aria-checked="{"true" if v.chosen else "false"}" hx-target="#list"'
+            f' hx-select="#list" hx-swap="outerHTML">{escape(v.label)}{count}</a>'
+        )
+    return "\n".join(found)
 
 
 class Rows:

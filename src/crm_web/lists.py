@@ -85,8 +85,8 @@ def show_list(resource: Resource, c: Context) -> Answer:
     return Page(template="list.html", data={
         "r": resource, "here": here, "query": query, "rows": page.items, "columns": columns,
         "next": here.with_(**{AFTER: page.next}) if page.next else None,
-        "body": body, "filters": filter_rows(c, resource, here, None), "sizes": SIZES,
-        "density": kept.density,
+        "body": body, "filters": filter_rows(c, resource, here, None), "tally": None,
+        "sizes": SIZES, "density": kept.density,
         "views": views.list_views(c.crm, resource.name, by=c.by),
         "tabs": tabs_of(c, resource),
         "bulk_actions": bulk_actions, "may": partial(may, c),

@@ -18,11 +18,13 @@ from markupsafe import Markup, escape
 from crm_domain.errors import Language
 from crm_domain.model import specs
 from crm_domain.model.fields import RECORDS
-from crm_domain.ports import Crm
+from crm_domain.ports import Crm, Tally
 from crm_domain.rules.menus import EntryMenu
 from crm_domain.usecases import access, inbox
+from crm_domain.usecases.access import Navigation
 from crm_domain.usecases.sessions import Session
-from crm_web.cells import Titles, writer
+from crm_web.address import Address
+from crm_web.cells import Titles, value_links, writer
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
 from crm_web.resource import Column, Resource
@@ -45,7 +47,7 @@ class Site:
     files: Files
     templates: jinja2.Environment
     https: bool = False
-    _shown: dict[tuple[str, frozenset[str]], list[EntryMenu]] = attrs.field(
+    _read: dict[tuple[str, frozenset[str]], tuple[Navigation, list[EntryMenu]]] = attrs.field(
         factory=dict, init=False
     )
 
@@ -64,7 +66,7 @@ class Site:
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
         }  # fmt: skip
         if session is not None and not context.fragment:
-            shared["menus"] = self._menus(session)
+            shared["menus"] = self._navigation(session)[1]
             shared["icons"] = self.icons
             staff = context.by.employee_id is not None
             shared["unread"] = inbox.count_unread(self.crm, by=context.by) if staff else 0
@@ -75,15 +77,15 @@ class Site:
         """The icons of pages, by address."""
         return {s.path: s.icon for s in self.screens if s.icon}
 
-    def _menus(self, session: Session) -> list[EntryMenu]:
-        """Give the menu; it is read again once anybody arranged it."""
+    def _navigation(self, session: Session) -> tuple[Navigation, list[EntryMenu]]:
+        """Give the menu, whole and as it is shown; it is read again once anybody arranged it."""
         key = session.arranged, session.principal.permissions
-        found = self._shown.get(key)
+        found = self._read.get(key)
         if found is None:
-            if len(self._shown) >= REMEMBERED:
-                self._shown.clear()
+            if len(self._read) >= REMEMBERED:
+                self._read.clear()
             read = access.navigation(self.crm, by=session.principal)
-            found = self._shown[key] = self._there(read.menus)
+            found = self._read[key] = read, self._there(read.menus)
         return found
 
     def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:
@@ -236,6 +238,10 @@ class Look:
         """Show one value of a record."""
         value = getattr(row, column.name)
         return Markup(writer(self, column, titles)(value))  # noqa: S704 - writers escape
+
+    def values(self, row: Any, here: Address, tally: Tally | None) -> Markup:
+        """Show the values of a filter as links."""
+        return Markup(value_links(self, row, here, tally))  # noqa: S704 - written escaped
 
     def local_input(self, value: datetime | None) -> str:
         """Write a moment as an input of the browser has it."""

@@ -22,6 +22,7 @@ from crm_domain.usecases._accounts import (
 )
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._menus import (
+    Navigation,
     arrange_permission,
     list_permissions,
     navigation,
@@ -48,8 +49,8 @@ from crm_domain.usecases._roles import add_role, edit_role, list_roles, remove_r
 from crm_domain.usecases._synchronise import synchronise
 
 __all__ = [
-    "Account", "Effective", "add_role", "arrange_permission", "change_password", "create_user",
-    "edit_role", "effective", "get_account", "issue_reset", "list_accounts", "list_permissions",
+    "Account", "Effective", "Navigation", "add_role", "arrange_permission", "change_password",
+    "create_user", "edit_role", "effective", "get_account", "issue_reset", "list_accounts", "list_permissions",
     "list_roles", "navigation", "principal_for", "read_reset", "redeem_reset", "remove_role",
     "set_active", "set_language", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
     "trail", "update_user",
