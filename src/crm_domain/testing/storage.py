@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
@@ -27,13 +28,16 @@ from crm_domain.model import (
     Event,
     FollowUp,
     HappeningKind,
+    Menu,
     Notice,
     NoticeStatus,
     Permission,
+    PermissionGroup,
     PoolRule,
     ResetLink,
     Role,
     RotationEntry,
+    SavedView,
     Scope,
     SignIn,
     Stage,
@@ -924,6 +928,84 @@ class StorageContract:
             assert uow.sign_ins.end(now=NOW - timedelta(days=1), id=found.id) == 1
             assert uow.sign_ins.end(now=NOW, id=found.id) == 0
         assert resumed() is None
+
+    def test_a_session_tells_whether_the_menu_is_another(self, crm: Crm) -> None:
+        """Whatever is added, changed or removed, and in whatever order."""
+        with crm.unit_of_work() as uow:
+            user = uow.records.add(User(username="li"))
+            uow.records.add(a_session(user.id or 0))
+        seen = []
+
+        def look() -> None:
+            found = read(crm, lambda uow: uow.sign_ins.resume(
+                "a" * 64, now=NOW, idle_since=NOW - timedelta(hours=1), today=TODAY))  # fmt: skip
+            assert found is not None
+            seen.append(found.arranged)
+
+        look()
+        with crm.unit_of_work() as uow:
+            menu = uow.records.add(Menu(title="m"))
+        look()
+        with crm.unit_of_work() as uow:
+            group = uow.records.add(PermissionGroup(title="g", menu_id=menu.id))
+            made = uow.records.add(Permission(code="x:a", title="a", group_id=group.id))
+        look()
+        with crm.unit_of_work() as uow:
+            uow.records.save(changed(made, group_id=None))
+        look()
+        with crm.unit_of_work() as uow:
+            uow.records.remove(PermissionGroup, group.id or 0)
+            uow.records.add(PermissionGroup(title="h", menu_id=menu.id))
+        look()
+        assert len(set(seen)) == 5
+        look()
+        assert seen[-1] == seen[-2]
+
+    def test_a_snapshot_shows_one_state_until_its_thread_writes(self, crm: Crm) -> None:
+        """What others write meanwhile is not seen, what one writes oneself is."""
+
+        def names() -> list[str]:
+            return read(crm, lambda uow: [e.name for e in uow.records.all(Employee)])
+
+        def others_add(name: str) -> None:
+            with ThreadPoolExecutor(1) as other:
+                other.submit(employee, crm, name).result()
+
+        employee(crm, "a")
+        with crm.snapshot():
+            assert names() == ["a"]
+            others_add("b")
+            with crm.snapshot():
+                assert names() == ["a"]
+            assert names() == ["a"]
+            employee(crm, "c")
+            assert names() == ["a", "b", "c"]
+            others_add("d")
+            with suppress(ZeroDivisionError), crm.unit_of_work(read_only=True):
+                raise ZeroDivisionError
+            assert names() == ["a", "b", "c", "d"]
+        others_add("e")
+        assert names() == ["a", "b", "c", "d", "e"]
+
+    def test_views_are_the_own_and_those_shared(self, crm: Crm) -> None:
+        """By title, with who saved each: the employee, or else the account."""
+        with crm.unit_of_work() as uow:
+            li = uow.records.add(Employee(name="李雷"))
+            one = uow.records.add(User(username="li", employee_id=li.id))
+            two = uow.records.add(User(username="admin"))
+            for user, title, shared, name in (
+                (one, "b", True, "customers"), (one, "a", False, "customers"),
+                (one, "c", True, "pool"), (two, "d", True, "customers"),
+            ):  # fmt: skip
+                uow.records.add(SavedView(user_id=user.id or 0, list_name=name, title=title,
+                                          query="", shared=shared, created_at=NOW))  # fmt: skip
+
+        def shown(user: User) -> list[tuple[str, str]]:
+            found = read(crm, lambda uow: uow.directory.views("customers", user.id or 0))
+            return [(view.title, who) for view, who in found]
+
+        assert shown(one) == [("a", "李雷"), ("b", "李雷"), ("d", "admin")]
+        assert shown(two) == [("b", "李雷"), ("d", "admin")]
 
     def test_tries_are_counted_and_forgiven(self, crm: Crm) -> None:
         """Of many at once no more pass than are free."""

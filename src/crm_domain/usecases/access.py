@@ -50,10 +50,10 @@ from crm_domain.usecases._synchronise import synchronise
 
 __all__ = [
     "Account", "Effective", "Navigation", "add_role", "arrange_permission", "change_password",
-    "create_user", "edit_role", "effective", "get_account", "issue_reset", "list_accounts", "list_permissions",
-    "list_roles", "navigation", "principal_for", "read_reset", "redeem_reset", "remove_role",
-    "set_active", "set_language", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
-    "trail", "update_user",
+    "create_user", "edit_role", "effective", "get_account", "issue_reset", "list_accounts",
+    "list_permissions", "list_roles", "navigation", "principal_for", "read_reset", "redeem_reset",
+    "remove_role", "set_active", "set_language", "set_password", "set_role", "set_roles", "sign_in",
+    "synchronise", "trail", "update_user",
 ]  # fmt: skip
 
 
