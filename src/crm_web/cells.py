@@ -8,6 +8,7 @@ written once for each page, and each cell is one function call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -98,11 +99,14 @@ def _flag(look: Look) -> Write:
 
 
 def _choice(look: Look) -> Write:
-    return lambda value: str(escape(look.choice(value)))
+    # A page has few choices many times.
+    return cache(lambda value: str(escape(look.choice(value))))
 
 
 def _badge(look: Look) -> Write:
-    return lambda value: f'<span class="badge bg-blue-lt">{escape(look.choice(value))}</span>'
+    return cache(
+        lambda value: f'<span class="badge bg-blue-lt">{escape(look.choice(value))}</span>'
+    )
 
 
 def _text(look: Look) -> Write:
