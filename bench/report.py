@@ -120,8 +120,11 @@ def _remark(result: Listed) -> str:
     return "; ".join(filter(None, (result["note"], result["fault"], later)))
 
 
-WEB = ("page", "engine", "visitors", "ours p50 / p95", "bare p50 / p95", "Django p50 / p95",
-       "requests/s: ours, bare, Django", "ours to bare", "Django to ours", "goals met")  # fmt: skip
+WEB = (
+    "page", "engine", "visitors", "ours p50 / p95", "bare p50 / p95", "Django p50 / p95",
+    "processor ms: ours, bare, Django", "requests/s: ours, bare, Django", "ours to bare",
+    "Django to ours", "goals met",
+)  # fmt: skip
 
 
 def _web(results: Sequence[Listed]) -> list[str]:
@@ -139,6 +142,7 @@ def _web(results: Sequence[Listed]) -> list[str]:
         more = both[0]["more"]
         servers = [more.get(n) for n in ("ours", "bare", "Django admin")]
         times = [f"{s['p50']:.3g} / {s['p95']:.3g} ms" if s else "-" for s in servers]
+        spent = ", ".join(f"{s['cpu']:.3g}" if s else "-" for s in servers)
         rates = ", ".join(f"{s['rate']:.3g}" if s else "-" for s in servers)
         beside = {"Django" in r["work"]: r["ratios"] for r in both}
         bare, django = beside.get(False) or [], beside.get(True) or []
@@ -148,8 +152,8 @@ def _web(results: Sequence[Listed]) -> list[str]:
         met = [f"{r['goal']}: {'yes' if r['met'] else 'MISSED'}"
                for r in both if r["met"] is not None]  # fmt: skip
         lines.append("| " + " | ".join((
-            name, engine, crowd.partition(" ")[0], *times, rates, _times(bare), _times(django),
-            "; ".join(met) or "-",
+            name, engine, crowd.partition(" ")[0], *times, spent, rates, _times(bare),
+            _times(django), "; ".join(met) or "-",
         )) + " |")  # fmt: skip
     return lines
 
@@ -159,7 +163,8 @@ ABOUT_WEB = (
     " stay open. Bare is a hand-written statement and a table of the same rows, with nobody signed"
     " in and no frame; Django admin stands on the same rows in a table of its own with an index on"
     " each filter, on the same PostgreSQL, without the second count. Ratios are medians of the"
-    " pairs: of times with one visitor, of rates with twenty."
+    " pairs: of times with one visitor, of rates with twenty. Processor time is that of the web"
+    " process for each request, which load does not change."
 )
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -41,6 +42,13 @@ class Block:
     times: tuple[float, ...]
     """Milliseconds of each answer."""
     seconds: float
+    spent: float = 0.0
+    """Seconds of processor time that the server's processes took; load does not touch it."""
+
+    @property
+    def cpu(self) -> float:
+        """Milliseconds of the server's processor time for each request."""
+        return self.spent / len(self.times) * 1000
 
     @property
     def p50(self) -> float:
@@ -160,6 +168,11 @@ class Server:
         every = [self._process.pid, *_children(self._process.pid)]
         return sum(_resident(pid) for pid in every) / 2**20
 
+    def spent(self) -> float:
+        """Tell the seconds of processor time that the process and its children took so far."""
+        every = [self._process.pid, *_children(self._process.pid)]
+        return sum(_nanoseconds(pid) for pid in every) / 1e9
+
     def __enter__(self) -> Self:
         return self
 
@@ -179,6 +192,14 @@ class Server:
 def _children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(n) for n in found.read_text().split()] if found.exists() else []
+
+
+def _nanoseconds(pid: int) -> int:
+    found = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # It ended this moment.
+            found += int((thread / "schedstat").read_text().split()[0])
+    return found
 
 
 def _resident(pid: int) -> int:
