@@ -59,6 +59,8 @@ class Asked:
     """Whether only a part of the page is asked for, as htmx does."""
     alike: bool = True
     """Whether Django means the same rows."""
+    crowd: bool = False
+    """Whether Django is asked by twenty at once, too."""
     times: float | None = None
     """So many times quicker than Django it must be."""
     ratio: float | None = None
@@ -118,7 +120,7 @@ def _pages(start: int, mark: str, page: int, world: World) -> Iterator[Asked]:
     two = [("source", "baidu"), ("source", "seo"), ("education", "college")]
     django_two = "source__in=baidu,seo&education__exact=college"
     yield Asked(name="first page", ours="/customers", bare="/first", django=admin, times=25,
-                ratio=FIRST)  # fmt: skip
+                ratio=FIRST, crowd=True)  # fmt: skip
     yield Asked(name="deep page", ours=f"/customers?after={quote(mark)}", bare="/deep",
                 django=f"{admin}?p={page}", times=100)  # fmt: skip
     for name, term in (("a rare name", RARE), ("a frequent name", "王"), ("pinyin", "wangwei")):
@@ -134,15 +136,14 @@ def _pages(start: int, mark: str, page: int, world: World) -> Iterator[Asked]:
     yield Asked(name="my customers", ours="/my/customers", bare="/mine", me=True, alike=False,
                 django=f"{admin}?owner__id__exact={world.consultants[0]}")  # fmt: skip
     yield Asked(name="the pool", ours="/pool", bare="/pool", django=f"{admin}?public=yes")
-    for name, items, django in (
-        ("of all", [], "_facets=True"),
-        ("of one filter", [("source", "baidu")], "_facets=True&source__exact=baidu"),
-        ("of two filters", two, f"_facets=True&{django_two}"),
-        ("of a search", [("q", "王")], f"_facets=True&{urlencode({'q': '王'})}"),
-        ("of a filter that nobody fits", [("locked", "true")], "_facets=True&locked__exact=1"),
+    # Django's own counts (``_facets``) of this list, with two hundred owners, are some two hundred
+    # and fifty subqueries in one statement, which did not end within four minutes.
+    for name, items in (
+        ("of all", []), ("of one filter", [("source", "baidu")]), ("of two filters", two),
+        ("of a search", [("q", "王")]), ("of a filter that nobody fits", [("locked", "true")]),
     ):  # fmt: skip
         yield Asked(name=f"counts {name}", ours=f"/customers/facets?{urlencode(items)}",
-                    django=f"{admin}?{django}", part=True, alike=False)  # fmt: skip
+                    part=True, alike=False)  # fmt: skip
     yield Asked(name="counts of the pool", ours="/pool/facets", part=True, alike=False)
     yield Asked(name="counts of my customers", ours="/my/customers/facets", part=True, me=True,
                 alike=False)  # fmt: skip
@@ -243,8 +244,8 @@ def _measure(
         blocks: dict[str, list[Block]] = {name: [] for name in named}
         for _ in range(stage.sizes.pairs):
             for name, (door, address, headers) in named.items():
-                if clients > 1 and name == DJANGO and blocks[name]:
-                    continue  # Twenty at once take it long enough to be sure.
+                if clients > 1 and name == DJANGO and (blocks[name] or not asked.crowd):
+                    continue  # Twenty at once take it minutes.
                 before = servers[name].spent()
                 found = _block(door, address, headers, clients, stage)
                 spent = servers[name].spent() - before
@@ -284,10 +285,10 @@ def _results(
     web = {
         name: {"p50": median(b.p50 for b in found), "p95": median(b.p95 for b in found),
                "rate": median(b.rate for b in found), "cpu": median(b.cpu for b in found)}
-        for name, found in blocks.items()
+        for name, found in blocks.items() if found
     }  # fmt: skip
     pick: Callable[[Block], float] = (lambda b: b.p50) if alone else (lambda b: b.rate)
-    figures = {name: [pick(b) for b in found] for name, found in blocks.items()}
+    figures = {name: [pick(b) for b in found] for name, found in blocks.items() if found}
     goal = Goal()
     if alone and asked.part:
         goal = Goal(bound=QUICKLY, bound_from=FROM_SIZE)
