@@ -248,7 +248,7 @@ def _measure(
                     continue  # Twenty at once take it minutes.
                 before = servers[name].spent()
                 found = _block(door, address, headers, clients, stage)
-                spent = servers[name].spent() - before
+                spent = servers[name].spent_since(before)
                 blocks[name].append(attrs.evolve(found, spent=spent))
         yield from _results(asked, clients, blocks, stage)
 

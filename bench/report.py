@@ -142,7 +142,7 @@ def _web(results: Sequence[Listed]) -> list[str]:
         more = both[0]["more"]
         servers = [more.get(n) for n in ("ours", "bare", "Django admin")]
         times = [f"{s['p50']:.3g} / {s['p95']:.3g} ms" if s else "-" for s in servers]
-        spent = ", ".join(f"{s['cpu']:.3g}" if s else "-" for s in servers)
+        spent = ", ".join(f"{s['cpu']:.3g}" if s and s.get("cpu") else "-" for s in servers)
         rates = ", ".join(f"{s['rate']:.3g}" if s else "-" for s in servers)
         beside = {"Django" in r["work"]: r["ratios"] for r in both}
         bare, django = beside.get(False) or [], beside.get(True) or []

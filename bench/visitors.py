@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import subprocess
@@ -168,10 +169,20 @@ class Server:
         every = [self._process.pid, *_children(self._process.pid)]
         return sum(_resident(pid) for pid in every) / 2**20
 
-    def spent(self) -> float:
-        """Tell the seconds of processor time that the process and its children took so far."""
+    def spent(self) -> tuple[float, float]:
+        """Tell the seconds of processor time that the process and its children took so far.
+
+        By their threads to the nanosecond, as far as these live, and in all, in steps of ten
+        milliseconds.
+        """
         every = [self._process.pid, *_children(self._process.pid)]
-        return sum(_nanoseconds(pid) for pid in every) / 1e9
+        ticks = sum(_ticks(pid) for pid in every) / os.sysconf("SC_CLK_TCK")
+        return sum(_nanoseconds(pid) for pid in every) / 1e9, ticks
+
+    def spent_since(self, before: tuple[float, float]) -> float:
+        """Tell the seconds since; those of threads that ended meanwhile are in the rougher one."""
+        exact, whole = (now - then for now, then in zip(self.spent(), before, strict=True))
+        return exact if abs(exact - whole) < 0.03 + 0.1 * whole else whole
 
     def __enter__(self) -> Self:
         return self
@@ -192,6 +203,11 @@ class Server:
 def _children(pid: int) -> list[int]:
     found = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(n) for n in found.read_text().split()] if found.exists() else []
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def _nanoseconds(pid: int) -> int:
