@@ -20,13 +20,14 @@ from .importing import bench_import
 from .intake import bench_intake
 from .lists import bench_lists
 from .measure import Result, Wrong, say
+from .pages import bench_pages
 from .stage import FULL, QUICK, Sizes, Stage
 from .sweep import bench_sweep
 
 BENCHES: dict[str, Callable[[Stage], Iterator[Result]]] = {
     "lists": bench_lists, "intake": bench_intake, "bulk": bench_bulk, "import": bench_import,
     "sweep": bench_sweep, "claims": bench_claims, "dispatch": bench_dispatch,
-    "backup": bench_backup,
+    "backup": bench_backup, "pages": bench_pages,
 }  # fmt: skip
 ENGINES = ("sqlite", "postgresql")
 

@@ -131,13 +131,15 @@ def _cases(crm: Crm, connection: Any, database: Database, size: int) -> Iterator
         yield Case(
             f"search, {title}",
             lambda term=term: listed(Query(search=term)),
-            lambda term=term: _search(connection, database, term),
+            lambda term=term: [row[0] for row in searched(connection, database, term)][:LIMIT],
             SEARCH,
             {RARE: len(range(77, size, 200_000)), "龘靐": 0}.get(term),
         )
 
 
-def _search(connection: Any, database: Database, term: str) -> list[int]:
+def searched(
+    connection: Any, database: Database, term: str, columns: str = COLUMNS, source: str = FROM
+) -> list[Any]:
     """Search in two steps: few hits are fetched by number, many are met by walking backwards."""
     words = [word.readings(whole=False) for word in wanted(term)]
     if database.on_sqlite:
@@ -157,11 +159,11 @@ def _search(connection: Any, database: Database, term: str) -> list[int]:
     if not ids:
         return []
     if len(ids) > PROBE:
-        found = connection.execute(f"SELECT {COLUMNS} {FROM} AND {many} {NEWEST}", wishes)
+        found = connection.execute(f"SELECT {columns} {source} AND {many} {NEWEST}", wishes)
     else:
         listed = ", ".join(map(str, sorted(ids)[-LIMIT - 1 :]))
-        found = connection.execute(f"SELECT {COLUMNS} {FROM} AND c.id IN ({listed}) {NEWEST}")
-    return [row[0] for row in found.fetchall()][:LIMIT]
+        found = connection.execute(f"SELECT {columns} {source} AND c.id IN ({listed}) {NEWEST}")
+    return list(found.fetchall())
 
 
 # -- plans -------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -69,6 +69,8 @@ class Result:
     profile: str = ""
     fault: str = ""
     """What is wrong with how it is done, whatever the figure."""
+    more: Mapping[str, Mapping[str, float]] | None = None
+    """Of a page: the p50, p95 and rate of each server. Such lines have a table of their own."""
 
     @property
     def ratios(self) -> list[float]:

@@ -38,6 +38,7 @@ def listed(r: Result) -> Listed:
         "work": r.work, "engine": r.engine, "unit": r.unit, "ours": list(r.ours),
         "raw": list(r.raw), "ratios": r.ratios, "goal": r.goal.says(r.unit), "met": r.met,
         "note": r.note, "fault": r.fault, "profile": r.profile,
+        **({} if r.more is None else {"more": r.more}),
     }  # fmt: skip
 
 
@@ -119,6 +120,58 @@ def _remark(result: Listed) -> str:
     return "; ".join(filter(None, (result["note"], result["fault"], later)))
 
 
+WEB = (
+    "page", "engine", "visitors", "ours p50 / p95", "bare p50 / p95", "Django p50 / p95",
+    "processor ms: ours, bare, Django", "requests/s: ours, bare, Django", "ours to bare",
+    "Django to ours", "goals met",
+)  # fmt: skip
+
+
+def _web(results: Sequence[Listed]) -> list[str]:
+    """Write the pages as a table of their own: a line for each page, engine and crowd."""
+    if not results:
+        return []
+    lines = ["", "## List pages over HTTP", "", *textwrap.wrap(ABOUT_WEB, 100), "",
+             "| " + " | ".join(WEB) + " |", "|" + "---|" * len(WEB)]  # fmt: skip
+    found: dict[tuple[str, str], list[Listed]] = {}
+    for r in results:
+        work = r["work"].removeprefix("page: ").removesuffix(", beside Django admin")
+        found.setdefault((work, r["engine"]), []).append(r)
+    for (work, engine), both in found.items():
+        name, _, crowd = work.rpartition(", ")
+        more = both[0]["more"]
+        servers = [more.get(n) for n in ("ours", "bare", "Django admin")]
+        times = [f"{s['p50']:.3g} / {s['p95']:.3g} ms" if s else "-" for s in servers]
+        spent = ", ".join(f"{s['cpu']:.3g}" if s and s.get("cpu") else "-" for s in servers)
+        rates = ", ".join(f"{s['rate']:.3g}" if s else "-" for s in servers)
+        beside = {"Django" in r["work"]: r["ratios"] for r in both}
+        bare, django = beside.get(False) or [], beside.get(True) or []
+        alone = both[0]["unit"] == "ms"
+        django = [1 / x if alone else x for x in django]
+        bare = [x if alone else 1 / x for x in bare]
+        met = [f"{r['goal']}: {'yes' if r['met'] else 'MISSED'}"
+               for r in both if r["met"] is not None]  # fmt: skip
+        lines.append("| " + " | ".join((
+            name, engine, crowd.partition(" ")[0], *times, spent, rates, _times(bare),
+            _times(django), "; ".join(met) or "-",
+        )) + " |")  # fmt: skip
+    return lines
+
+
+ABOUT_WEB = (
+    "One process with one worker each, asked by one visitor and by twenty over connections that"
+    " stay open. Bare is a hand-written statement and a table of the same rows, with nobody signed"
+    " in and no frame; Django admin stands on the same rows in a table of its own with an index on"
+    " each filter, on the same PostgreSQL, without the second count. Ratios are medians of the"
+    " pairs: of times with one visitor, of rates with twenty. Processor time is that of the web"
+    " process for each request, which load does not change."
+)
+
+
+def _times(ratios: Sequence[float]) -> str:
+    return f"{median(ratios):.3g}x" if ratios else "-"
+
+
 def _page(results: Sequence[Listed], told: Mapping[str, Any]) -> str:
     about = told["machine"]
     head = [
@@ -135,7 +188,8 @@ def _page(results: Sequence[Listed], told: Mapping[str, Any]) -> str:
         "| " + " | ".join((*HEADINGS, "")) + " |",
         "|" + "---|" * (len(HEADINGS) + 1),
     ]
-    head += ["| " + " | ".join((*row(r), _remark(r))) + " |" for r in results]
+    head += ["| " + " | ".join((*row(r), _remark(r))) + " |" for r in results if not r.get("more")]
+    head += _web([r for r in results if r.get("more")])
     missed = [r for r in results if r["met"] is False]
     if missed:
         head += ["", "## What misses its goal, and where its time goes", ""]

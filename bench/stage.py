@@ -35,12 +35,14 @@ class Sizes:
     """Notices that are written and delivered."""
     messages: int = 5_000
     """Messages that others send and work off."""
+    page_seconds: float = 2.0
+    """How long visitors ask for one page, each time."""
 
 
 FULL = Sizes(customers=1_000_000, bulk=100_000, rows=100_000, pairs=3, seconds=4.0, targets=1000,
              tries=200, calls=50)  # fmt: skip
 QUICK = Sizes(customers=50_000, bulk=5_000, rows=5_000, pairs=3, seconds=0.3, targets=10, tries=5,
-              calls=10, notices=2_000, messages=500)  # fmt: skip
+              calls=10, notices=2_000, messages=500, page_seconds=0.3)  # fmt: skip
 
 
 @attrs.define

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -44,7 +45,7 @@ class Context:
             raise LookupError("nobody has signed in, and this screen needs somebody")
         return self.session.principal
 
-    @property
+    @cached_property
     def language(self) -> Language:
         """The language of the answer: the person's choice, the browser's, the program's."""
         wishes = [

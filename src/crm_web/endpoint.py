@@ -86,6 +86,14 @@ def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Respon
 
 
 def _respond(site: Site, screen: Screen, request: Request, form: FormData) -> Response:
+    """Answer; whoever only asks is shown one state of the database, read in one transaction."""
+    if request.method in SAFE and not screen.lasting:
+        with site.crm.snapshot():
+            return _answer(site, screen, request, form)
+    return _answer(site, screen, request, form)
+
+
+def _answer(site: Site, screen: Screen, request: Request, form: FormData) -> Response:
     context = Context(
         crm=site.crm, site=site, request=request, session=None, form=form, screen=screen
     )

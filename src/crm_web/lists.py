@@ -15,9 +15,11 @@ from crm_domain.ports import Query
 from crm_domain.usecases import exports, records, views
 from crm_web.address import AFTER, SIZES, Address, asked
 from crm_web.answers import Answer, Download, Json, Page, Redirect
+from crm_web.cells import Rows
 from crm_web.context import Context, local, numbers, said_of
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Tab
 from crm_web.screen import Screen
+from crm_web.site import Look
 from crm_web.widgets import inputs
 
 TYPES: dict[Literal["csv", "xlsx"], str] = {
@@ -47,7 +49,7 @@ def list_screens(resource: Resource) -> list[Screen]:
                             call=partial(show_facets, resource)))  # fmt: skip
     if resource.export is not None:
         for ending in TYPES:
-            found.append(Screen(path=f"{path}.{ending}", needs=resource.export,
+            found.append(Screen(path=f"{path}.{ending}", needs=resource.export, lasting=True,
                                 call=partial(export, resource, ending)))  # fmt: skip
     form = resource.form
     if form is not None and form.add is not None:
@@ -78,16 +80,17 @@ def show_list(resource: Resource, c: Context) -> Answer:
     kept = views.read_preference(c.crm, resource.name, by=c.by)
     columns = shown_columns(resource, kept.columns)
     titles = titles_of(c, columns, page.items)
+    row_actions = [a for a in resource.actions if a.row and c.by.may(a.needs)]
+    bulk_actions = [a for a in resource.actions if a.bulk and c.by.may(a.needs)]
+    body = Rows(c, Look(c), resource, here, columns, titles, row_actions, ticks=bool(bulk_actions))
     return Page(template="list.html", data={
         "r": resource, "here": here, "query": query, "rows": page.items, "columns": columns,
         "next": here.with_(**{AFTER: page.next}) if page.next else None,
-        "titles": titles, "filters": filter_rows(c, resource, here, None), "sizes": SIZES,
-        "density": kept.density,
+        "body": body, "filters": filter_rows(c, resource, here, None), "tally": None,
+        "sizes": SIZES, "density": kept.density,
         "views": views.list_views(c.crm, resource.name, by=c.by),
         "tabs": tabs_of(c, resource),
-        "row_actions": [a for a in resource.actions if a.row and c.by.may(a.needs)],
-        "bulk_actions": [a for a in resource.actions if a.bulk and c.by.may(a.needs)],
-        "may": partial(may, c),
+        "bulk_actions": bulk_actions, "may": partial(may, c),
     })  # fmt: skip
 
 
@@ -278,8 +281,6 @@ def walk(resource: Resource, c: Context, query: Query) -> Iterator[Any]:
 
 
 def _cells(resource: Resource, c: Context, query: Query) -> Iterator[list[Any]]:
-    from crm_web.site import Look
-
     look, titles = Look(c), dict[str, dict[int, str]]()
     part: list[Any] = []
     for row in walk(resource, c, query):

@@ -30,6 +30,8 @@ class Screen:
     methods: tuple[str, ...] = ("GET",)
     icon: str = ""
     """What its entry of the menu shows."""
+    lasting: bool = False
+    """Whether it may read for so long that no transaction is kept open meanwhile."""
 
 
 @attrs.frozen(kw_only=True)

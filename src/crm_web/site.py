@@ -8,28 +8,35 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import attrs
 import jinja2
+from markupsafe import Markup, escape
 
 from crm_domain.errors import Language, NotFound
 from crm_domain.model import Spec, about, specs
 from crm_domain.model.fields import RECORDS
-from crm_domain.ports import Crm
+from crm_domain.ports import Crm, Tally
 from crm_domain.rules.menus import EntryMenu, Trail
 from crm_domain.usecases import access, inbox
 from crm_domain.usecases.access import Navigation
+from crm_domain.usecases.sessions import Session
+from crm_web.address import Address
+from crm_web.cells import Titles, value_links, writer
 from crm_web.context import CSRF, LANGUAGES, Context
 from crm_web.files import Files
-from crm_web.resource import Resource
+from crm_web.resource import Column, Resource
 from crm_web.screen import Screen
 
 log = logging.getLogger(__name__)
 TEMPLATES = Path(__file__).parent / "templates"
 COOKIE = "crm"
+REMEMBERED = 100
+"""So many menus are remembered, one for each combination of rights."""
 LOGGED: Mapping[str, tuple[str, str]] = {
     "reason": ("原因", "Reason"), "file": ("文件", "File"), "entries": ("方案", "Plan"),
     "rules": ("规则", "Rules"), "holidays": ("日历", "Calendar"), "rows": ("行数", "Rows"),
@@ -50,6 +57,9 @@ class Site:
     files: Files
     templates: jinja2.Environment
     https: bool = False
+    _read: dict[tuple[str, frozenset[str]], tuple[Navigation, list[EntryMenu]]] = attrs.field(
+        factory=dict, init=False
+    )
 
     @property
     def cookie(self) -> str:
@@ -64,7 +74,7 @@ class Site:
             "csrf": session.csrf_token if session else "", "csrf_name": CSRF,
             "by": session.principal if session else None, "languages": LANGUAGES,
             "path": context.request.url.path, "icon": self.files.address("icons.svg"),
-            "icons": {s.path: s.icon for s in self.screens if s.icon},
+            "icons": self.icons,
         }  # fmt: skip
         # Asked for by whole pages only.
         place = self._place(context)
@@ -81,8 +91,7 @@ class Site:
         def read() -> tuple[list[EntryMenu], Trail | None]:
             if context.session is None:
                 return [], None
-            navigation = access.navigation(self.crm, by=context.by)
-            menus = self._there(navigation.menus)
+            navigation, menus = self._navigation(context.session)
             return menus, self._trail(navigation, menus, context)
 
         return read
@@ -90,6 +99,22 @@ class Site:
     def _unread(self, context: Context) -> Callable[[], int]:
         staff = context.session is not None and context.by.employee_id is not None
         return lambda: inbox.count_unread(self.crm, by=context.by) if staff else 0
+
+    @cached_property
+    def icons(self) -> Mapping[str, str]:
+        """The icons of pages, by address."""
+        return {s.path: s.icon for s in self.screens if s.icon}
+
+    def _navigation(self, session: Session) -> tuple[Navigation, list[EntryMenu]]:
+        """Give the menu, whole and as it is shown; it is read again once anybody arranged it."""
+        key = session.arranged, session.principal.permissions
+        found = self._read.get(key)
+        if found is None:
+            if len(self._read) >= REMEMBERED:
+                self._read.clear()
+            read = access.navigation(self.crm, by=session.principal)
+            found = self._read[key] = read, self._there(read.menus)
+        return found
 
     def _there(self, menus: Iterable[EntryMenu]) -> list[EntryMenu]:
         """Leave out entries of pages that nobody has made, as of a plugin that is gone."""
@@ -162,7 +187,7 @@ class Look:
 
     context: Context
 
-    @property
+    @cached_property
     def language(self) -> Language:
         """The language of the page."""
         return self.context.language
@@ -243,7 +268,8 @@ class Look:
 
     def moment(self, value: datetime | None) -> str:
         """Write a moment in the business time zone."""
-        return "" if value is None else f"{self._local(value):%Y-%m-%d %H:%M}"
+        # Quicker than a format, and a page has many.
+        return "" if value is None else self._local(value).isoformat(" ", "minutes")[:16]
 
     def day(self, value: date | None) -> str:
         """Write a day; the ends of time are no days to people."""
@@ -261,7 +287,7 @@ class Look:
         """Say how long ago a moment was, or how far ahead it lies."""
         if value is None:
             return ""
-        seconds = (self.context.crm.now() - value).total_seconds()
+        seconds = (self._now - value).total_seconds()
         words = self._span(abs(seconds))
         if seconds < 0:
             return self.context.t(f"{words}后", f"in {words}")
@@ -271,9 +297,8 @@ class Look:
         """Say how long it is until a local day begins; "" where there is none."""
         if due_on is None or due_on in (date.min, date.max):
             return ""
-        zone = self.context.crm.settings.zone
-        until = datetime.combine(due_on, datetime.min.time(), zone)
-        seconds = (until.astimezone(UTC) - self.context.crm.now()).total_seconds()
+        until = datetime.combine(due_on, datetime.min.time(), self._zone)
+        seconds = (until.astimezone(UTC) - self._now).total_seconds()
         return self._span(seconds) if seconds > 0 else self.context.t("已到期", "past")
 
     def soon(self, due_on: date | None) -> bool:
@@ -281,10 +306,67 @@ class Look:
         return due_on is not None and due_on != date.max and self._days_until(due_on) <= 1
 
     def _days_until(self, day: date) -> int:
-        return (day - self.context.crm.today()).days
+        return (day - self._today).days
 
     def _local(self, value: datetime) -> datetime:
-        return value.astimezone(self.context.crm.settings.zone)
+        return value.astimezone(self._zone)
+
+    # A page shows one moment, and asks for it once.
+    @cached_property
+    def _now(self) -> datetime:
+        return self.context.crm.now()
+
+    @cached_property
+    def _today(self) -> date:
+        return self.context.crm.day(self._now)
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return self.context.crm.settings.zone
+
+    def icon(self, name: str, extra: str = "") -> Markup:
+        """Draw an icon."""
+        source = self.context.site.files.address("icons.svg")
+        return Markup(  # noqa: S704 - names are ours
+            f'<svg class="icon {extra}" aria-hidden="true" width="24" height="24">'
+            f'<use href="{source}#{name}"></use></svg>'
+        )
+
+    def phone(self, value: str) -> Markup:
+        """Show a number that a tap dials; a masked one is only shown."""
+        text = escape(value)
+        if "*" in value:
+            return Markup(f'<span class="text-secondary text-nowrap">{text}</span>')  # noqa: S704
+        return Markup(  # noqa: S704 - it is escaped
+            f'<a href="tel:{text}" class="text-nowrap" hx-boost="false">{text}</a>'
+        )
+
+    def copied(self, value: str) -> Markup:
+        """Show what can be copied by a tap."""
+        text = escape(value)
+        if "*" in value:
+            return Markup(f'<span class="text-secondary">{text}</span>')  # noqa: S704
+        return Markup(  # noqa: S704 - it is escaped
+            f'<span class="text-nowrap">{text}<button class="btn btn-icon btn-ghost-secondary'
+            f' btn-sm ms-1" type="button" data-copy="{text}"'
+            f' aria-label="{self._copy}{text}">{self._copy_icon}</button></span>'
+        )
+
+    @cached_property
+    def _copy(self) -> str:
+        return self.context.t("复制 ", "Copy ")
+
+    @cached_property
+    def _copy_icon(self) -> str:
+        return str(self.icon("copy"))
+
+    def cell(self, column: Column, row: Any, titles: Titles) -> Markup:
+        """Show one value of a record."""
+        return Markup(writer(self, column, titles)(row))  # noqa: S704 - writers escape
+
+    def values(self, row: Any, here: Address, tally: Tally | None) -> Markup:
+        """Show the values of a filter as links."""
+        return Markup(value_links(self, row, here, tally))  # noqa: S704 - written escaped
 
     def local_input(self, value: datetime | None) -> str:
         """Write a moment as an input of the browser has it."""

@@ -299,3 +299,28 @@ def plan(engine: sa.Engine, statement: str, parameters: Any, *, sorting: bool = 
         parameters = tuple(parameters) if isinstance(parameters, list) else parameters
         rows = connection.exec_driver_sql(explain + statement, parameters)
         return "\n".join(str(r[-1]).replace("TEMP B-TREE FOR ORDER BY", "SORT") for r in rows)
+
+
+RARE: dict[str, tuple[str, str]] = {
+    "locked": ("true", "ix_ownership_locked"),
+    "intention": ("within_1_month", "ix_ownership_intention"),
+    "source": ("seo", "ix_customer_source"),
+    "education": ("college", "ix_customer_education"),
+    "school_id": ("1", "ix_customer_school_id"),
+}
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_a_filter_that_nobody_fits_is_answered_by_an_index(world: World, name: str) -> None:
+    """Walking a million customers to find none would take a second; so would counting them."""
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    world.customer()
+    wish, index = RARE[name]
+    query = Query(where={name: [wish]})
+    for read in (
+        lambda: LISTED(world, query),
+        lambda: intake.tally_customers(world.crm, query, by=SYSTEM),
+    ):
+        for statement, parameters in read_by(world, read):
+            assert index in plan(storage.reader, statement, parameters)

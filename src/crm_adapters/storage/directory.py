@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import LINKS, TABLES
-from crm_domain.model import Employee, Scope
+from crm_domain.model import Employee, SavedView, Scope
 from crm_domain.ports import Reach
 
 _account, _employee = TABLES["User"], TABLES["Employee"]
@@ -73,6 +73,20 @@ def active_employees(permission: str) -> sa.Select[tuple[int]]:
     )
 
 
+def _views(on_sqlite: bool) -> Any:
+    m = mapper(SavedView)
+    mine = m.column("user_id") == sa.bindparam("user_id", type_=m.column("user_id").type)
+    shared = m.column("shared") == sa.literal(True, m.column("shared").type)
+    return (
+        m.select().add_columns(_employee.c.name.label("person"), _account.c.username)
+        .join(_account, _account.c.id == m.column("user_id"))
+        .outerjoin(_employee, _employee.c.id == _account.c.employee_id)
+        .where(m.column("list_name") == sa.bindparam("list_name", type_=sa.Text),
+               sa.or_(mine, shared))
+        .order_by(m.column("title"), m.column("id"))
+    )  # fmt: skip
+
+
 class SqlDirectory:
     """Implements the port ``Directory``."""
 
@@ -122,6 +136,12 @@ class SqlDirectory:
             .having(sa.func.count(_permission.c.id.distinct()) == len(permissions))
         )
         return frozenset(self._session.run(chosen).scalars())
+
+    def views(self, list_name: str, user_id: int) -> tuple[tuple[SavedView, str], ...]:
+        """Read the views of a list that are somebody's own or shared, and whose each is."""
+        rows = self._session.rows(_views, list_name=list_name, user_id=user_id)
+        kept = mapper(SavedView).records(self._session, [row[:-2] for row in rows])
+        return tuple((view, r[-2] or r[-1]) for view, r in zip(kept, rows, strict=True))
 
     def covered(self, reach: Reach) -> int:
         """Count the employees whose records are within a reach."""

@@ -47,7 +47,9 @@ def _read(spec: Spec, value: Any) -> Any:
         raise refuse(spec.name, e.code, f"{spec.zh}“{value}”{e.zh}", f"{value!r} {e.en}") from e
 
 
-def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
+def _conditions(
+    m: Mapper[Any], query: Query, walked: Sequence[str]
+) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     for name, wish in query.where.items():
         spec = known(m.cls, name)
@@ -58,7 +60,11 @@ def _conditions(m: Mapper[Any], query: Query) -> list[sa.ColumnElement[bool]]:
             has = linked.where(link.c.right_id.in_(ids))
             found.append(sa.or_(has, sa.not_(linked)) if None in values else has)
         else:
-            found.append(any_of(m.column(name), spec, wish))
+            column: Any = m.column(name)
+            if name in walked:
+                # The plus keeps SQLite from the index.
+                column = sa.literal_column(f"+{column}", column.type)
+            found.append(any_of(column, spec, wish))
     for name, ends in query.ranges.items():
         spec = known(m.cls, name)
         if spec.kind in ("references", "json"):
@@ -139,6 +145,7 @@ def _place(after: str, size: int) -> list[Any]:
 def narrowed(
     m: Mapper[Any], statement: sa.Select[Any], query: Query,
     clear: sa.ColumnElement[bool] | None = None, *, searched: bool = False,
+    walked: Sequence[str] = (),
 ) -> sa.Select[Any]:  # fmt: skip
     """Choose what a query asks for. Pages and counts both do it here, and so agree.
 
@@ -149,10 +156,11 @@ def narrowed(
         clear: Which customers are shown with their contacts; None: all. Whoever asks by a hidden
             field is told of these only.
         searched: Whether the search is in the statement already.
+        walked: Fields whose index must not be used, because the rows are walked in their order.
     """
     if query.search and not searched:
         raise refuse("search", "no_search", "此列表不支持搜索", "this list has no search")
-    statement = statement.where(*_conditions(m, query))
+    statement = statement.where(*_conditions(m, query, walked))
     if clear is not None and asked(query) & HIDDEN:
         statement = statement.where(clear)
     return statement

@@ -206,8 +206,8 @@ class SqlNotices:
 
     def unread(self, recipient_id: int) -> int:
         """Count somebody's messages in the program that were not read yet."""
-        count = sa.select(sa.func.count()).select_from(notice).where(*_own(recipient_id, True))
-        return int(self._session.run(count).scalar_one())
+        [(count,)] = self._session.rows(_unread, recipient=recipient_id)
+        return int(count)
 
     def mark_read(self, recipient_id: int, ids: Sequence[int] | None, at: datetime) -> int:
         """Mark somebody's unread messages as read, these or all, and count them."""
@@ -218,7 +218,12 @@ class SqlNotices:
         return int(done.rowcount)
 
 
-def _own(recipient_id: int, unread_only: bool) -> tuple[sa.ColumnElement[bool], ...]:
+def _unread(on_sqlite: bool) -> Any:
+    own = _own(sa.bindparam("recipient", type_=sa.Integer), True)
+    return sa.select(sa.func.count()).select_from(notice).where(*own)
+
+
+def _own(recipient_id: Any, unread_only: bool) -> tuple[sa.ColumnElement[bool], ...]:
     """Give the conditions of somebody's messages.
 
     The channel is written out, so that the planner sees the condition of the partial indexes.

@@ -18,15 +18,17 @@ import sqlalchemy as sa
 from crm_adapters.storage.counting import Countable, fields_of, tallied
 from crm_adapters.storage.directory import within
 from crm_adapters.storage.finding import FEW, Search
-from crm_adapters.storage.listing import narrowed, paged
+from crm_adapters.storage.listing import any_of, narrowed, paged
 from crm_adapters.storage.ownership import POOLED
 from crm_adapters.storage.rows import Mapper, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import customer, ownership
-from crm_domain.model import Customer, CustomerStatus, Scope
+from crm_domain.model import Customer, CustomerStatus, Scope, specs
 from crm_domain.ports import Page, Query, Reach, Tally
 
 Condition = sa.ColumnElement[bool]
+WALKED = ("source", "education", "school_id")
+"""Fields of customers with an index of their own, which is of use where few fit."""
 
 
 @lru_cache(maxsize=8)
@@ -102,10 +104,13 @@ def _choose(
         narrow += [] if pooled_too else theirs[:1]
     # In the pool nobody's contacts are clear.
     clear = None if not masks else sa.false() if pool else sa.not_(public)
+    rare = _indexed(session, query)
+    narrow += rare
+    chosen += rare
     search = Search(session, query.search, clear) if query.search else None
     one = _of_one(query, owned, reach if limited and not pooled_too else None)
     by_number = (query.sort or "-id").lstrip("-") == "id"
-    hits = None
+    hits, few = None, False
     if search is not None and _by_index(search, one, by_number):
         hits, chosen = search.hits, chosen + search.masked
     elif search is not None:
@@ -116,11 +121,46 @@ def _choose(
         source, number = _from_ownership()
     elif session.on_sqlite:
         source, number = _from_customers()
+        few = counting or _few_with(session, query)
     else:
         source, number = m.source, customer.c.id
     statement = sa.select(*m.read).select_from(source).where(*chosen)
-    statement = narrowed(m, statement, query, clear, searched=True)
+    walked = session.on_sqlite and hits is None and not few
+    statement = narrowed(m, statement, query, clear, searched=True,
+                         walked=WALKED if walked else ())  # fmt: skip
     return _Chosen(m, statement, query, number, hits is not None)
+
+
+def _indexed(session: Session, query: Query) -> list[Condition]:
+    """Say filters in the words of the partial indexes of the ownership."""
+    found: list[Condition] = []
+    if _only(query.where.get("locked")) in ("true", "True"):
+        # Written out, because no planner sees a parameter's value in the index's condition.
+        yes: Any = sa.literal_column("1" if session.on_sqlite else "true")
+        found.append(ownership.c.locked == yes)
+    wish = query.where.get("intention")
+    if wish is not None and not (isinstance(wish, list | tuple) and None in wish):
+        found.append(any_of(ownership.c.intention, specs(Customer)["intention"], wish))
+    return found
+
+
+def _only(wish: Any) -> str | None:
+    """Give the one value that is wished for, as it is written."""
+    values = wish if isinstance(wish, list | tuple) else [wish]
+    return str(values[0]) if len(values) == 1 else None
+
+
+def _few_with(session: Session, query: Query) -> bool:
+    """Whether an index tells that so few fit a filter that they are looked up and sorted."""
+    for name in WALKED:
+        wish = query.where.get(name)
+        if wish is None or (isinstance(wish, list | tuple) and None in wish):
+            continue
+        fits = any_of(customer.c[name], specs(Customer)[name], wish)
+        probe = sa.select(customer.c.id).where(fits).limit(1).offset(FEW)
+        if session.run(probe).first() is None:
+            return True
+    return False
 
 
 def _private(whose: Condition, today: date, won: Condition) -> list[Condition]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_adapters.storage.belonging import belonging, limits, read_within
 from crm_adapters.storage.counting import Countable, fields_of, tallied
@@ -32,6 +35,8 @@ class SqlRecords:
         """Read one record as far as the reach allows, or None."""
         if record_number(id) is None:
             return None
+        if not limits(cls, reach):
+            return self.find(cls, id=id)
         m, theirs = read_within(cls, reach)
         found = self._session.run(m.select().where(m.column("id") == id, *theirs))
         return next(iter(m.records(self._session, found)), None)
@@ -43,17 +48,16 @@ class SqlRecords:
 
     def among(self, cls: type[T], ids: Sequence[int]) -> tuple[T, ...]:
         """Read the records with these numbers, as far as they are there."""
-        m = mapper(cls)
-        chosen = m.select().where(self._session.among(m.column("id"), list(ids)))
-        return m.records(self._session, self._session.run(chosen.order_by(m.column("id"))))
+        kind: Any = cls
+        rows = self._session.rows(_among(kind), ids=_listed(self._session, ids))
+        return mapper(cls).records(self._session, rows)
 
     def all(self, cls: type[T], **fields: Any) -> tuple[T, ...]:
         """Read all records with these values, by number."""
-        m = mapper(cls)
-        statement = m.select().order_by(m.column("id"))
-        for name, value in fields.items():
-            statement = statement.where(m.column(name) == value)
-        return m.records(self._session, self._session.run(statement))
+        kind: Any = cls
+        build = _with(kind, tuple((name, value is None) for name, value in fields.items()))
+        given = {name: value for name, value in fields.items() if value is not None}
+        return mapper(cls).records(self._session, self._session.rows(build, **given))
 
     def page(self, cls: type[T], query: Query, reach: Reach | None = None) -> Page[T]:
         """Read one page of what the query and the reach allow."""
@@ -84,6 +88,12 @@ class SqlRecords:
         words: Sequence[str] = (), limit: int = MOST, reach: Reach | None = None,
     ) -> dict[int, tuple[Any, ...]]:  # fmt: skip
         """Read a few values of many records by one statement."""
+        kind: Any = cls
+        if not words and not any(limits(one, reach) for one in _read_by(kind, tuple(paths))):
+            given = {} if ids is None else {"ids": _listed(self._session, ids)}
+            build = _looking_up(kind, tuple(paths), ids is not None)
+            read = self._session.rows(build, most=limit, **given)
+            return {row[0]: tuple(row[1:]) for row in read}
         table = TABLES[cls.__name__].alias()
         source, columns = _followed(cls, table, paths, reach)
         chosen = sa.select(table.c.id, *columns).select_from(source)
@@ -197,6 +207,71 @@ def _followed(
             place = there
         columns.append(_told_within(*joined[place], last, reach))
     return source, columns
+
+
+# -- statements that are built once -------------------------------------------------------------
+
+
+def _listed(session: Session, ids: Sequence[int]) -> Any:
+    """Give numbers as one parameter."""
+    return json.dumps(list(ids)) if session.on_sqlite else list(ids)
+
+
+def _in_list(column: sa.ColumnElement[Any], on_sqlite: bool) -> sa.ColumnElement[bool]:
+    """Choose the numbers of the parameter ``ids``."""
+    if on_sqlite:
+        listed = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    return column == sa.any_(sa.bindparam("ids", type_=ARRAY(column.type)))
+
+
+@cache
+def _among(cls: type[Any]) -> Callable[[bool], Any]:
+    m = mapper(cls)
+    number = m.column("id")
+    return lambda on_sqlite: m.select().where(_in_list(number, on_sqlite)).order_by(number)
+
+
+@cache
+def _with(cls: type[Any], fields: tuple[tuple[str, bool], ...]) -> Callable[[bool], Any]:
+    """Build the search for some values; of each field it is known whether it is to be empty."""
+    m = mapper(cls)
+
+    def build(on_sqlite: bool) -> Any:
+        statement = m.select().order_by(m.column("id"))
+        for name, empty in fields:
+            column = m.column(name)
+            wish = sa.bindparam(name, type_=column.type)
+            statement = statement.where(column.is_(None) if empty else column == wish)
+        return statement
+
+    return build
+
+
+@cache
+def _read_by(cls: type[Any], paths: tuple[str, ...]) -> frozenset[type[Any]]:
+    """Tell which kinds of record are read when paths are followed."""
+    found = {cls}
+    for path in paths:
+        here = cls
+        for step in path.split(".")[:-1]:
+            here = RECORDS[specs(here)[step].target]
+            found.add(here)
+    return frozenset(found)
+
+
+@cache
+def _looking_up(cls: type[Any], paths: tuple[str, ...], some: bool) -> Callable[[bool], Any]:
+    def build(on_sqlite: bool) -> Any:
+        table = TABLES[cls.__name__].alias()
+        source, columns = _followed(cls, table, paths, None)
+        chosen = sa.select(table.c.id, *columns).select_from(source)
+        if some:
+            chosen = chosen.where(_in_list(table.c.id, on_sqlite))
+        most = sa.bindparam("most", type_=sa.Integer)
+        return chosen.order_by(*columns, table.c.id).limit(most)
+
+    return build
 
 
 def _told(error: Duplicate, record: Any) -> Duplicate:

@@ -134,6 +134,9 @@ for _contact in CONTACTS:
     sa.Index(f"uq_customer_{_contact}", customer.c[_contact], unique=True,
              sqlite_where=_live, postgresql_where=_live)  # fmt: skip
 sa.Index("ix_customer_pinyin", customer.c.pinyin, customer.c.id)
+# What lists are narrowed by; without, the few of a rare value are found by going through all.
+for _narrows in ("source", "education", "school_id"):
+    sa.Index(f"ix_customer_{_narrows}", customer.c[_narrows], customer.c.id)
 _imported = sa.text("import_id IS NOT NULL")
 sa.Index("uq_customer_import_id_import_row", customer.c.import_id, customer.c.import_row,
          unique=True, sqlite_where=_imported, postgresql_where=_imported)  # fmt: skip
@@ -172,6 +175,11 @@ sa.Index("ix_ownership_owner_id", ownership.c.owner_id, ownership.c.due_on)
 sa.Index("ix_ownership_last_consultant_id", ownership.c.last_consultant_id,
          ownership.c.customer_id)  # fmt: skip
 sa.Index("ix_ownership_warn_on", ownership.c.warn_on)
+_meant = sa.text("intention IS NOT NULL")
+sa.Index("ix_ownership_intention", ownership.c.intention, ownership.c.customer_id,
+         sqlite_where=_meant, postgresql_where=_meant)  # fmt: skip
+sa.Index("ix_ownership_locked", ownership.c.customer_id,
+         sqlite_where=sa.text("locked = 1"), postgresql_where=sa.text("locked"))  # fmt: skip
 
 # -- assignments: one open at most, whose consultant is the owner -----------------------------
 

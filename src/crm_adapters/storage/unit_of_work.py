@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +24,7 @@ from crm_adapters.storage.session import Session
 from crm_adapters.storage.sign_ins import SqlSignIns
 from crm_adapters.storage.turns import Memory, SqlTurns
 from crm_adapters.storage.work import SqlWork
-from crm_domain.errors import WrongRevision
+from crm_domain.errors import DatabaseBusy, WrongRevision
 from crm_domain.model import AuditEntry
 from crm_domain.ports import Checked, PoolRules
 
@@ -96,6 +98,41 @@ class SqlUnitOfWork:
             self._session.insert(m.table, m.write[1:], rows)
 
 
+class _Snapshot(SqlUnitOfWork):
+    """The one transaction in which a thread reads for a while; begun when it first reads."""
+
+    def __init__(self, engine: sa.Engine, memory: Memory) -> None:
+        super().__init__(engine, memory, read_only=True)
+        self._entered = 0
+        self._open = False
+
+    def __enter__(self) -> Self:
+        if not self._open:
+            super().__enter__()
+            self._open = True
+        self._entered += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._entered -= 1
+        if kind is not None:
+            # The database may have given the transaction up.
+            self.end()
+
+    def end(self) -> None:
+        """End the transaction, unless somebody reads in it; whoever reads next begins another."""
+        if self._open and not self._entered:
+            self._open = False
+            # All was read; that the connection was lost since takes nothing from it.
+            with suppress(DatabaseBusy):
+                super().__exit__(None, None, None)
+
+
 class SqlStorage:
     """Implements the port ``Storage`` on SQLite and PostgreSQL."""
 
@@ -103,11 +140,31 @@ class SqlStorage:
         self.engine, self._temporary = make_engine(url)
         self.reader = reader_of(self.engine)
         self._memory = Memory()
+        self._of_thread = threading.local()
 
     def unit_of_work(self, *, read_only: bool = False) -> SqlUnitOfWork:
         """Begin one."""
+        snapshot: _Snapshot | None = getattr(self._of_thread, "snapshot", None)
+        if snapshot is not None and read_only:
+            return snapshot
+        if snapshot is not None:
+            # What is written now must be seen by what is read after.
+            snapshot.end()
         engine = self.reader if read_only else self.engine
         return SqlUnitOfWork(engine, self._memory, read_only)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reading of this thread see one state of the database; the port says more."""
+        if getattr(self._of_thread, "snapshot", None) is not None:
+            yield
+            return
+        snapshot = self._of_thread.snapshot = _Snapshot(self.reader, self._memory)
+        try:
+            yield
+        finally:
+            self._of_thread.snapshot = None
+            snapshot.end()
 
     @property
     def one_writer(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import date, datetime
 from types import TracebackType
 from typing import Protocol, Self
@@ -241,6 +241,10 @@ class Crm:
     def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
         """Begin a transaction: ``with crm.unit_of_work() as uow:``."""
         return self.storage.unit_of_work(read_only=read_only)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let all reading of this thread see one state, in one transaction: as for one page."""
+        return self.storage.snapshot()
 
     def now(self) -> datetime:
         """Tell the present moment, aware."""

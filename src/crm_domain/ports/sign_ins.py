@@ -26,6 +26,8 @@ class Resumed:
     created_at: datetime
     seen_at: datetime
     expires_at: datetime
+    arranged: str
+    """Another one as soon as anything of menus, groups or permissions is another."""
 
 
 class SignIns(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -12,6 +13,7 @@ import attrs
 from crm_domain.model import (
     AuditEntry,
     Employee,
+    SavedView,
     Scope,
 )
 from crm_domain.ports.customers import Customers
@@ -127,6 +129,13 @@ class Directory(Protocol):
         """Find the employees, within a reach, whose enabled account holds a permission."""
         ...
 
+    def views(self, list_name: str, user_id: int) -> tuple[tuple[SavedView, str], ...]:
+        """Read the views of a list that are somebody's own or shared, by title.
+
+        Beside each stands what whoever saved it is called.
+        """
+        ...
+
     def holds(self, employee_id: int, permission: str) -> bool:
         """Whether an employee has an enabled account that holds a permission."""
         ...
@@ -214,6 +223,14 @@ class Storage(Protocol):
 
     def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
         """Begin one."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let all units of work of this thread that only read share one transaction until the end.
+
+        They see one state of the database, and none of them costs a transaction of its own. Once
+        the thread begins to write, what it reads after is of a new state.
+        """
         ...
 
     def prepare(self, migrate: bool) -> None:

@@ -7,6 +7,8 @@ prepared database, whose clock may stand still. Every test begins with an empty 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -126,6 +128,32 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
             assert len(uow.customers.history(saved.id or 0)) == 1
             assert len(uow.notices.page(Query())) == 1
             assert len(uow.records.all(AuditEntry)) == 1
+
+    def test_a_snapshot_shows_one_state_until_its_thread_writes(self, crm: Crm) -> None:
+        """What others write meanwhile is not seen, what one writes oneself is."""
+
+        def names() -> list[str]:
+            return read(crm, lambda uow: [e.name for e in uow.records.all(Employee)])
+
+        def others_add(name: str) -> None:
+            with ThreadPoolExecutor(1) as other:
+                other.submit(employee, crm, name).result()
+
+        employee(crm, "a")
+        with crm.snapshot():
+            assert names() == ["a"]
+            others_add("b")
+            with crm.snapshot():
+                assert names() == ["a"]
+            assert names() == ["a"]
+            employee(crm, "c")
+            assert names() == ["a", "b", "c"]
+            others_add("d")
+            with suppress(ZeroDivisionError), crm.unit_of_work(read_only=True):
+                raise ZeroDivisionError
+            assert names() == ["a", "b", "c", "d"]
+        others_add("e")
+        assert names() == ["a", "b", "c", "d", "e"]
 
     def test_the_clock_is_aware(self, crm: Crm) -> None:
         """The database tells a moment, not a wall clock."""

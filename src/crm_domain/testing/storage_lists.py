@@ -14,6 +14,7 @@ from crm_domain.model import (
     Employee,
     FollowUp,
     Notice,
+    SavedView,
     Scope,
     User,
 )
@@ -412,6 +413,26 @@ class ListsPart:
                                          note=note))  # fmt: skip
         found = read(crm, lambda uow: uow.customers.follow_ups(number))
         assert [f.note for f in found] == ["a", "c"]
+
+    def test_views_are_the_own_and_those_shared(self, crm: Crm) -> None:
+        """By title, with who saved each: the employee, or else the account."""
+        with crm.unit_of_work() as uow:
+            li = uow.records.add(Employee(name="李雷"))
+            one = uow.records.add(User(username="li", employee_id=li.id))
+            two = uow.records.add(User(username="admin"))
+            for user, title, shared, name in (
+                (one, "b", True, "customers"), (one, "a", False, "customers"),
+                (one, "c", True, "pool"), (two, "d", True, "customers"),
+            ):  # fmt: skip
+                uow.records.add(SavedView(user_id=user.id or 0, list_name=name, title=title,
+                                          query="", shared=shared, created_at=NOW))  # fmt: skip
+
+        def shown(user: User) -> list[tuple[str, str]]:
+            found = read(crm, lambda uow: uow.directory.views("customers", user.id or 0))
+            return [(view.title, who) for view, who in found]
+
+        assert shown(one) == [("a", "李雷"), ("b", "李雷"), ("d", "admin")]
+        assert shown(two) == [("b", "李雷"), ("d", "admin")]
 
     def test_a_sound_database_passes_its_check(self, crm: Crm) -> None:
         """Each invariant is named, and none is broken by what is legal."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from crm_domain.model import Permission, ResetLink, Role, Scope, SignIn, User
+from crm_domain.model import (
+    Menu,
+    Permission,
+    PermissionGroup,
+    ResetLink,
+    Role,
+    Scope,
+    SignIn,
+    User,
+)
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm
 from crm_domain.testing.making import NOW, TODAY, read, together
@@ -52,6 +61,38 @@ class SignInsPart:
             assert uow.sign_ins.end(now=NOW - timedelta(days=1), id=found.id) == 1
             assert uow.sign_ins.end(now=NOW, id=found.id) == 0
         assert resumed() is None
+
+    def test_a_session_tells_whether_the_menu_is_another(self, crm: Crm) -> None:
+        """Whatever is added, changed or removed, and in whatever order."""
+        with crm.unit_of_work() as uow:
+            user = uow.records.add(User(username="li"))
+            uow.records.add(a_session(user.id or 0))
+        seen = []
+
+        def look() -> None:
+            found = read(crm, lambda uow: uow.sign_ins.resume(
+                "a" * 64, now=NOW, idle_since=NOW - timedelta(hours=1), today=TODAY))  # fmt: skip
+            assert found is not None
+            seen.append(found.arranged)
+
+        look()
+        with crm.unit_of_work() as uow:
+            menu = uow.records.add(Menu(title="m"))
+        look()
+        with crm.unit_of_work() as uow:
+            group = uow.records.add(PermissionGroup(title="g", menu_id=menu.id))
+            made = uow.records.add(Permission(code="x:a", title="a", group_id=group.id))
+        look()
+        with crm.unit_of_work() as uow:
+            uow.records.save(changed(made, group_id=None))
+        look()
+        with crm.unit_of_work() as uow:
+            uow.records.remove(PermissionGroup, group.id or 0)
+            uow.records.add(PermissionGroup(title="h", menu_id=menu.id))
+        look()
+        assert len(set(seen)) == 5
+        look()
+        assert seen[-1] == seen[-2]
 
     def test_a_session_is_seen_and_gets_another_token(self, crm: Crm) -> None:
         """The latest comes first; its old token opens nothing."""
@@ -134,6 +175,22 @@ class SignInsPart:
             assert uow.sign_ins.attempt("k", now=NOW, free=3) is None
             uow.sign_ins.forgive("k", now=NOW, shared=False)
             assert uow.sign_ins.attempt("k", now=NOW, free=2) is None
+
+    def test_what_is_spent_is_free_again_in_time(self, crm: Crm) -> None:
+        """Together no more than the most; refused until the time that began first has passed."""
+        hour = timedelta(hours=1)
+
+        def spend(_: int) -> bool:
+            with crm.unit_of_work() as uow:
+                return uow.sign_ins.spend("s", 3, now=NOW, most=9, each=hour) is None
+
+        assert sum(together(6, spend)) == 3
+        with crm.unit_of_work() as uow:
+            assert uow.sign_ins.spend("s", 1, now=NOW, most=9, each=hour) == NOW + hour
+            assert uow.sign_ins.spend("other", 1, now=NOW, most=9, each=hour) is None
+            later = NOW + hour
+            assert uow.sign_ins.spend("s", 9, now=later, most=9, each=hour) is None
+            assert uow.sign_ins.spend("s", 1, now=later, most=9, each=hour) == later + hour
 
     def test_a_link_is_used_once(self, crm: Crm) -> None:
         """And a new one takes the place of the old."""

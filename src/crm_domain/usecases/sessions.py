@@ -46,6 +46,8 @@ class Session:
     """Must come with everything that changes something; it fits this session alone."""
     created_at: datetime
     expires_at: datetime
+    arranged: str
+    """As long as it is the same, `access.navigation` gives the same to the same rights."""
 
 
 @attrs.frozen(kw_only=True)
@@ -138,7 +140,7 @@ def resume(crm: Crm, token: str | None) -> Session:
             uow.sign_ins.seen(found.id, now=now, unless_after=now - SEEN_EVERY)
     return Session(
         id=found.id, principal=_principal(found), csrf_token=csrf_token(token),
-        created_at=found.created_at, expires_at=found.expires_at,
+        created_at=found.created_at, expires_at=found.expires_at, arranged=found.arranged,
     )  # fmt: skip
 
 

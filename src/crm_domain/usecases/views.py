@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import Duplicate, EditConflict, FieldError, Invalid, NotFound
-from crm_domain.model import Employee, ListPreference, SavedView, User
+from crm_domain.model import ListPreference, SavedView
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields, quoted, record_number
 from crm_domain.ports import Crm, UnitOfWork
@@ -42,22 +42,9 @@ def list_views(crm: Crm, list_name: str, *, by: Principal) -> tuple[ShownView, .
     """
     name, owner = _list(list_name), _owner(by)
     with crm.unit_of_work(read_only=True) as uow:
-        own = uow.records.all(SavedView, list_name=name, user_id=owner)
-        shared = [
-            v for v in uow.records.all(SavedView, list_name=name, shared=True) if v.user_id != owner
-        ]
-        people = {u.id: u for u in uow.records.among(User, list({v.user_id for v in shared}))}
-        numbers = [u.employee_id for u in people.values() if u.employee_id is not None]
-        names = {e.id: e.name for e in uow.records.among(Employee, numbers)}
-    mine = [ShownView(view=v, own=True, by=by.title) for v in own]
-    theirs = [
-        ShownView(view=v, own=False, by=names.get(u.employee_id) or u.username)
-        for v in shared
-        for u in (people[v.user_id],)
-    ]
-    return tuple(
-        found for part in (mine, theirs) for found in sorted(part, key=lambda s: s.view.title)
-    )  # fmt: skip
+        kept = uow.directory.views(name, owner)
+    shown = [ShownView(view=v, own=v.user_id == owner, by=who) for v, who in kept]
+    return tuple(sorted(shown, key=lambda s: (not s.own, s.view.title)))
 
 
 def save_view(
