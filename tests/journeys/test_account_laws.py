@@ -312,7 +312,7 @@ def test_who_keeps_records_ends_nobodys_account(
     plain = records.save_record(
         crm, Employee(name="门卫", department_id=world.department.id), by=SYSTEM
     )
-    records.save_record(crm, changed(plain, **values), by=host)
+    records.save_record(crm, changed(plain, left_on=date(2026, 11, 1)), by=host)
     moved(world, world.a, host, employee_number="A1")
     # With the right to manage accounts, as far as it goes.
     access.set_role(crm, "旁观", permissions=["customer:view"], by=SYSTEM)
@@ -320,7 +320,7 @@ def test_who_keeps_records_ends_nobodys_account(
     access.set_role(crm, "考勤", permissions=["employee:edit", "customer:view", "user:manage"],
                     scope=Scope.DEPARTMENT, by=SYSTEM)  # fmt: skip
     now = access.principal_for(crm, username=login(crm, host))
-    moved(world, small, now, **values)
+    moved(world, small, now, left_on=date(2026, 11, 1))
     with pytest.raises(NotPermitted):
         moved(world, boss, now, **values)
 

@@ -188,7 +188,8 @@ def test_rows_are_entered_in_the_name_of_whoever_started_it(world: World, small:
     assert {c.created_by_id for c in taken_in(small, number)} == {world.manager.user_id}
     with small.unit_of_work(read_only=True) as uow:
         audited = {e.action: e.by_id for e in uow.records.all(AuditEntry, record="ImportRun")}
-    assert audited == {"start_import": world.manager.user_id, "import": world.manager.user_id}
+    assert audited == {"check_import": world.a.user_id, "start_import": world.manager.user_id,
+                       "import": world.manager.user_id}  # fmt: skip
     given = started(small, people(1), world.manager, to="consultant",
                     consultant_id=world.b.employee_id)  # fmt: skip
     work(small, given)
