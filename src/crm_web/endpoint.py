@@ -24,7 +24,7 @@ from starlette.responses import RedirectResponse, Response
 
 from crm_domain import errors
 from crm_domain.errors import CrmError
-from crm_domain.rules.access import PERMISSIONS, Principal
+from crm_domain.rules.access import PERMISSIONS
 from crm_domain.usecases import sessions
 from crm_domain.usecases.sessions import Session
 from crm_web import flash
@@ -282,13 +282,6 @@ def _ask_to_sign_in(context: Context) -> Response:
 
 def _wants_json(request: Request) -> bool:
     return request.url.path.endswith(".json")
-
-
-def may_open(screen: Screen, by: Principal | None) -> bool:
-    """Whether somebody may open a screen."""
-    if screen.needs == ANYBODY:
-        return True
-    return by is not None and (screen.needs == SIGNED_IN or by.may(screen.needs))
 
 
 def told(site: Site, request: Request, status: int, words: tuple[str, str]) -> Response:
