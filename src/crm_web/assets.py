@@ -73,19 +73,34 @@ def install_assets(folder: Path = VENDOR) -> int:
     return len(list(folder.iterdir()))
 
 
-def _npm(work: Path) -> None:
-    command = [*_found(), "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund"]
-    try:
-        done = subprocess.run(  # noqa: S603 - npm, with arguments of our own
-            command, cwd=work, capture_output=True, text=True, timeout=600, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as e:
-        raise AssetsMissing(reason_en=f"npm could not be run: {e}",
-                            reason_zh=f"无法运行 npm：{e}") from e  # fmt: skip
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-5:]
-        told = " / ".join(last)[:500]
+def _npm(work: Path, patience: float = 200, tries: int = 4) -> None:
+    """Run npm; a try that does not end in time (a registry that stalls) is begun again.
+
+    What an earlier try brought lies in npm's own cache and is not fetched twice.
+    """
+    command = [
+        *_found(), "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund",
+        "--prefer-offline", "--fetch-timeout=60000",
+    ]  # fmt: skip
+    for _ in range(tries):
+        try:
+            done = subprocess.run(  # noqa: S603 - npm, with arguments of our own
+                command, cwd=work, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=patience, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            continue
+        except OSError as e:
+            raise AssetsMissing(reason_en=f"npm could not be run: {e}",
+                                reason_zh=f"无法运行 npm：{e}") from e  # fmt: skip
+        if not done.returncode:
+            return
+        told = " / ".join(done.stderr.strip().splitlines()[-5:])[:500]
         raise AssetsMissing(reason_en=f"npm failed: {told}", reason_zh=f"npm 失败：{told}")
+    raise AssetsMissing(
+        reason_en=f"npm did not end within {patience:.0f} s, {tries} times; run it again later",
+        reason_zh=f"npm {tries} 次都未能在 {patience:.0f} 秒内完成；请稍后再试",
+    )
 
 
 def _found() -> list[str]:

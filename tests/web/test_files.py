@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
-from crm_web import resources
-from crm_web.assets import ICONS
+import pytest
+
+from crm_web import assets, resources
+from crm_web.assets import ICONS, AssetsMissing
 from crm_web.files import VENDOR, Files
 from crm_web.resource import Resource
 from crm_web.site import TEMPLATES
@@ -45,3 +47,41 @@ def test_what_is_missing_is_named(tmp_path):
     """`crm serve` says it before it begins."""
     assert "htmx.min.js" in Files((tmp_path,)).missing
     assert Files().missing == ()
+
+
+@pytest.fixture
+def npm(tmp_path, monkeypatch):
+    """An npm that notes each call and does what is asked of it."""
+
+    def does(script: str) -> Path:
+        program = tmp_path / "bin" / "npm"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\necho called >> calls\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+        return tmp_path / "calls"
+
+    return does
+
+
+def test_a_registry_that_stalls_is_asked_again(tmp_path, npm):
+    """As it happens on a machine that waits for one answer that never comes."""
+    calls = npm("[ $(wc -l < calls) -ge 2 ] || exec sleep 60")
+    assets._npm(tmp_path, patience=1)
+    assert len(calls.read_text().splitlines()) == 2
+
+
+def test_a_registry_that_stalls_for_good_is_told(tmp_path, npm):
+    """It does not wait for ever."""
+    calls = npm("exec sleep 60")
+    with pytest.raises(AssetsMissing, match="did not end within 1 s"):
+        assets._npm(tmp_path, patience=1, tries=2)
+    assert len(calls.read_text().splitlines()) == 2
+
+
+def test_what_npm_says_is_told_at_once(tmp_path, npm):
+    """A wrong checksum is not mended by asking again."""
+    calls = npm("echo EINTEGRITY >&2; exit 1")
+    with pytest.raises(AssetsMissing, match="EINTEGRITY"):
+        assets._npm(tmp_path)
+    assert len(calls.read_text().splitlines()) == 1
