@@ -339,6 +339,9 @@ def edit(resource: Resource, c: Context, id: int | None) -> Answer:
     status, changed = 200, None
     if c.request.method == "POST":
         typed = typed_fields(c, resource.record, form.fields)
+        if record is not None:
+            # Without it a form would silently overwrite what others wrote.
+            typed["version"] = c.one("version") or None
         try:
             number = form.save(c, id, typed)
             said = c.t("已保存。", "Saved.")
@@ -364,7 +367,8 @@ def edit(resource: Resource, c: Context, id: int | None) -> Answer:
         "r": resource, "record": record, "back": back, "version": version, "id": id,
         "groups": [(words, [shown[n] for n in names]) for words, names in groups],
         "also": inputs(c, also, None, typed, errors),
-        "errors": errors.get("", ()), "conflict": changed is not None,
+        "errors": [m for name, told in errors.items() if name not in shown for m in told],
+        "conflict": changed is not None,
         "watch": form.watch if id is None else "", "may": partial(may, c),
     })  # fmt: skip
 

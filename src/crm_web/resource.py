@@ -298,19 +298,23 @@ _UNSEEN = ("key", "version", "json")
 def plain(
     cls: type[Any], name: str, words: Words, icon: str, *, hide: Sequence[str] = (), **more: Any
 ) -> Resource:
-    """Make the list of a plain record: all its fields, filters by its choices, a form.
+    """Make the list of a record without rules: all its fields, filters by its choices, a form.
 
     Args:
-        cls: A record of which `about` says that it is plain.
+        cls: A record of which `about` says that it is plain; or that it is listed, then its form
+            has what the generic use cases may change, if anything.
         name: Its address.
         words: What the list is called.
         icon: The name of an icon of Tabler.
         hide: Columns that are there only when somebody chooses them.
         more: What differs, as for `Resource`.
     """
-    table, fields = about(cls).table, specs(cls)
+    described, fields = about(cls), specs(cls)
+    table, edit = described.table, f"{described.table}:edit"
     seen = [n for n, s in fields.items() if s.kind not in _UNSEEN and not s.secret]
-    typed = tuple(n for n in seen if not fields[n].guarded)
+    typed = (
+        tuple(n for n in seen if not fields[n].guarded) if described.plain else (described.changes)
+    )
     first = next((n for n in seen if fields[n].kind == "text"), seen[0])
     known: dict[str, Any] = {
         "name": name, "record": cls, "words": words, "icon": icon, "needs": f"{table}:view",
@@ -322,12 +326,16 @@ def plain(
         ),
         "filters": tuple(narrowing(cls, n) for n in seen if fields[n].kind in VALUES + RANGES),
         "search": ("关键字", "Search") if any(fields[n].kind == "text" for n in seen) else None,
-        "form": Form(
-            fields=typed, add=f"{table}:edit", edit=f"{table}:edit",
-            save=lambda c, id, values: records.write_record(c.crm, cls, id, values, by=c.by),
-        ),
-        "remove": lambda crm, id, by: records.remove_record(crm, cls, id, by=by),
-        "removes": f"{table}:edit", "export": f"{table}:view",
-        "opens": lambda row, c: c.by.may(f"{table}:edit"),
+        "export": f"{table}:view", "opens": lambda row, c: c.by.may(edit),
     }  # fmt: skip
+    if typed:
+        known["form"] = Form(
+            fields=typed,
+            add=edit if described.plain else None,
+            edit=edit,
+            save=lambda c, id, values: records.write_record(c.crm, cls, id, values, by=c.by),
+        )
+    if described.plain:
+        known["remove"] = lambda crm, id, by: records.remove_record(crm, cls, id, by=by)
+        known["removes"] = edit
     return Resource(**known | more)

@@ -17,6 +17,8 @@ from crm_web.site import Look
 
 MANY = 300
 """So many records a drop-down holds; of more it shows these."""
+TYPED = ("Customer", "Student")
+"""What there is too much of for a drop-down: its number is typed, which its list shows."""
 LONG = 300
 """Text that may be longer than this gets several lines."""
 _TYPES = {"day": "date", "moment": "datetime-local", "clock": "time", "number": "number"}
@@ -120,7 +122,7 @@ def _kind(spec: Spec) -> str:
     if spec.kind in ("choice", "state"):
         return "select"
     if spec.kind == "reference":
-        return "select" if spec.target != "Customer" else "number"
+        return "select" if spec.target not in TYPED else "number"
     if spec.kind == "references":
         return "many"
     return "flag" if spec.kind == "flag" else _TYPES.get(spec.kind, "text")
@@ -131,7 +133,7 @@ def _options(context: Context, spec: Spec, values: Sequence[str]) -> tuple[tuple
     if spec.kind in ("choice", "state"):
         look = Look(context)
         return tuple((str(m.value), look.choice(m)) for m in spec.type)
-    if spec.kind not in ("reference", "references") or spec.target == "Customer":
+    if spec.kind not in ("reference", "references") or spec.target in TYPED:
         return ()
     return options_of(context, RECORDS[spec.target], values)
 

@@ -139,6 +139,11 @@ EXPECTED: dict[str, Row] = {
     **plain("departments", "department"), **plain("employees", "employee"),
     **plain("schools", "school"), **plain("courses", "course"), **plain("cohorts", "cohort"),
     **plain("lessons", "lesson"),
+    **listed("students", "student:view", export="student:view"),
+    "/students/{id:int}/edit": Row("student:edit", post=422),
+    **listed("enrolments", "enrolment:view", export="enrolment:view"),
+    **listed("study_records", "study_record:view", export="study_record:view"),
+    "/study_records/{id:int}/edit": Row("study_record:edit", post=422),
 }  # fmt: skip
 
 

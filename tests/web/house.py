@@ -20,10 +20,13 @@ from crm_domain.model import (
     Customer,
     Department,
     Employee,
+    Enrolment,
     Lesson,
     Menu,
     PermissionGroup,
     School,
+    Student,
+    StudyRecord,
     User,
 )
 from crm_domain.model.fields import changed
@@ -201,9 +204,10 @@ def _kept(told: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(v for n, v in told.items() if n != "company")
 
 
-PLAIN = {"departments": Department, "employees": Employee, "schools": School, "courses": Course,
+RECORDS = {"departments": Department, "employees": Employee, "schools": School, "courses": Course,
          "cohorts": Cohort, "lessons": Lesson, "menus": Menu,
-         "permission_groups": PermissionGroup}  # fmt: skip
+         "permission_groups": PermissionGroup, "students": Student, "enrolments": Enrolment,
+         "study_records": StudyRecord}  # fmt: skip
 
 
 NONE_SUCH = {"token": "x", "username": "nobody", "code": "customer:view", "name": "nothing"}
@@ -225,15 +229,15 @@ def filled(house: House, path: str, at: Mapping[str, str]) -> str:
         return path.replace("{id:int}", str(made.id))
     if list_name == "inbox":
         return path.replace("{id:int}", "1")
-    return path.replace("{id:int}", str(fresh(house, PLAIN[list_name])))
+    return path.replace("{id:int}", str(fresh(house, RECORDS[list_name])))
 
 
 def fresh(house: House, cls: type[Any]) -> int:
-    """Make a plain record that nothing refers to."""
+    """Make a record that nothing refers to."""
     number = int(phone()[3:])
     made: Any
-    if cls is Lesson:
-        return fresh_lesson(house, number)
+    if cls in TAUGHT:
+        return TAUGHT[cls](house)
     if cls is Cohort:
         made = Cohort(
             course_id=fresh(house, Course), school_id=fresh(house, School), semester=number
@@ -247,9 +251,48 @@ def fresh(house: House, cls: type[Any]) -> int:
     return records.save_record(house.crm, made, by=SYSTEM).id or 0
 
 
-def fresh_lesson(house: House, number: int) -> int:
+def fresh_lesson(house: House) -> int:
     """Make a lesson of the teacher's own."""
     cohort = fresh(house, Cohort)
     teacher = house.people["teacher"].employee_id or 0
     found = Lesson(cohort_id=cohort, day_number=1, date=house.crm.today(), teacher_id=teacher)
     return records.save_record(house.crm, found, by=SYSTEM).id or 0
+
+
+def fresh_student(house: House) -> int:
+    """Make a student of the teacher's own, in a cohort that he is the tutor of."""
+    return _studying(house).student_id
+
+
+def fresh_enrolment(house: House) -> int:
+    """The same, and give the enrolment."""
+    return _studying(house).id or 0
+
+
+def fresh_study_record(house: House) -> int:
+    """Make what is kept of a student of the teacher's own in a lesson of his."""
+    made = StudyRecord(
+        lesson_id=fresh_lesson(house), student_id=fresh_student(house), date=house.crm.today()
+    )
+    with house.crm.unit_of_work() as uow:
+        return uow.records.add(made).id or 0
+
+
+def _studying(house: House) -> Enrolment:
+    who = house.world.customer(owner=None)
+    cohort = records.get_record(house.crm, Cohort, fresh(house, Cohort), by=SYSTEM)
+    tutor = house.people["teacher"].employee_id
+    records.save_record(house.crm, changed(cohort, tutor_id=tutor), by=SYSTEM)
+    # Enrolling is taught to the program later; this is what it will write.
+    with house.crm.unit_of_work() as uow:
+        student = uow.records.add(Student(customer_id=who.id or 0, student_number=phone()))
+        return uow.records.add(
+            Enrolment(student_id=student.id or 0, cohort_id=cohort.id or 0,
+                      joined_on=house.crm.today())
+        )  # fmt: skip
+
+
+TAUGHT: Mapping[type[Any], Callable[[House], int]] = {
+    Lesson: fresh_lesson, Student: fresh_student, Enrolment: fresh_enrolment,
+    StudyRecord: fresh_study_record,
+}  # fmt: skip

@@ -29,6 +29,11 @@ def belonging(cls: type[Any], reach: Reach, table: sa.FromClause | None = None) 
 
 
 def _named(cls: type[Any], table: sa.FromClause, path: list[str], reach: Reach) -> Condition:
+    if ":" in path[0]:
+        kind, name = path[0].split(":")
+        other = TABLES[kind].alias()
+        named = _named(RECORDS[kind], other, path[1:], reach)
+        return table.c.id.in_(sa.select(other.c[name]).where(named).correlate(None))
     spec = specs(cls)[path[0]]
     target = cls if spec.kind == "key" else RECORDS[spec.target]
     if len(path) == 1:

@@ -21,6 +21,7 @@ from crm_domain.model import RECORDS, about, specs
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
 from crm_domain.ports import MOST, Page, Query, Reach, Tally
+from crm_domain.rules.titles import paths as titled_by
 
 T = TypeVar("T")
 
@@ -80,8 +81,20 @@ class SqlRecords:
         m, theirs = read_within(cls, reach)
         chosen = m.select().where(*theirs)
         if query.search and query.search.strip():
-            chosen = chosen.where(holding(self._session, m, query.search))
+            texts = holding(self._session, m, query.search)
+            chosen = chosen.where(sa.or_(texts, self._called(m, query.search, reach)))
         return m, narrowed(m, chosen, query, searched=True)
+
+    def _called(self, m: Mapper[T], typed: str, reach: Reach | None) -> sa.ColumnElement[bool]:
+        """Choose the records that are called what was typed, by what they refer to."""
+        far = [path for path in titled_by(m.cls) if "." in path]
+        if not far:
+            return sa.false()
+        table = TABLES[m.cls.__name__].alias()
+        source, columns = _followed(m.cls, table, far, reach)
+        texts = [sa.cast(c, sa.Text) for c in columns]
+        chosen = sa.select(table.c.id).select_from(source)
+        return m.column("id").in_(chosen.where(any_holds(self._session, texts, typed.strip())))
 
     def look_up(
         self, cls: type[Any], paths: Sequence[str], *, ids: Sequence[int] | None = None,

@@ -192,10 +192,15 @@ class About:
     fields in braces stand for their values, a reference for the title of what it refers to."""
     belongs: tuple[str, ...] = ()
     """What names the employee (or the department) that a record is the work of: fields of it, or of
-    what it refers to, as ``cohort_id.teachers``. Any of them counts; without one it is the school's
+    what it refers to, as ``cohort_id.teachers``, or of what refers to it, as
+    ``Enrolment:student_id.cohort_id.tutor_id``. Any of them counts; without one it is the school's
     own, and the data scope does not matter."""
     shared: bool = False
     """Whether those beyond the reach read it all the same, its contact data excepted."""
+    listed: bool = False
+    """Whether the generic use cases may read it; they may read every plain one."""
+    changes: tuple[str, ...] = ()
+    """Fields that the generic use cases may change though the record is not plain."""
 
 
 @dataclass_transform(
@@ -209,7 +214,8 @@ class About:
 def record(
     table: str, zh: str, en: str, *, unique: tuple[tuple[str, ...], ...] = (), plain: bool = True,
     titled: tuple[str, str] | None = None,
-    belongs: tuple[str, ...] = (), shared: bool = False,
+    belongs: tuple[str, ...] = (), shared: bool = False, listed: bool = False,
+    changes: tuple[str, ...] = (),
 ) -> Callable[[type[T]], type[T]]:  # fmt: skip
     """Make a frozen, keyword-only, slotted record of a class.
 
@@ -223,13 +229,15 @@ def record(
             default its title or name, else its number.
         belongs: What names the employee or department that it is the work of (`About.belongs`).
         shared: Whether those beyond the reach read it all the same.
+        listed: Whether the generic use cases may read it though it is not plain.
+        changes: Fields that they may change though it is not plain.
     """
 
     def decorate(cls: type[T]) -> type[T]:
         made = attrs.frozen(kw_only=True)(cls)
         made.__about__ = About(  # type: ignore[attr-defined]
             table=table, zh=zh, en=en, unique=unique, plain=plain, titled=titled or _titled(made),
-            belongs=belongs, shared=shared,
+            belongs=belongs, shared=shared, listed=listed or plain, changes=changes,
         )  # fmt: skip
         RECORDS[made.__name__] = made
         TERMS[zh] = en.lower()

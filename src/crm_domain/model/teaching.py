@@ -68,7 +68,17 @@ _POINTS = {
 }  # fmt: skip
 
 
-@record("student", "学员", "Student", plain=False)
+_TAUGHT = ("lesson_id.teacher_id", "lesson_id.cohort_id.teachers", "lesson_id.cohort_id.tutor_id")
+_STUDIES = "Enrolment:student_id.cohort_id"
+
+
+@record(
+    "student", "学员", "Student", plain=False, listed=True,
+    titled=("{customer_id} {student_number}", "{customer_id} {student_number}"),
+    belongs=(f"{_STUDIES}.teachers", f"{_STUDIES}.tutor_id"),
+    changes=("student_number", "guardian_name", "guardian_phone", "emergency_contact", "company",
+             "location", "position", "salary", "welfare", "hired_on", "memo"),
+)  # fmt: skip
 class Student:
     """An enrolled customer."""
 
@@ -95,7 +105,11 @@ class Student:
     version: int = version(default=1)
 
 
-@record("enrolment", "报班", "Enrolment", plain=False)
+@record(
+    "enrolment", "报班", "Enrolment", plain=False, listed=True,
+    titled=("{student_id} {cohort_id}", "{student_id} {cohort_id}"),
+    belongs=("cohort_id.teachers", "cohort_id.tutor_id"),
+)  # fmt: skip
 class Enrolment:
     """A student in a cohort."""
 
@@ -135,8 +149,10 @@ class Lesson:
 
 
 @record(
-    "study_record", "学习记录", "Study record", unique=(("lesson_id", "student_id"),), plain=False
-)
+    "study_record", "学习记录", "Study record", unique=(("lesson_id", "student_id"),), plain=False,
+    listed=True, titled=("{student_id} {lesson_id}", "{student_id} {lesson_id}"), belongs=_TAUGHT,
+    changes=("attendance", "minutes_late", "score", "homework_comment", "note"),
+)  # fmt: skip
 class StudyRecord:
     """One student in one lesson."""
 

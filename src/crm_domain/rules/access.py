@@ -40,13 +40,17 @@ _MANAGER = _CONSULTANT - _SELLING | {
     "customer:assign", "customer:transfer", "customer:lock", "customer:export",
     "pool:sweep", "pool:rules", "rotation:edit", "notice:view", "view:share",
 }  # fmt: skip
+_TEACHING = {
+    "lesson:view", "lesson:edit", "student:view", "student:edit", "enrolment:view",
+    "study_record:view", "study_record:edit",
+}  # fmt: skip
 
 ROLES: tuple[BuiltInRole, ...] = (
     BuiltInRole("consultant", "课程顾问", "Consultant", Scope.OWN, frozenset(_CONSULTANT)),
     BuiltInRole("sales_manager", "销售主管", "Sales manager", Scope.DEPARTMENT_AND_BELOW,
                 frozenset(_MANAGER)),
     BuiltInRole("teacher", "老师", "Teacher", Scope.OWN,
-                frozenset(_CATALOGUE | {"lesson:view", "lesson:edit"})),
+                frozenset(_CATALOGUE | _TEACHING)),
     BuiltInRole("finance", "财务", "Finance", Scope.ALL,
                 frozenset(_CATALOGUE | {"customer:view", "payment:add", "payment:confirm"})),
     BuiltInRole("student", "学员", "Student", Scope.OWN, frozenset()),

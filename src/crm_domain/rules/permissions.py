@@ -81,22 +81,24 @@ def _right(
     return Declared(code, zh, en, group=group, parent=parent, url=url)
 
 
-_PLAIN_GROUPS = {
+_GROUPS = {
     "school": "catalogue", "course": "catalogue", "cohort": "catalogue", "lesson": "lessons",
     "department": "people", "employee": "people", "menu": "rights", "permission_group": "rights",
+    "student": "lessons", "enrolment": "lessons", "study_record": "lessons",
 }  # fmt: skip
 
 
-def _plain() -> list[Declared]:
-    """Declare seeing and keeping each plain record; its list is an entry, its form is not."""
+def _generic() -> list[Declared]:
+    """Declare seeing and keeping what the generic use cases serve: each list is an entry."""
     found = []
-    for described in (about(cls) for cls in RECORDS.values() if about(cls).plain):
-        table, group = described.table, _PLAIN_GROUPS.get(described.table, "operation")
+    for described in (about(cls) for cls in RECORDS.values() if about(cls).listed):
+        table, group = described.table, _GROUPS.get(described.table, "operation")
         see, keep = f"{table}:view", f"{table}:edit"
-        found += [
-            _entry(see, described.zh, f"{described.en}s", group, f"/{table}s"),
-            _right(keep, f"维护{described.zh}", f"Edit {described.en.lower()}s", group, see),
-        ]
+        found.append(_entry(see, described.zh, f"{described.en}s", group, f"/{table}s"))
+        if described.plain or described.changes:
+            found.append(
+                _right(keep, f"维护{described.zh}", f"Edit {described.en.lower()}s", group, see)
+            )
     return found
 
 
@@ -121,7 +123,6 @@ PERMISSIONS: tuple[Declared, ...] = (
     _right("rotation:edit", "设置轮转", "Set the rotation", "rotation", "rotation:view"),
     _right("payment:add", "登记缴费", "Enter payments", "payments", "customer:view"),
     _entry("payment:confirm", "审核缴费", "Confirm payments", "payments", "/payments"),
-    _right("student:edit", "维护学员", "Edit students", "lessons"),
     _entry("notice:view", "通知记录", "Notices", "notices", "/notices"),
     _right("notice:deliver", "发送通知", "Deliver notices", "notices", "notice:view"),
     _entry("user:manage", "用户管理", "Users", "rights", "/users"),
@@ -129,6 +130,6 @@ PERMISSIONS: tuple[Declared, ...] = (
     _right("view:share", "共享视图", "Share views", "rights"),
     _entry("audit:view", "操作日志", "Audit log", "operation", "/audit"),
     _entry("job:run", "定时任务", "Scheduled jobs", "operation", "/jobs"),
-    *_plain(),
+    *_generic(),
 )  # fmt: skip
 ALL_PERMISSIONS = frozenset(p.code for p in PERMISSIONS)

@@ -1,4 +1,8 @@
-"""Plain records: departments, employees, courses and all that has no rules of its own."""
+"""Plain records: departments, employees, courses and all that has no rules of its own.
+
+What no rule is about is read and changed here of some other records, too, as of students:
+`About.listed` and `About.changes` say so.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from crm_domain.model import (
     about,
     specs,
 )
-from crm_domain.model.fields import changed
+from crm_domain.model.fields import About, changed
 from crm_domain.parsing import parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally
 from crm_domain.rules.access import Principal
@@ -43,18 +47,53 @@ LONGEST_LIST = 100
 """So many suggestions are given at most."""
 
 
+def _known(cls: type[Any]) -> About:
+    """Tell about a record, or refuse what is none.
+
+    Raises:
+        Invalid: It is no record at all.
+    """
+    if cls not in RECORDS.values():
+        raise Invalid([FieldError("", "no_record", None, "这不是一条记录", "this is no record")])
+    return about(cls)
+
+
 def _plain(cls: type[Any]) -> str:
     """Give the table's name, or refuse a record with rules of its own.
 
     Raises:
         GuardedField: The record has its own use cases.
-        Invalid: It is no record at all.
     """
-    if cls not in RECORDS.values():
-        raise Invalid([FieldError("", "no_record", None, "这不是一条记录", "this is no record")])
-    if not about(cls).plain:
+    if not _known(cls).plain:
         raise GuardedField(field=about(cls).zh)
     return about(cls).table
+
+
+def _listed(cls: type[Any]) -> str:
+    """Give the table's name, or refuse a record that its own use cases read.
+
+    Raises:
+        GuardedField: The record has its own use cases.
+    """
+    if not _known(cls).listed:
+        raise GuardedField(field=about(cls).zh)
+    return about(cls).table
+
+
+def _changeable(cls: type[Any], names: Iterable[str]) -> str:
+    """Give the table's name, or refuse fields that change by a use case of their own.
+
+    Raises:
+        GuardedField: The record, or one of the fields, changes by a use case of its own.
+    """
+    described = _known(cls)
+    if described.plain:
+        return described.table
+    for name in names if described.changes else ("",):
+        if name != "version" and name not in described.changes:
+            spec = specs(cls).get(name)
+            raise GuardedField(field=spec.zh if spec else described.zh)
+    return described.table
 
 
 def save_record(crm: Crm, record: T, *, by: Principal) -> T:
@@ -81,8 +120,13 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
             one may not manage that account.
         ScopeTooWide: One's own view would become wider, or the account reaches further.
     """
+    by.need(f"{_plain(type(record))}:edit")
+    return _written(crm, record, by)
+
+
+def _written(crm: Crm, record: T, by: Principal) -> T:
+    """Write what somebody may write."""
     cls = type(record)
-    by.need(f"{_plain(cls)}:edit")
     record = _checked(record)
     with crm.unit_of_work() as uow:
         if cls is Employee:
@@ -110,6 +154,8 @@ def write_record(
 ) -> int:
     """Write what was typed as a plain record: a new one, or changes of one that is there.
 
+    Of records with rules of their own it changes what `About.changes` says.
+
     Args:
         crm: The CRM.
         cls: The kind of record.
@@ -130,18 +176,18 @@ def write_record(
         NotFound: There is none with this number, or a reference points to nothing.
         NotPermitted: Without the permission.
     """
-    by.need(f"{_plain(cls)}:edit")
+    by.need(f"{_plain(cls) if id is None else _changeable(cls, values)}:edit")
     found, problems = parse_fields(cls, values, partial=id is not None, zone=crm.settings.zone)
     if problems:
         raise Invalid(problems)
     if id is None:
         found.pop("version", None)
-        return int(save_record(crm, cls(**found), by=by).id)
+        return int(_written(crm, cls(**found), by).id)
     with crm.unit_of_work(read_only=True) as uow:
         before = uow.records.get(cls, id) if record_number(id) is not None else None
     if before is None:
         raise NotFound(what=about(cls).zh, id=quoted(id))
-    return int(save_record(crm, changed(before, **found), by=by).id)
+    return int(_written(crm, changed(before, **found), by).id)
 
 
 def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
@@ -155,7 +201,7 @@ def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
         NotFound: There is none within reach.
         NotPermitted: Without ``<table>:view``.
     """
-    by.need(f"{_plain(cls)}:view")
+    by.need(f"{_listed(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
         record = uow.records.get(cls, id, _reading(cls, by))
         if record is None:
@@ -166,15 +212,15 @@ def get_record(crm: Crm, cls: type[T], id: int, *, by: Principal) -> T:
 def list_records(crm: Crm, cls: type[T], query: Query | None = None, *, by: Principal) -> Page[T]:
     """Read one page of the plain records that `get_record` would give.
 
-    A search finds what any of their texts holds, in large letters or small; secrets and ways to
-    reach people are not searched.
+    A search finds what any of their texts holds or what they are called, in large letters or small;
+    secrets and ways to reach people are not searched.
 
     Raises:
         GuardedField: The record has its own use cases.
         Invalid: The query names what is not there.
         NotPermitted: Without ``<table>:view``.
     """
-    by.need(f"{_plain(cls)}:view")
+    by.need(f"{_listed(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
         return uow.records.page(cls, query or Query(), _reading(cls, by))
 
@@ -204,7 +250,7 @@ def tally_records(
         Invalid: The query or a facet names what is not there.
         NotPermitted: Without the permission.
     """
-    by.need(f"{_plain(cls)}:view")
+    by.need(f"{_listed(cls)}:view")
     with crm.unit_of_work(read_only=True) as uow:
         return uow.records.tally(cls, query or Query(), facets, _reading(cls, by), most=most)
 
@@ -283,7 +329,7 @@ def suggest(
 
 
 def _seeing(cls: type[Any]) -> tuple[str, ...]:
-    return SEES[cls] if cls in SEES else (f"{_plain(cls)}:view",)
+    return SEES[cls] if cls in SEES else (f"{_listed(cls)}:view",)
 
 
 def _customers(crm: Crm, query: Query, by: Principal) -> dict[int, str]:

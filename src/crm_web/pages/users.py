@@ -157,7 +157,7 @@ def _inputs(
     errors: Mapping[str, Sequence[str]], changed: Account | None = None,
 ) -> list[Input]:  # fmt: skip
     fields = [specs(User)[n] for n in _offered(c, names)]
-    # There is no list of students to choose from, so their number is typed.
+    # There are more students than a drop-down holds, so the number is typed that their list shows.
     fields = [
         attrs.evolve(s, kind="number", zh="学员编号", en="Student no.")
         if s.target == "Student"
