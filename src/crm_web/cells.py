@@ -8,9 +8,9 @@ written once for each page, and each cell is one function call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from markupsafe import Markup, escape
@@ -18,10 +18,8 @@ from markupsafe import Markup, escape
 from crm_domain.ports import Tally
 from crm_web.address import Address
 from crm_web.context import Context
+from crm_web.look import Look
 from crm_web.resource import Action, Column, Resource
-
-if TYPE_CHECKING:
-    from crm_web.site import Look
 
 Titles = Mapping[str, Mapping[int, str]]
 Write = Callable[[Any], str]
@@ -29,7 +27,55 @@ Write = Callable[[Any], str]
 DASH = '<span class="text-secondary" aria-hidden="true">–</span>'
 
 
-def writer(look: Look, column: Column, titles: Titles) -> Write:
+class Drawn(Look):
+    """How values look on a page: what `Look` says, as HTML where it is more than text."""
+
+    def icon(self, name: str, extra: str = "") -> Markup:
+        """Draw an icon."""
+        source = self.context.site.files.address("icons.svg")
+        return Markup(  # noqa: S704 - names are ours
+            f'<svg class="icon {extra}" aria-hidden="true" width="24" height="24">'
+            f'<use href="{source}#{name}"></use></svg>'
+        )
+
+    def phone(self, value: str) -> Markup:
+        """Show a number that a tap dials; a masked one is only shown."""
+        text = escape(value)
+        if "*" in value:
+            return Markup(f'<span class="text-secondary text-nowrap">{text}</span>')  # noqa: S704
+        return Markup(  # noqa: S704 - it is escaped
+            f'<a href="tel:{text}" class="text-nowrap" hx-boost="false">{text}</a>'
+        )
+
+    def copied(self, value: str) -> Markup:
+        """Show what can be copied by a tap."""
+        text = escape(value)
+        if "*" in value:
+            return Markup(f'<span class="text-secondary">{text}</span>')  # noqa: S704
+        return Markup(  # noqa: S704 - it is escaped
+            f'<span class="text-nowrap">{text}<button class="btn btn-icon btn-ghost-secondary'
+            f' btn-sm ms-1" type="button" data-copy="{text}"'
+            f' aria-label="{self._copy}{text}">{self._copy_icon}</button></span>'
+        )
+
+    @cached_property
+    def _copy(self) -> str:
+        return self.context.t("复制 ", "Copy ")
+
+    @cached_property
+    def _copy_icon(self) -> str:
+        return str(self.icon("copy"))
+
+    def cell(self, column: Column, row: Any, titles: Titles) -> Markup:
+        """Show one value of a record."""
+        return Markup(writer(self, column, titles)(row))  # noqa: S704 - writers escape
+
+    def values(self, row: Any, here: Address, tally: Tally | None) -> Markup:
+        """Show the values of a filter as links."""
+        return Markup(value_links(self, row, here, tally))  # noqa: S704 - written escaped
+
+
+def writer(look: Drawn, column: Column, titles: Titles) -> Write:
     """Give what writes the cells of a column, each from its row.
 
     Args:
@@ -69,7 +115,7 @@ def _of_target(column: Column, titles: Titles) -> Write:
     return link if column.target == "Customer" else several
 
 
-def _changes(look: Look) -> Write:
+def _changes(look: Drawn) -> Write:
     """Write what an entry of the audit log changed, folded where it is much."""
     t = look.context.t
     colon, empty = escape(t("：", ": ")), escape(t("（空）", "(empty)"))
@@ -96,7 +142,7 @@ def _changes(look: Look) -> Write:
     return write
 
 
-def _moment(look: Look) -> Write:
+def _moment(look: Drawn) -> Write:
     def write(value: Any) -> str:
         told = look.moment(value)
         return (
@@ -106,14 +152,14 @@ def _moment(look: Look) -> Write:
     return write
 
 
-def _ago(look: Look) -> Write:
+def _ago(look: Drawn) -> Write:
     return lambda value: (
         f'<time datetime="{value.isoformat()}" title="{look.moment(value)}" class="text-nowrap">'
         f"{look.ago(value)}</time>"
     )
 
 
-def _due(look: Look) -> Write:
+def _due(look: Drawn) -> Write:
     title = look.context.t("公海日期 ", "public from ")
 
     def write(value: Any) -> str:
@@ -126,25 +172,25 @@ def _due(look: Look) -> Write:
     return write
 
 
-def _flag(look: Look) -> Write:
+def _flag(look: Drawn) -> Write:
     t = look.context.t
     yes = f'{look.icon("check", "text-green")}<span class="visually-hidden">{t("是", "yes")}</span>'
     no = f'<span class="text-secondary">{t("否", "no")}</span>'
     return lambda value: yes if value else no
 
 
-def _choice(look: Look) -> Write:
+def _choice(look: Drawn) -> Write:
     # A page has few choices many times.
     return cache(lambda value: str(escape(look.choice(value))))
 
 
-def _badge(look: Look) -> Write:
+def _badge(look: Drawn) -> Write:
     return cache(
         lambda value: f'<span class="badge bg-blue-lt">{escape(look.choice(value))}</span>'
     )
 
 
-def _text(look: Look) -> Write:
+def _text(look: Drawn) -> Write:
     def write(value: Any) -> str:
         text = escape(value)
         return f'<span class="cell-text" title="{text}">{text}</span>'
@@ -152,7 +198,7 @@ def _text(look: Look) -> Write:
     return write
 
 
-_KINDS: Mapping[str, Callable[[Look], Write]] = {
+_KINDS: Mapping[str, Callable[[Drawn], Write]] = {
     "moment": _moment, "ago": _ago, "due": _due, "flag": _flag, "choice": _choice,
     "state": _choice, "badge": _badge,
     "day": lambda look: lambda value: f'<span class="text-nowrap">{look.day(value)}</span>',
@@ -162,7 +208,7 @@ _KINDS: Mapping[str, Callable[[Look], Write]] = {
 }  # fmt: skip
 
 
-def value_links(look: Look, row: Any, here: Address, tally: Tally | None) -> str:
+def value_links(look: Drawn, row: Any, here: Address, tally: Tally | None) -> str:
     """Write the values of a filter as links, each of which adds or takes away its value.
 
     Args:
@@ -197,7 +243,7 @@ class Rows:
     """Writes the rows of a list with what can be done to each."""
 
     def __init__(
-        self, c: Context, look: Look, resource: Resource, here: Address,
+        self, c: Context, look: Drawn, resource: Resource, here: Address,
         columns: Sequence[Column], titles: Titles, actions: Sequence[Action], *, ticks: bool,
     ) -> None:  # fmt: skip
         """Write what is the same in all rows.

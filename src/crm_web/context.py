@@ -45,6 +45,10 @@ class Context:
             raise LookupError("nobody has signed in, and this screen needs somebody")
         return self.session.principal
 
+    def may(self, permission: str | None) -> bool:
+        """Whether whoever asks holds a permission; None is nobody's."""
+        return permission is not None and self.by.may(permission)
+
     @cached_property
     def language(self) -> Language:
         """The language of the answer: the person's choice, the browser's, the program's."""

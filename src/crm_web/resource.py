@@ -21,7 +21,7 @@ from crm_domain.usecases import records
 if TYPE_CHECKING:
     from crm_web.answers import Answer
     from crm_web.context import Context
-    from crm_web.site import Look
+    from crm_web.look import Look
 
 Words = tuple[str, str]
 """Chinese and English."""

@@ -13,7 +13,7 @@ from crm_domain.model import Choice, Spec
 from crm_domain.model.fields import RECORDS
 from crm_domain.usecases import records
 from crm_web.context import Context, numbers
-from crm_web.site import Look
+from crm_web.look import Look
 
 MANY = 300
 """So many records a drop-down holds; of more it shows these."""

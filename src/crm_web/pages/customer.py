@@ -11,9 +11,9 @@ from crm_domain.rules.pool import is_public
 from crm_domain.usecases import follow_up, intake, timeline
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, said_of
-from crm_web.lists import titles_of
 from crm_web.resource import Action, column
 from crm_web.resources.customers import ASSIGN, CLAIM, FOLLOW_UP, LOCK, RELEASE, TRANSFER, UNLOCK
+from crm_web.rows import titles_of
 from crm_web.screen import screen
 from crm_web.widgets import inputs
 

@@ -13,7 +13,7 @@ from crm_domain.usecases import access
 from crm_domain.usecases.access import RoleSummary
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number
-from crm_web.lists import typed_fields
+from crm_web.forms import typed_fields
 from crm_web.pages.users import named, problems_of, within
 from crm_web.screen import screen
 from crm_web.widgets import inputs

@@ -26,7 +26,7 @@ from crm_domain.usecases.sessions import SignedIn
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number, numbers, said_of
 from crm_web.endpoint import status_of
-from crm_web.lists import typed_fields
+from crm_web.forms import typed_fields
 from crm_web.screen import screen
 from crm_web.widgets import MANY, Input, inputs
 

@@ -12,8 +12,8 @@ from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, Follo
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
 from crm_domain.usecases import assignment, follow_up, intake, pool
+from crm_web.actions import one_by_one
 from crm_web.context import Context, number
-from crm_web.lists import one_by_one
 from crm_web.resource import Action, Column, Filter, Form, Outcome, Resource, Tab, column, narrowing
 
 GROUPS = (

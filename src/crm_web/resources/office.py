@@ -14,8 +14,8 @@ from crm_domain.model import RECORDS, AuditEntry, Notice, NoticeStatus, about, s
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import Principal
 from crm_domain.usecases import audit_log, notices, records
+from crm_web.actions import one_by_one
 from crm_web.context import Context
-from crm_web.lists import one_by_one
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
 
 ACTIONS: Mapping[str, Words] = {

@@ -10,8 +10,8 @@ import attrs
 from crm_domain.model import Assignment, FollowUp, Payment, PaymentStatus, Spec, Stage
 from crm_domain.ports import STAGE
 from crm_domain.usecases import assignment, follow_up, payments
+from crm_web.actions import one_by_one
 from crm_web.context import Context
-from crm_web.lists import one_by_one
 from crm_web.resource import Action, Filter, Form, Outcome, Resource, column, narrowing
 
 ASSIGNMENTS = Resource(

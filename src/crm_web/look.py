@@ -1,0 +1,188 @@
+"""How values look to whoever reads a page, a file or a form: words and formats, no markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from crm_domain.errors import Language
+from crm_domain.model import Spec, about, specs
+from crm_domain.model.fields import RECORDS
+from crm_web.context import Context
+
+LOGGED: Mapping[str, tuple[str, str]] = {
+    "reason": ("原因", "Reason"), "file": ("文件", "File"), "entries": ("方案", "Plan"),
+    "rules": ("规则", "Rules"), "holidays": ("日历", "Calendar"), "rows": ("行数", "Rows"),
+    "count": ("数量", "Count"), "name": ("名称", "Name"), "session": ("登录", "Session"),
+    "ended": ("结束", "Ended"), "search": ("搜索", "Search"), "sort": ("排序", "Order"),
+    "status": ("状态", "Status"), "channel": ("渠道", "Channel"), "event": ("事件", "Event"),
+}  # fmt: skip
+"""What the audit log keeps beside the fields of records; what is not here is shown by its name."""
+
+
+@attrs.frozen
+class Look:
+    """How values look to whoever reads the page."""
+
+    context: Context
+
+    @cached_property
+    def language(self) -> Language:
+        """The language of the page."""
+        return self.context.language
+
+    def label(self, record: str, name: str) -> str:
+        """Say what a field is called."""
+        return specs(RECORDS[record])[name].label(self.language)
+
+    def record(self, name: str) -> str:
+        """Say what a kind of record is called; one that is not known by its name."""
+        known = RECORDS.get(name)
+        if known is None:
+            return name
+        return about(known).zh if self.language == "zh" else about(known).en
+
+    def changes(self, row: Any) -> list[tuple[str, str, str]]:
+        """Tell what an entry of the audit log changed: field, before and after, as people say it.
+
+        Args:
+            row: With ``record``, ``changes`` (before and after, by field) and ``titles`` of what
+                references point to.
+        """
+        known = RECORDS.get(row.record)
+        fields = specs(known) if known is not None else {}
+        said = []
+        for n, both in row.changes.items():
+            words = LOGGED.get(n, (n, n))
+            label = fields[n].label(self.language) if n in fields else self.context.t(*words)
+            before, after = self._both(fields.get(n), both[0], both[1], row.titles)
+            if n not in ("id", "version") and before != after:
+                said.append((label, before, after))
+        return said
+
+    def _both(
+        self, spec: Spec | None, before: Any, after: Any, titles: Mapping[str, Mapping[int, str]]
+    ) -> tuple[str, str]:
+        """Say a value before and after; of two lists what came and what went."""
+        if not (isinstance(before, list) and isinstance(after, list) and before and after):
+            return self._logged(spec, before, titles), self._logged(spec, after, titles)
+        parts = (
+            ("+ ", [v for v in after if v not in before]),
+            ("− ", [v for v in before if v not in after]),
+        )
+        return "", "  ".join(sign + self._logged(spec, vs, titles) for sign, vs in parts if vs)
+
+    def _logged(
+        self, spec: Spec | None, value: Any, titles: Mapping[str, Mapping[int, str]]
+    ) -> str:
+        if spec is not None and spec.target and value not in (None, []):
+            known = titles.get(spec.target, {})
+            many = value if isinstance(value, list) else [value]
+            return self.context.t("、", ", ").join(known.get(v, f"#{v}") for v in many)
+        return self.stored(spec, value)
+
+    def stored(self, spec: Spec | None, value: Any) -> str:
+        """Write a value as the audit log keeps it: codes as their words, lists with commas."""
+        if value is None or value in ("", [], {}):
+            return ""
+        if isinstance(value, bool):
+            return self.context.t("是", "yes") if value else self.context.t("否", "no")
+        if isinstance(value, list):
+            return self.context.t("、", ", ").join(self.stored(spec, v) for v in value)
+        if isinstance(value, dict):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        if spec is not None and spec.kind in ("choice", "state"):
+            return next((self.choice(m) for m in spec.type if m.value == value), str(value))
+        if spec is not None and spec.kind == "moment":
+            with suppress(ValueError):
+                return self.moment(datetime.fromisoformat(str(value)))
+        return str(value)
+
+    def choice(self, value: Any) -> str:
+        """Say a choice or a state."""
+        if value is None:
+            return ""
+        label = getattr(value, "label", None)
+        return str(value) if label is None else str(label(self.language))
+
+    def moment(self, value: datetime | None) -> str:
+        """Write a moment in the business time zone."""
+        # Quicker than a format, and a page has many.
+        return "" if value is None else self._local(value).isoformat(" ", "minutes")[:16]
+
+    def day(self, value: date | None) -> str:
+        """Write a day; the ends of time are no days to people."""
+        return "" if value in (None, date.min, date.max) else str(value)
+
+    def money(self, value: Decimal | None) -> str:
+        """Write an amount."""
+        return "" if value is None else f"¥{value:,.2f}"
+
+    def count(self, value: int | None) -> str:
+        """Write a number."""
+        return "" if value is None else f"{value:,}"
+
+    def ago(self, value: datetime | None) -> str:
+        """Say how long ago a moment was, or how far ahead it lies."""
+        if value is None:
+            return ""
+        seconds = (self._now - value).total_seconds()
+        words = self._span(abs(seconds))
+        if seconds < 0:
+            return self.context.t(f"{words}后", f"in {words}")
+        return self.context.t(f"{words}前", f"{words} ago")
+
+    def left(self, due_on: date | None) -> str:
+        """Say how long it is until a local day begins; "" where there is none."""
+        if due_on is None or due_on in (date.min, date.max):
+            return ""
+        until = datetime.combine(due_on, datetime.min.time(), self._zone)
+        seconds = (until.astimezone(UTC) - self._now).total_seconds()
+        return self._span(seconds) if seconds > 0 else self.context.t("已到期", "past")
+
+    def soon(self, due_on: date | None) -> bool:
+        """Whether a day is today, tomorrow or past."""
+        return due_on is not None and due_on != date.max and self._days_until(due_on) <= 1
+
+    def _days_until(self, day: date) -> int:
+        return (day - self._today).days
+
+    def _local(self, value: datetime) -> datetime:
+        return value.astimezone(self._zone)
+
+    # A page shows one moment, and asks for it once.
+    @cached_property
+    def _now(self) -> datetime:
+        return self.context.crm.now()
+
+    @cached_property
+    def _today(self) -> date:
+        return self.context.crm.day(self._now)
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return self.context.crm.settings.zone
+
+    def local_input(self, value: datetime | None) -> str:
+        """Write a moment as an input of the browser has it."""
+        return "" if value is None else f"{self._local(value):%Y-%m-%dT%H:%M}"
+
+    def _span(self, seconds: float) -> str:
+        minutes = int(seconds // 60)
+        days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+        t = self.context.t
+        if days:
+            return t(f"{days} 天", f"{days} d") + (
+                t(f" {hours} 小时", f" {hours} h") if hours else ""
+            )
+        if hours:
+            return t(f"{hours} 小时", f"{hours} h")
+        return t(f"{max(minutes, 1)} 分钟", f"{max(minutes, 1)} min")

@@ -1,0 +1,72 @@
+"""Lists as files: all rows that match, written as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from crm_domain.ports import Query
+from crm_domain.usecases import exports
+from crm_web.address import Address
+from crm_web.answers import Answer, Download
+from crm_web.context import Context
+from crm_web.look import Look
+from crm_web.resource import Column, Resource
+from crm_web.rows import WALK, titles_of, walk
+
+TYPES: dict[Literal["csv", "xlsx"], str] = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def export(resource: Resource, form: Literal["csv", "xlsx"], c: Context) -> Answer:
+    """Write exactly what is filtered into a file, all pages of it."""
+    here = Address.read(resource.path, c.request.url.query)
+    query = here.query(resource, c.crm.settings.zone)
+    content = exports.export_rows(
+        c.crm, resource.record.__name__, resource.label(c.language),
+        [column.label(c.language) for column in resource.columns],
+        _cells(resource, c, query), query, form=form, by=c.by,
+        text=[x.label(c.language) for x in resource.columns if x.kind in ("phone", "copy")],
+    )  # fmt: skip
+    name = f"{resource.label(c.language)}-{c.crm.today()}.{form}"
+    return Download(content=content, name=name, type=TYPES[form])
+
+
+def _cells(resource: Resource, c: Context, query: Query) -> Iterator[list[Any]]:
+    look, titles = Look(c), dict[str, dict[int, str]]()
+    part: list[Any] = []
+    for row in walk(resource, c, query):
+        part.append(row)
+        if len(part) == WALK:
+            titles = titles_of(c, resource.columns, part)
+            yield from ([cell(look, x, r, titles) for x in resource.columns] for r in part)
+            part = []
+    titles = titles_of(c, resource.columns, part)
+    yield from ([cell(look, x, r, titles) for x in resource.columns] for r in part)
+
+
+def cell(look: Any, column: Column, row: Any, titles: Mapping[str, Mapping[int, str]]) -> Any:
+    """Write one value as text or a plain value, as a sheet or a bare table has it."""
+    if column.say is not None:
+        return column.say(row, look)
+    value = column.of(row)
+    if value is None:
+        return None
+    if column.target:
+        known = titles.get(column.target, {})
+        many = value if isinstance(value, tuple) else (value,)
+        return "、".join(known.get(n, str(n)) for n in many)
+    match column.kind:
+        case "moment":
+            return look.moment(value)
+        case "day" | "due":
+            return look.day(value)
+        case "flag":
+            return look.context.t("是", "yes") if value else look.context.t("否", "no")
+        case "choice" | "state" | "badge":
+            return look.choice(value)
+        case "money":
+            return str(value)
+    return value if isinstance(value, int | float | str) else str(value)
