@@ -4,7 +4,9 @@ After a change: ``python tests/docs/test_reference.py`` writes the tables of bot
 """
 
 import os
+import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,10 @@ import pytest
 from crm_adapters.cli.app import build_app
 from crm_adapters.cli.exits import OWN, exit_code
 from crm_adapters.settings import describe
-from crm_adapters.storage import backup  # noqa: F401 - has a refusal of its own
 from crm_domain.errors import CrmError
-from crm_web import assets  # noqa: F401 - has one, too
 from crm_web.plugin import crm_commands
 
+PACKAGES = ("crm_domain", "crm_adapters", "crm_web")
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 BETWEEN = "<!-- from the code: begin -->\n{}<!-- from the code: end -->\n"
 
@@ -71,11 +72,16 @@ def settings_text():
 
 def refusals():
     """Give each code of a refusal with what it means in English."""
+    # All modules, so that it does not matter what other tests have imported.
+    for package in map(import_module, PACKAGES):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith((".__main__", ".env", ".child")):
+                import_module(module.name)
     found = {}
     kinds = [CrmError]
     while kinds:
         kind = kinds.pop()
-        kinds += [k for k in kind.__subclasses__() if k.__module__.startswith("crm_")]
+        kinds += [k for k in kind.__subclasses__() if k.__module__.startswith(PACKAGES)]
         if kind.code != "refused":
             found[kind.code] = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
     return found | OWN
