@@ -29,11 +29,13 @@ def _end_connections(url: str, name: str) -> None:
     engine.dispose()
 
 
+# A file has no connection to lose.
+pytestmark = pytest.mark.parametrize("engine_name", ["postgresql"])
+
+
 @pytest.fixture
-def postgresql_url(url: str, engine_name: str) -> str:
-    """Give the address of a PostgreSQL, under a name of its own; a file has no connection."""
-    if engine_name == "sqlite":
-        pytest.skip("a file has no connection to lose")
+def postgresql_url(url: str) -> str:
+    """Give the address of a PostgreSQL, under a name of its own."""
     return sa.make_url(url).update_query_dict({"application_name": "lost"}).render_as_string(
         hide_password=False
     )  # fmt: skip
