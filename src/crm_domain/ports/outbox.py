@@ -41,8 +41,19 @@ class Notices(Protocol):
         """The same, and count those that were not there."""
         ...
 
-    def lease(self, now: datetime, seconds: float, limit: int) -> tuple[Notice, ...]:
-        """Take due notices for sending: count the attempt and keep others away for so long.
+    def due_channels(self, now: datetime, seconds: float) -> tuple[str, ...]:
+        """Tell the channels on which something is due that nobody is at, changing nothing.
+
+        Args:
+            now: The moment at which it must be due.
+            seconds: For how long leases are given, as for `lease`.
+        """
+        ...
+
+    def lease(
+        self, now: datetime, seconds: float, limit: int, channel: str
+    ) -> tuple[Notice, ...]:  # fmt: skip
+        """Take due notices of a channel: count the attempt and keep others away for so long.
 
         Leases end by the database's clock. One that ends later than any that is given now, by ten
         minutes or more, was given by a clock that has been set back since, and counts for nothing.
@@ -51,6 +62,7 @@ class Notices(Protocol):
             now: The moment at which they must be due.
             seconds: How long nobody else may take them.
             limit: How many at most.
+            channel: By which they go out.
         """
         ...
 
@@ -62,12 +74,13 @@ class Notices(Protocol):
                 they are now.
 
         Returns:
-            The numbers of those that were still leased to the caller; another took over the rest.
+            The numbers of those that were still leased to the caller, and of those that were sent
+            and that nobody had settled; another took over the rest, or they were cancelled.
         """
         ...
 
     def resend(
-        self, now: datetime, *, ids: Sequence[int] | None = None,
+        self, now: datetime, seconds: float, *, ids: Sequence[int] | None = None,
         statuses: Collection[NoticeStatus], channel: str | None = None, event: Event | None = None,
         reach: Reach | None = None,
     ) -> int:  # fmt: skip
@@ -77,6 +90,7 @@ class Notices(Protocol):
 
         Args:
             now: The moment.
+            seconds: For how long leases are given, as for `lease`.
             ids: Which; None is all.
             statuses: Only those of these statuses; dead and failed ones can be sent again.
             channel: Only those of this channel; None is any.
@@ -106,7 +120,10 @@ class Notices(Protocol):
         ...
 
     def cancel(self, about: str) -> int:
-        """Cancel the notices about a record that were not sent yet, and count them."""
+        """Cancel the notices about a record that were not sent yet, and count them.
+
+        One that is being sent just now may still arrive; it stays cancelled.
+        """
         ...
 
     def page(

@@ -18,7 +18,7 @@ def _sent(one: Notice) -> Notice:
 
 def _resent(uow: UnitOfWork, one: Notice) -> int:
     statuses = (NoticeStatus.DEAD, NoticeStatus.FAILED)
-    return uow.notices.resend(NOW, ids=[one.id or 0], statuses=statuses)
+    return uow.notices.resend(NOW, 60, ids=[one.id or 0], statuses=statuses)
 
 
 class OutboxPart:
@@ -41,7 +41,7 @@ class OutboxPart:
 
         def lease(_: int) -> list[int]:
             with crm.unit_of_work() as uow:
-                found = uow.notices.lease(NOW, 60, 4)
+                found = uow.notices.lease(NOW, 60, 4, "console")
                 assert all((n.attempts, n.fence) == (1, 1) for n in found)
                 assert all(n.leased_until is not None for n in found)
                 return [n.id or 0 for n in found]
@@ -49,8 +49,32 @@ class OutboxPart:
         leased = [n for part in together(4, lease) for n in part]
         assert len(leased) == len(set(leased))
         with crm.unit_of_work() as uow:
-            rest = [n.id for n in uow.notices.lease(NOW, 60, 100)]
+            rest = [n.id for n in uow.notices.lease(NOW, 60, 100, "console")]
         assert len({*leased, *rest}) == 12 == len(leased) + len(rest)
+
+    def test_each_channel_is_leased_by_itself(self, crm: Crm) -> None:
+        """What waits on others is not looked at; a channel is due when somebody could lease it."""
+        number = employee(crm)
+        later = changed(a_notice(number, "d"), next_attempt_at=NOW + timedelta(hours=1))
+        with crm.unit_of_work() as uow:
+            uow.notices.add(
+                [changed(a_notice(number, c), channel=c) for c in ("b", "a", "c")]
+                + [changed(later, channel="d")]
+            )
+
+        def due(at: Any = NOW) -> tuple[str, ...]:
+            return read(crm, lambda uow: uow.notices.due_channels(at, 60))
+
+        assert due() == ("a", "b", "c")
+        with crm.unit_of_work() as uow:
+            [held] = uow.notices.lease(NOW, 60, 9, "b")
+            assert uow.notices.lease(NOW, 60, 9, "d") == uow.notices.lease(NOW, 60, 9, "e") == ()
+        assert (held.channel, held.idempotency_key) == ("b", "b")
+        assert due() == ("a", "c")
+        assert due(NOW + timedelta(hours=1)) == ("a", "c", "d")
+        with crm.unit_of_work() as uow:
+            uow.notices.settle([_sent(held)])
+        assert due() == ("a", "c")
 
     def test_a_lease_ends_by_the_database_s_own_clock(self, crm: Crm) -> None:
         """Whatever the clock of the program says, of which the lease knows nothing."""
@@ -58,12 +82,12 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            assert len(uow.notices.lease(NOW, 0.4, 100)) == 1
+            assert len(uow.notices.lease(NOW, 0.4, 100, "console")) == 1
         with crm.unit_of_work() as uow:
-            assert uow.notices.lease(NOW + timedelta(days=1), 0.4, 100) == ()
+            assert uow.notices.lease(NOW + timedelta(days=1), 0.4, 100, "console") == ()
         time.sleep(0.5)
         with crm.unit_of_work() as uow:
-            [again] = uow.notices.lease(NOW, 60, 100)
+            [again] = uow.notices.lease(NOW, 60, 100, "console")
         assert (again.attempts, again.fence) == (2, 2)
 
     def test_a_lease_of_a_clock_set_back_since_counts_for_nothing(self, crm: Crm) -> None:
@@ -72,13 +96,13 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            assert len(uow.notices.lease(NOW, 700, 1)) == 1
+            assert len(uow.notices.lease(NOW, 700, 1, "console")) == 1
         with crm.unit_of_work() as uow:
-            assert uow.notices.lease(NOW, 200, 1) == ()
-            assert len(uow.notices.lease(NOW, 60, 1)) == 1
+            assert uow.notices.lease(NOW, 200, 1, "console") == ()
+            assert len(uow.notices.lease(NOW, 60, 1, "console")) == 1
 
     def test_only_the_present_lease_settles(self, crm: Crm) -> None:
-        """Who was taken over, comes too late."""
+        """Who was taken over, comes too late with whatever did not come to be."""
         number = employee(crm)
         late, present = self._taken_over(crm, number)
         with crm.unit_of_work() as uow:
@@ -94,17 +118,45 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            [first] = uow.notices.lease(NOW, 60, 1)
+            [first] = uow.notices.lease(NOW, 60, 1, "console")
             assert not _resent(uow, first)
             uow.notices.settle([changed(first, status=NoticeStatus.FAILED, next_attempt_at=NOW)])
         with crm.unit_of_work() as uow:
             assert _resent(uow, first)
         with crm.unit_of_work() as uow:
-            [second] = uow.notices.lease(NOW, 60, 1)
+            [second] = uow.notices.lease(NOW, 60, 1, "console")
         assert (second.attempts, first.attempts) == (1, 1)
         with crm.unit_of_work() as uow:
-            assert not uow.notices.settle([_sent(first)])
+            late = changed(first, status=NoticeStatus.DEAD, error="x")
+            assert not uow.notices.settle([late])
             assert uow.notices.settle([_sent(second)]) == {second.id}
+
+    def test_what_was_sent_is_believed_of_who_was_too_slow(self, crm: Crm) -> None:
+        """So that nobody sends it a third time; once, and whoever is at it now has no say."""
+        number = employee(crm)
+        late, present = self._taken_over(crm, number)
+        with crm.unit_of_work() as uow:
+            assert uow.notices.settle([_sent(late)]) == {late.id}
+        with crm.unit_of_work() as uow:
+            assert not uow.notices.settle([_sent(present)])
+            assert not uow.notices.settle([changed(present, attempts=0, next_attempt_at=NOW)])
+            assert not uow.notices.settle([_sent(late)])
+        [kept] = read(crm, lambda uow: uow.notices.page(Query())).items
+        assert (kept.status, kept.leased_until) == (NoticeStatus.SENT, None)
+
+    def test_an_endless_lease_keeps_nothing_from_being_resent(self, crm: Crm) -> None:
+        """A clock that was set back since gave it; one that is a little long is believed."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([a_notice(number)])
+        with crm.unit_of_work() as uow:
+            [held] = uow.notices.lease(NOW, 60, 1, "console")
+            uow.notices.settle([changed(held, status=NoticeStatus.FAILED, next_attempt_at=NOW)])
+        with crm.unit_of_work() as uow:
+            assert uow.notices.lease(NOW, 700, 1, "console")
+            failed = (NoticeStatus.FAILED,)
+            assert uow.notices.resend(NOW, 200, statuses=failed) == 0
+            assert uow.notices.resend(NOW, 60, statuses=failed) == 1
 
     def test_what_was_not_tried_is_given_back(self, crm: Crm) -> None:
         """Due at the moment given, and without the attempt that the lease counted."""
@@ -112,10 +164,10 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number, f"k{i}") for i in range(3)])
         with crm.unit_of_work() as uow:
-            sent, *rest = uow.notices.lease(NOW, 60, 3)
+            sent, *rest = uow.notices.lease(NOW, 60, 3, "console")
             uow.notices.settle([changed(n, attempts=0, next_attempt_at=NOW) for n in rest])
         with crm.unit_of_work() as uow:
-            again = uow.notices.lease(NOW, 60, 3)
+            again = uow.notices.lease(NOW, 60, 3, "console")
         assert {(n.id, n.attempts, n.fence) for n in again} == {(n.id, 1, 2) for n in rest}
         with crm.unit_of_work() as uow:
             assert uow.notices.settle([_sent(sent)]) == {sent.id}
@@ -126,11 +178,12 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            [held] = uow.notices.lease(NOW, 60, 1)
+            [held] = uow.notices.lease(NOW, 60, 1, "console")
             assert uow.notices.cancel("customer:1") == 1
             assert not uow.notices.settle([_sent(held)])
         [kept] = read(crm, lambda uow: uow.notices.page(Query())).items
         assert (kept.status, kept.leased_until) == (NoticeStatus.CANCELLED, None)
+        assert kept.fence == held.fence + 1
 
     def test_many_are_resent_by_what_they_are(self, crm: Crm) -> None:
         """By status, channel, event and number; not what was sent or has expired."""
@@ -140,7 +193,7 @@ class OutboxPart:
             uow.notices.add([a_notice(number, f"k{i}") for i in range(3)])
             uow.notices.add([changed(over, expires_at=NOW + timedelta(hours=1))])
         with crm.unit_of_work() as uow:
-            sent, *others = uow.notices.lease(NOW, 60, 9)
+            sent, *others = uow.notices.lease(NOW, 60, 9, "console")
             uow.notices.settle(
                 [_sent(sent)]
                 + [changed(n, status=NoticeStatus.DEAD, error="x") for n in others[1:]]
@@ -150,12 +203,12 @@ class OutboxPart:
 
         def resent(**only: Any) -> int:
             with crm.unit_of_work() as uow:
-                return uow.notices.resend(NOW, **{"statuses": every} | only)
+                return uow.notices.resend(NOW, 60, **{"statuses": every} | only)
 
         assert resent(channel="pigeon") == resent(event=Event.NOBODY) == resent(ids=[]) == 0
         assert resent(statuses=[NoticeStatus.FAILED], event=Event.ASSIGNED, channel="console") == 1
         with crm.unit_of_work() as uow:
-            assert uow.notices.resend(NOW + timedelta(hours=1), statuses=every) == 1
+            assert uow.notices.resend(NOW + timedelta(hours=1), 60, statuses=every) == 1
         assert resent() == 1
         kept = read(crm, lambda uow: uow.notices.page(Query())).items
         assert sorted(n.status.value for n in kept) == ["pending"] * 3 + ["sent"]
@@ -168,7 +221,7 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number, f"k{i}") for i in range(4)])
         with crm.unit_of_work() as uow:
-            sent, dead, failed = uow.notices.lease(NOW, 60, 3)
+            sent, dead, failed = uow.notices.lease(NOW, 60, 3, "console")
             hour = NOW + timedelta(hours=1)
             uow.notices.settle([
                 _sent(sent), changed(dead, status=NoticeStatus.DEAD, error="x"),
@@ -181,7 +234,7 @@ class OutboxPart:
         assert found.due_since == NOW
         assert read(crm, lambda uow: uow.notices.backlog(NOW - timedelta(1))).due_since is None
         with crm.unit_of_work() as uow:
-            uow.notices.lease(NOW, 60, 9)
+            uow.notices.lease(NOW, 60, 9, "console")
         assert read(crm, lambda uow: uow.notices.backlog(hour)).due_since == hour
 
     def test_a_reach_limits_what_is_resent_and_counted(self, crm: Crm) -> None:
@@ -197,15 +250,15 @@ class OutboxPart:
             assert found.waiting[NoticeStatus.PENDING] == some
             assert found.due_since == (NOW if some else None)
         with crm.unit_of_work() as uow:
-            held = uow.notices.lease(NOW, 60, 9)
+            held = uow.notices.lease(NOW, 60, 9, "console")
             uow.notices.settle([changed(n, status=NoticeStatus.DEAD, error="x") for n in held])
         statuses = (NoticeStatus.DEAD,)
         every = [n.id or 0 for n in held]
         with crm.unit_of_work() as uow:
             assert uow.notices.backlog(NOW, reach).waiting[NoticeStatus.DEAD] == 1
-            assert uow.notices.resend(NOW, statuses=statuses, reach=nobody) == 0
-            assert uow.notices.resend(NOW, ids=every, statuses=statuses, reach=reach) == 1
-            assert uow.notices.resend(NOW, statuses=statuses) == 2
+            assert uow.notices.resend(NOW, 60, statuses=statuses, reach=nobody) == 0
+            assert uow.notices.resend(NOW, 60, ids=every, statuses=statuses, reach=reach) == 1
+            assert uow.notices.resend(NOW, 60, statuses=statuses) == 2
 
     def test_wishes_are_read_of_those_who_have_some(self, crm: Crm) -> None:
         """By employee; of whoever said nothing there is nothing."""
@@ -245,8 +298,8 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            [late] = uow.notices.lease(NOW, 0.05, 1)
+            [late] = uow.notices.lease(NOW, 0.05, 1, "console")
         time.sleep(0.1)
         with crm.unit_of_work() as uow:
-            [present] = uow.notices.lease(NOW, 60, 1)
+            [present] = uow.notices.lease(NOW, 60, 1, "console")
         return late, present
