@@ -241,8 +241,11 @@ def _pages(read: Callable[[Query], Any], query: Query) -> list[Any]:
 
 OUTBOX: dict[str, tuple[Callable[[World], Any], str, str]] = {
     "the due are taken": (
-        lambda w: notices.deliver_due(w.crm, by=SYSTEM), "SELECT id FROM notice",
-        "ix_notice_waiting",
+        lambda w: notices.deliver_due(w.crm, channel="inapp", by=SYSTEM),
+        "SELECT id FROM notice", "ix_notice_waiting",
+    ),
+    "the channels with something due are found": (
+        lambda w: notices.due_channels(w.crm, by=SYSTEM), "WHERE EXISTS", "ix_notice_waiting"
     ),
     "the backlog is counted": (
         lambda w: notices.backlog(w.crm, by=SYSTEM), "UNION ALL", "ix_notice_waiting"

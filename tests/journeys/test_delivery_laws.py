@@ -347,11 +347,71 @@ def test_a_channel_too_slow_for_the_lease_ends_the_call(world: World) -> None:
 
 def test_a_call_takes_no_more_than_its_time(world: World) -> None:
     """What is left is due for the next one, with no attempt counted."""
-    channel = Channel("console", lambda _: time.sleep(0.02))
+    slow = {"console14"}
+    channel = Channel("console", lambda n: time.sleep(2.1 * (n.idempotency_key in slow)))
     crm = with_channels(world, channel)
     write(world, 30, "console")
-    assert notices.deliver_due(crm, limit=10, seconds=0.3, by=SYSTEM).sent == 20
+    assert notices.deliver_due(crm, limit=10, seconds=2, by=SYSTEM).sent == 20
     assert {n.attempts for n in kept(crm, NoticeStatus.PENDING)} == {0}
+
+
+def test_a_call_may_see_to_one_channel_only(world: World) -> None:
+    """What waits on others stays as it is, with no attempt counted and nobody at it."""
+    one, other = Channel("one"), Channel("other")
+    crm = with_channels(world, one, other)
+    write(world, 12, "one", "other")
+    assert notices.due_channels(crm, by=SYSTEM) == ("one", "other")
+    assert notices.deliver_due(crm, limit=5, channel="one", by=SYSTEM).sent == 12
+    assert (len(one.arrived), len(other.arrived)) == (12, 0)
+    waiting = kept(crm, NoticeStatus.PENDING)
+    assert {(n.channel, n.attempts, n.leased_until) for n in waiting} == {("other", 0, None)}
+    assert notices.due_channels(crm, by=SYSTEM) == ("other",)
+    assert notices.deliver_due(crm, channel="none", by=SYSTEM) == notices.Delivery()
+
+
+def test_what_somebody_is_at_is_due_for_nobody_else(world: World) -> None:
+    """And what is not due yet is for nobody at all."""
+    seen: list[tuple[str, ...]] = []
+    channel = Channel("one", lambda _: seen.append(notices.due_channels(crm, by=SYSTEM)))
+    crm = with_channels(world, channel)
+    write(world, 2, "one", "gone")
+    assert notices.deliver_due(crm, channel="one", by=SYSTEM).sent == 2
+    assert seen == [("gone",), ("gone",)]
+    assert notices.deliver_due(crm, channel="gone", by=SYSTEM).dead == 2
+    write(world, 1, "late", channel="one", next_attempt_at=world.clock() + timedelta(hours=1))
+    assert notices.due_channels(crm, by=SYSTEM) == ()
+    with pytest.raises(NotPermitted):
+        notices.due_channels(crm, by=world.a)
+
+
+def test_whoever_is_to_end_sends_no_more_and_gives_back_the_rest(world: World) -> None:
+    """At once, without an attempt; what was sent is written."""
+    channel = Channel("console")
+    crm = with_channels(world, channel, Channel("other"))
+    write(world, 50, "console", "other")
+
+    def stopping() -> bool:
+        return len(channel.arrived) >= 7
+
+    done = notices.deliver_due(crm, limit=20, stopping=stopping, by=SYSTEM)
+    assert done == notices.Delivery(sent=7)
+    assert len(kept(crm, NoticeStatus.SENT)) == 7
+    waiting = kept(crm, NoticeStatus.PENDING)
+    assert {(n.attempts, n.leased_until) for n in waiting} == {(0, None)}
+    assert notices.deliver_due(crm, by=SYSTEM).sent == 93
+
+
+def test_whoever_is_to_end_takes_no_further_batch(world: World) -> None:
+    """It is asked between two batches as well as between two messages."""
+    channel = Channel("console")
+    crm = with_channels(world, channel)
+    write(world, 50, "console")
+    asked = iter([False] * 11)
+    done = notices.deliver_due(
+        crm, limit=10, stopping=lambda: next(asked, True), by=SYSTEM
+    )  # fmt: skip
+    assert done.sent == len(channel.arrived) == 10
+    assert {n.fence for n in kept(crm, NoticeStatus.PENDING)} == {0}
 
 
 def test_what_is_of_no_use_any_more_is_not_sent(world: World) -> None:

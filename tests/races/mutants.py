@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -182,8 +183,10 @@ def _failing(patch: pytest.MonkeyPatch, change: Callable[..., Any]) -> None:
     """Change what becomes of a notice that could not be sent."""
     real = notifying.failed
 
-    def failed(notice: Any, error: Any, now: Any, *, most: int, first_wait: Any) -> Any:
-        return change(real, notice, error, now, most, first_wait)
+    def failed(
+        notice: Any, error: Any, now: Any, *, most: int, first_wait: Any, jitter: float
+    ) -> Any:
+        return change(partial(real, jitter=jitter), notice, error, now, most, first_wait)
 
     patch.setattr(notices, "failed", failed)
 
@@ -230,13 +233,13 @@ def failures_count_as_sent(patch: pytest.MonkeyPatch) -> None:
 
 def a_channel_holds_up_all(patch: pytest.MonkeyPatch) -> None:
     """Stop at the first failure, whoever waits behind it."""
-    real = notices._outcomes
+    real = notices._outcome
 
-    def outcomes(this: Any, batch: Any) -> Any:
-        for done in real(this, batch):
-            yield done
-            if any(n.status is NoticeStatus.FAILED for n in done):
-                raise KeyboardInterrupt
+    def outcome(*given: Any) -> Any:
+        after = real(*given)
+        if after.status is NoticeStatus.FAILED:
+            raise KeyboardInterrupt
+        return after
 
     def deliver(*given: Any, **options: Any) -> Any:
         try:
@@ -245,7 +248,7 @@ def a_channel_holds_up_all(patch: pytest.MonkeyPatch) -> None:
             return None
 
     whole = notices.deliver_due
-    patch.setattr(notices, "_outcomes", outcomes)
+    patch.setattr(notices, "_outcome", outcome)
     patch.setattr(notices, "deliver_due", deliver)
 
 

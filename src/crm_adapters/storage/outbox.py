@@ -29,14 +29,14 @@ _outcome = attrgetter(*_OUTCOME)
 
 
 def _lease(on_sqlite: bool) -> Any:
-    """Take what is due and what nobody is at, in one statement.
+    """Take what is due on a channel and what nobody is at, in one statement.
 
     On PostgreSQL the numbers are gathered once, into an array: the planner may run a subquery more
     than once, and each time skip what it has locked itself.
     """
     due = """
         SELECT id FROM notice
-        WHERE status IN ('pending', 'failed') AND next_attempt_at <= :at
+        WHERE status IN ('pending', 'failed') AND channel = :channel AND next_attempt_at <= :at
         AND (leased_until IS NULL OR leased_until <= {now} OR leased_until > {endless})
         ORDER BY next_attempt_at, id LIMIT :most"""
     chosen = f"IN ({due})" if on_sqlite else f"= ANY(ARRAY({due} FOR UPDATE SKIP LOCKED))"
@@ -51,15 +51,38 @@ def _lease(on_sqlite: bool) -> Any:
     )
 
 
+_CHANNELS = """
+    WITH RECURSIVE waiting (channel) AS (
+        SELECT min(channel) FROM notice WHERE status IN ('pending', 'failed')
+        UNION ALL SELECT (SELECT min(channel) FROM notice
+        WHERE status IN ('pending', 'failed') AND channel > waiting.channel)
+        FROM waiting WHERE channel IS NOT NULL)"""
+"""The channels on which something waits: one look into the index for each, however much waits."""
+
+
+def _due_channels(on_sqlite: bool) -> Any:
+    text = f"""{_CHANNELS}
+        SELECT channel FROM waiting WHERE EXISTS (SELECT 1 FROM notice
+        WHERE status IN ('pending', 'failed') AND channel = waiting.channel
+        AND next_attempt_at <= :at
+        AND (leased_until IS NULL OR leased_until <= {{now}} OR leased_until > {{endless}}))"""
+    return (
+        sa.text(text.format(**words(on_sqlite)))
+        .bindparams(sa.bindparam("at", type_=types.Moment()))
+        .columns(notice.c.channel)
+    )
+
+
 def _backlog(on_sqlite: bool) -> Any:
-    """Count by two small indexes, however many were sent; the first of one is the oldest due."""
-    text = """
-        SELECT status, count(*) AS n, CAST(NULL AS {moment}) AS since FROM notice
+    """Count by two small indexes, however many were sent; the first of a channel is its oldest."""
+    text = f"""{_CHANNELS}
+        SELECT status, count(*) AS n, CAST(NULL AS {{moment}}) AS since FROM notice
         WHERE status IN ('pending', 'failed') GROUP BY status
         UNION ALL SELECT 'dead', count(*), NULL FROM notice WHERE status = 'dead'
-        UNION ALL SELECT NULL, 0, min(next_attempt_at) FROM notice
-        WHERE status IN ('pending', 'failed') AND next_attempt_at <= :at
-        AND (leased_until IS NULL OR leased_until <= {now})"""
+        UNION ALL SELECT NULL, 0, min((SELECT next_attempt_at FROM notice
+        WHERE status IN ('pending', 'failed') AND channel = waiting.channel
+        AND next_attempt_at <= :at AND (leased_until IS NULL OR leased_until <= {{now}})
+        ORDER BY next_attempt_at LIMIT 1)) FROM waiting"""
     kind = "INTEGER" if on_sqlite else "TIMESTAMPTZ"
     c = notice.c
     return (
@@ -96,9 +119,16 @@ class SqlNotices:
     def _row(self, one: Notice) -> tuple[object, ...]:
         return self._m.values(changed(one, next_attempt_at=one.next_attempt_at or one.created_at))
 
-    def lease(self, now: datetime, seconds: float, limit: int) -> tuple[Notice, ...]:
-        """Take due notices for sending: count the attempt and keep others away for so long."""
-        rows = self._session.rows(_lease, at=now, seconds=seconds, most=limit)
+    def due_channels(self, now: datetime, seconds: float) -> tuple[str, ...]:
+        """Tell the channels on which something is due that nobody is at."""
+        rows = self._session.rows(_due_channels, at=now, seconds=seconds)
+        return tuple(sorted(channel for (channel,) in rows))
+
+    def lease(
+        self, now: datetime, seconds: float, limit: int, channel: str
+    ) -> tuple[Notice, ...]:  # fmt: skip
+        """Take due notices of a channel: count the attempt and keep others away for so long."""
+        rows = self._session.rows(_lease, at=now, seconds=seconds, most=limit, channel=channel)
         found = self._m.records(self._session, rows)
         return tuple(sorted(found, key=attrgetter("id")))
 

@@ -668,7 +668,7 @@ CREATE INDEX ix_notice_about ON notice (about);;
 CREATE INDEX ix_notice_dead ON notice (id) WHERE status = 'dead';;
 CREATE INDEX ix_notice_inbox ON notice (recipient_id, id) WHERE channel = 'inapp';;
 CREATE INDEX ix_notice_unread ON notice (recipient_id, id) WHERE channel = 'inapp' AND read_at IS NULL;;
-CREATE INDEX ix_notice_waiting ON notice (next_attempt_at, id) WHERE status IN ('pending', 'failed');;
+CREATE INDEX ix_notice_waiting ON notice (channel, next_attempt_at, id) WHERE status IN ('pending', 'failed');;
 CREATE INDEX ix_ownership_due_on ON ownership (due_on, customer_id);;
 CREATE INDEX ix_ownership_intention ON ownership (intention, customer_id) WHERE intention IS NOT NULL;;
 CREATE INDEX ix_ownership_last_consultant_id ON ownership (last_consultant_id, customer_id);;

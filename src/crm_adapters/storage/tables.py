@@ -284,7 +284,7 @@ for _name, _law in {
 
 _waiting = "status IN ('pending', 'failed')"
 for _name, _where, _columns in (
-    ("waiting", _waiting, (notice.c.next_attempt_at, notice.c.id)),
+    ("waiting", _waiting, (notice.c.channel, notice.c.next_attempt_at, notice.c.id)),
     ("dead", "status = 'dead'", (notice.c.id,)),
     ("inbox", f"channel = '{INAPP}'", (notice.c.recipient_id, notice.c.id)),
     ("unread", f"channel = '{INAPP}' AND read_at IS NULL", (notice.c.recipient_id, notice.c.id)),

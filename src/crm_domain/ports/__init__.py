@@ -1,5 +1,6 @@
 """What the core needs from outside, and what it asks there."""
 
+from crm_domain.ports.channels import Pauses
 from crm_domain.ports.crm import (
     Clock,
     Crm,
@@ -33,7 +34,7 @@ __all__ = [
     "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked", "Clock", "Closing",
     "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Happening",
     "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices",
-    "Notifier", "Now", "Page", "PasswordHasher", "Period", "PoolRules", "Query", "Reach",
+    "Notifier", "Now", "Page", "PasswordHasher", "Pauses", "Period", "PoolRules", "Query", "Reach",
     "Records", "Released", "Resumed", "Roster", "Row", "Schedule", "Settings", "Sheet",
     "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table", "Tally", "Turns",
     "UnitOfWork", "Work",

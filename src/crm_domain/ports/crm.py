@@ -13,6 +13,7 @@ import attrs
 
 from crm_domain.errors import Language
 from crm_domain.model import Employee, Notice
+from crm_domain.ports.channels import Pauses
 from crm_domain.ports.schedule import Cron
 from crm_domain.ports.sheets import SheetReader, SheetWriter
 from crm_domain.ports.storage import Storage, UnitOfWork
@@ -237,6 +238,8 @@ class Crm:
     strategies: Mapping[str, Strategy]
     cron: Cron
     plugins: Sequence[Loaded] = ()
+    pauses: Pauses = attrs.field(factory=Pauses, repr=False)
+    """Of the channels that fail, as this process knows them."""
 
     def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
         """Begin a transaction: ``with crm.unit_of_work() as uow:``."""

@@ -41,8 +41,19 @@ class Notices(Protocol):
         """The same, and count those that were not there."""
         ...
 
-    def lease(self, now: datetime, seconds: float, limit: int) -> tuple[Notice, ...]:
-        """Take due notices for sending: count the attempt and keep others away for so long.
+    def due_channels(self, now: datetime, seconds: float) -> tuple[str, ...]:
+        """Tell the channels on which something is due that nobody is at, changing nothing.
+
+        Args:
+            now: The moment at which it must be due.
+            seconds: For how long leases are given, as for `lease`.
+        """
+        ...
+
+    def lease(
+        self, now: datetime, seconds: float, limit: int, channel: str
+    ) -> tuple[Notice, ...]:  # fmt: skip
+        """Take due notices of a channel: count the attempt and keep others away for so long.
 
         Leases end by the database's clock. One that ends later than any that is given now, by ten
         minutes or more, was given by a clock that has been set back since, and counts for nothing.
@@ -51,6 +62,7 @@ class Notices(Protocol):
             now: The moment at which they must be due.
             seconds: How long nobody else may take them.
             limit: How many at most.
+            channel: By which they go out.
         """
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta, tzinfo
 from typing import Any
@@ -161,8 +160,9 @@ def sent(notice: Notice, provider_id: Any, now: datetime) -> Notice:
 
 
 def failed(
-    notice: Notice, error: DeliveryFailed, now: datetime, *, most: int, first_wait: timedelta
-) -> Notice:
+    notice: Notice, error: DeliveryFailed, now: datetime, *, most: int, first_wait: timedelta,
+    jitter: float,
+) -> Notice:  # fmt: skip
     """Tell what becomes of a notice that could not be sent: tried again, or given up.
 
     Args:
@@ -171,6 +171,7 @@ def failed(
         now: The moment.
         most: After so many attempts it is dead.
         first_wait: How long after the first attempt the second comes.
+        jitter: What part of a wait is really waited, so that not all come back at once.
     """
     # A stranger's kind of failure may lack what ours has.
     said: dict[str, Any] = {**vars(error), **vars(error).get("facts", {})}
@@ -178,20 +179,19 @@ def failed(
     return changed(
         notice, status=NoticeStatus.DEAD if over else NoticeStatus.FAILED,
         error=kept(said.get("reason", ""), ERROR_LENGTH) or type(error).__name__,
-        next_attempt_at=_next_attempt(now, notice.attempts, first_wait, said.get("retry_after")),
+        next_attempt_at=now + _wait(notice.attempts, first_wait, jitter, said.get("retry_after")),
     )  # fmt: skip
 
 
-def _next_attempt(now: datetime, attempts: int, first: timedelta, retry_after: Any) -> datetime:
-    """Wait twice as long after each failure, with jitter so that not all come back at once.
+def _wait(attempts: int, first: timedelta, jitter: float, retry_after: Any) -> timedelta:
+    """Wait twice as long after each failure.
 
     What a provider asks for is heard as far as it is a number, and no longer than a day.
     """
-    wait = min(first * 2.0 ** min(attempts - 1, 20), LONGEST_WAIT)
-    wait = wait * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+    wait = min(first * 2.0 ** min(attempts - 1, 20), LONGEST_WAIT) * jitter
     if isinstance(retry_after, int | float) and retry_after > 0:
         wait = max(wait, timedelta(seconds=min(retry_after, LONGEST_ASKED.total_seconds())))
-    return now + wait
+    return wait
 
 
 def wanted_matrix(

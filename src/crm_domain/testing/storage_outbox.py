@@ -41,7 +41,7 @@ class OutboxPart:
 
         def lease(_: int) -> list[int]:
             with crm.unit_of_work() as uow:
-                found = uow.notices.lease(NOW, 60, 4)
+                found = uow.notices.lease(NOW, 60, 4, "console")
                 assert all((n.attempts, n.fence) == (1, 1) for n in found)
                 assert all(n.leased_until is not None for n in found)
                 return [n.id or 0 for n in found]
@@ -49,8 +49,32 @@ class OutboxPart:
         leased = [n for part in together(4, lease) for n in part]
         assert len(leased) == len(set(leased))
         with crm.unit_of_work() as uow:
-            rest = [n.id for n in uow.notices.lease(NOW, 60, 100)]
+            rest = [n.id for n in uow.notices.lease(NOW, 60, 100, "console")]
         assert len({*leased, *rest}) == 12 == len(leased) + len(rest)
+
+    def test_each_channel_is_leased_by_itself(self, crm: Crm) -> None:
+        """What waits on others is not looked at; a channel is due when somebody could lease it."""
+        number = employee(crm)
+        later = changed(a_notice(number, "d"), next_attempt_at=NOW + timedelta(hours=1))
+        with crm.unit_of_work() as uow:
+            uow.notices.add(
+                [changed(a_notice(number, c), channel=c) for c in ("b", "a", "c")]
+                + [changed(later, channel="d")]
+            )
+
+        def due(at: Any = NOW) -> tuple[str, ...]:
+            return read(crm, lambda uow: uow.notices.due_channels(at, 60))
+
+        assert due() == ("a", "b", "c")
+        with crm.unit_of_work() as uow:
+            [held] = uow.notices.lease(NOW, 60, 9, "b")
+            assert uow.notices.lease(NOW, 60, 9, "d") == uow.notices.lease(NOW, 60, 9, "e") == ()
+        assert (held.channel, held.idempotency_key) == ("b", "b")
+        assert due() == ("a", "c")
+        assert due(NOW + timedelta(hours=1)) == ("a", "c", "d")
+        with crm.unit_of_work() as uow:
+            uow.notices.settle([_sent(held)])
+        assert due() == ("a", "c")
 
     def test_a_lease_ends_by_the_database_s_own_clock(self, crm: Crm) -> None:
         """Whatever the clock of the program says, of which the lease knows nothing."""
@@ -58,12 +82,12 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            assert len(uow.notices.lease(NOW, 0.4, 100)) == 1
+            assert len(uow.notices.lease(NOW, 0.4, 100, "console")) == 1
         with crm.unit_of_work() as uow:
-            assert uow.notices.lease(NOW + timedelta(days=1), 0.4, 100) == ()
+            assert uow.notices.lease(NOW + timedelta(days=1), 0.4, 100, "console") == ()
         time.sleep(0.5)
         with crm.unit_of_work() as uow:
-            [again] = uow.notices.lease(NOW, 60, 100)
+            [again] = uow.notices.lease(NOW, 60, 100, "console")
         assert (again.attempts, again.fence) == (2, 2)
 
     def test_a_lease_of_a_clock_set_back_since_counts_for_nothing(self, crm: Crm) -> None:
@@ -72,10 +96,10 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            assert len(uow.notices.lease(NOW, 700, 1)) == 1
+            assert len(uow.notices.lease(NOW, 700, 1, "console")) == 1
         with crm.unit_of_work() as uow:
-            assert uow.notices.lease(NOW, 200, 1) == ()
-            assert len(uow.notices.lease(NOW, 60, 1)) == 1
+            assert uow.notices.lease(NOW, 200, 1, "console") == ()
+            assert len(uow.notices.lease(NOW, 60, 1, "console")) == 1
 
     def test_only_the_present_lease_settles(self, crm: Crm) -> None:
         """Who was taken over, comes too late."""
@@ -94,13 +118,13 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            [first] = uow.notices.lease(NOW, 60, 1)
+            [first] = uow.notices.lease(NOW, 60, 1, "console")
             assert not _resent(uow, first)
             uow.notices.settle([changed(first, status=NoticeStatus.FAILED, next_attempt_at=NOW)])
         with crm.unit_of_work() as uow:
             assert _resent(uow, first)
         with crm.unit_of_work() as uow:
-            [second] = uow.notices.lease(NOW, 60, 1)
+            [second] = uow.notices.lease(NOW, 60, 1, "console")
         assert (second.attempts, first.attempts) == (1, 1)
         with crm.unit_of_work() as uow:
             assert not uow.notices.settle([_sent(first)])
@@ -112,10 +136,10 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number, f"k{i}") for i in range(3)])
         with crm.unit_of_work() as uow:
-            sent, *rest = uow.notices.lease(NOW, 60, 3)
+            sent, *rest = uow.notices.lease(NOW, 60, 3, "console")
             uow.notices.settle([changed(n, attempts=0, next_attempt_at=NOW) for n in rest])
         with crm.unit_of_work() as uow:
-            again = uow.notices.lease(NOW, 60, 3)
+            again = uow.notices.lease(NOW, 60, 3, "console")
         assert {(n.id, n.attempts, n.fence) for n in again} == {(n.id, 1, 2) for n in rest}
         with crm.unit_of_work() as uow:
             assert uow.notices.settle([_sent(sent)]) == {sent.id}
@@ -126,7 +150,7 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            [held] = uow.notices.lease(NOW, 60, 1)
+            [held] = uow.notices.lease(NOW, 60, 1, "console")
             assert uow.notices.cancel("customer:1") == 1
             assert not uow.notices.settle([_sent(held)])
         [kept] = read(crm, lambda uow: uow.notices.page(Query())).items
@@ -140,7 +164,7 @@ class OutboxPart:
             uow.notices.add([a_notice(number, f"k{i}") for i in range(3)])
             uow.notices.add([changed(over, expires_at=NOW + timedelta(hours=1))])
         with crm.unit_of_work() as uow:
-            sent, *others = uow.notices.lease(NOW, 60, 9)
+            sent, *others = uow.notices.lease(NOW, 60, 9, "console")
             uow.notices.settle(
                 [_sent(sent)]
                 + [changed(n, status=NoticeStatus.DEAD, error="x") for n in others[1:]]
@@ -168,7 +192,7 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number, f"k{i}") for i in range(4)])
         with crm.unit_of_work() as uow:
-            sent, dead, failed = uow.notices.lease(NOW, 60, 3)
+            sent, dead, failed = uow.notices.lease(NOW, 60, 3, "console")
             hour = NOW + timedelta(hours=1)
             uow.notices.settle([
                 _sent(sent), changed(dead, status=NoticeStatus.DEAD, error="x"),
@@ -181,7 +205,7 @@ class OutboxPart:
         assert found.due_since == NOW
         assert read(crm, lambda uow: uow.notices.backlog(NOW - timedelta(1))).due_since is None
         with crm.unit_of_work() as uow:
-            uow.notices.lease(NOW, 60, 9)
+            uow.notices.lease(NOW, 60, 9, "console")
         assert read(crm, lambda uow: uow.notices.backlog(hour)).due_since == hour
 
     def test_a_reach_limits_what_is_resent_and_counted(self, crm: Crm) -> None:
@@ -197,7 +221,7 @@ class OutboxPart:
             assert found.waiting[NoticeStatus.PENDING] == some
             assert found.due_since == (NOW if some else None)
         with crm.unit_of_work() as uow:
-            held = uow.notices.lease(NOW, 60, 9)
+            held = uow.notices.lease(NOW, 60, 9, "console")
             uow.notices.settle([changed(n, status=NoticeStatus.DEAD, error="x") for n in held])
         statuses = (NoticeStatus.DEAD,)
         every = [n.id or 0 for n in held]
@@ -245,8 +269,8 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             uow.notices.add([a_notice(number)])
         with crm.unit_of_work() as uow:
-            [late] = uow.notices.lease(NOW, 0.05, 1)
+            [late] = uow.notices.lease(NOW, 0.05, 1, "console")
         time.sleep(0.1)
         with crm.unit_of_work() as uow:
-            [present] = uow.notices.lease(NOW, 60, 1)
+            [present] = uow.notices.lease(NOW, 60, 1, "console")
         return late, present

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -24,6 +24,14 @@ from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.rules.notifying import lasts_until
 from crm_domain.rules.pool import Calendar, PoolPolicy, is_public
+
+Stopping = Callable[[], bool]
+"""Tells whether whoever works in the background is to end."""
+
+
+def never() -> bool:
+    """Say that nobody is to end."""
+    return False
 
 
 def reach_of(by: Principal) -> Reach:

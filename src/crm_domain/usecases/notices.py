@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import logging
+import math
+import random
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import attrs
 
-from crm_domain.errors import DatabaseBusy, DeliveryFailed, FieldError, Invalid, NotFound
+from crm_domain.errors import (
+    CrmError,
+    DatabaseBusy,
+    DeliveryFailed,
+    FieldError,
+    Invalid,
+    NotFound,
+)
 from crm_domain.model import Employee, Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Backlog, Crm, Page, Query
 from crm_domain.rules.access import Principal
 from crm_domain.rules.notifying import failed, given_back, ruled_out, sent, suspects
-from crm_domain.usecases._common import audit, reach_of
+from crm_domain.usecases._common import Stopping, audit, never, reach_of
 
 log = logging.getLogger(__name__)
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 ENOUGH = 10
 """So many failures in a row, and a channel is left alone."""
+ENOUGH_SECONDS = 30.0
+"""Or so many seconds that failures in a row have taken together, as of one that does not answer."""
 MOST_UNWRITTEN = 25
 """So many outcomes at most are written at once; a worker that dies repeats what it had not."""
+AWAY = 5.0
+"""Seconds that are waited for the database at least, before outcomes are given up."""
 SHARE = 0.5
 """Of a lease; what was not begun by then is given back, so that nothing is sent as it ends."""
 
@@ -44,172 +57,284 @@ class Delivery:
 
 
 @attrs.define
-class _Round:
+class _Call:
     """What one call knows while it delivers."""
 
     crm: Crm
-    people: Mapping[int | None, Employee] = attrs.Factory(dict)
-    preferences: Mapping[int, NoticePreference] = attrs.Factory(dict)
-    until: float = 0.0
-    """When the lease is no longer relied on, by the process's own steady clock."""
-    late: int = 0
-    """How many of the batch were given back because the lease was used up."""
-    failures: Counter[str] = attrs.Factory(Counter)
-    """How often each channel has failed in a row."""
-    rested: set[int | None] = attrs.Factory(set)
-    """What was given back because its channel does not work."""
+    limit: int
+    stopping: Stopping
+    ends: float
+    """When no more are taken, by the process's own steady clock; so are all moments here."""
+    counts: Counter[tuple[str, NoticeStatus]] = attrs.field(factory=Counter)
+    left_alone: set[str] = attrs.field(factory=set)
+    """Channels that were found not to work."""
+
+    def over(self) -> bool:
+        """Whether no more are to be taken."""
+        return self.stopping() or time.monotonic() >= self.ends
+
+    def delivery(self) -> Delivery:
+        """Tell what was delivered."""
+        found: Counter[str] = Counter()
+        for (_, status), n in self.counts.items():
+            found[status.value] += n
+        return Delivery(**{f.name: found[f.name] for f in attrs.fields(Delivery)})
+
+
+@attrs.define
+class _Batch:
+    """Notices of one channel that are leased to this call."""
+
+    channel: str
+    notices: Sequence[Notice]
+    people: Mapping[int | None, Employee]
+    preferences: Mapping[int, NoticePreference]
+    until: float
+    """When the leases are no longer relied on."""
+    ends: float
+    """When they end."""
+    whole: bool
+    """Whether there was no more to take."""
+    tries: Mapping[int | None, int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.tries = {n.id: n.attempts for n in self.notices}
+
+
+def due_channels(crm: Crm, *, by: Principal) -> tuple[str, ...]:
+    """Tell the channels on which something is due that nobody is at, changing nothing.
+
+    Those that this process leaves alone for a while are not among them. One that is there no more
+    is, for somebody has to give up what was written for it.
+
+    Raises:
+        NotPermitted: Without ``notice:deliver``.
+    """
+    by.need("notice:deliver")
+    with crm.unit_of_work(read_only=True) as uow:
+        found = uow.notices.due_channels(crm.now(), crm.settings.lease_seconds)
+    return tuple(c for c in found if not _rests(crm, c))
 
 
 def deliver_due(
-    crm: Crm, *, limit: int = 500, seconds: float | None = None, by: Principal
-) -> Delivery:
+    crm: Crm, *, limit: int = 500, seconds: float | None = None, channel: str | None = None,
+    stopping: Stopping = never, by: Principal,
+) -> Delivery:  # fmt: skip
     """Send the notices whose time has come, until none is left.
 
     Attempts are counted before the call, under a lease: a worker that dies costs an attempt and a
     wait, not the message. Outcomes are written about once a second, so it may also cost a message
     that is sent twice. A notice of which they die again and again is tried apart from others, and
-    given up after twice the attempts. A channel that fails ten times in a row is left alone for a
-    while; it does not hold up another. What has expired, or what the recipient does not want on a
-    channel, is not sent; in quiet hours it waits for their end.
+    given up after twice the attempts. Channels take turns, a batch each. One that fails ten times
+    in a row, or for half a minute, is left alone by this process for a while. What has expired, or
+    what the recipient does not want on a channel, is not sent; in quiet hours it waits for their
+    end.
 
     Args:
         crm: The CRM.
         limit: Notices taken at a time.
         seconds: After which no more are taken; None is never.
+        channel: The only channel to see to; None is all, one after the other.
+        stopping: Whether to end; asked before each is sent. What was not tried is given back then.
         by: Who asks; needs ``notice:deliver``.
 
     Returns:
         How many were sent, failed, are dead, expired or cancelled.
 
     Raises:
-        Invalid: The limit is not 1 to 10,000.
+        Invalid: The limit is not 1 to 10,000, or the channel is no name.
         NotPermitted: Without the permission.
     """
     by.need("notice:deliver")
+    _refuse_bounds(limit, channel)
+    ends = math.inf if seconds is None else time.monotonic() + seconds
+    call = _Call(crm, limit, stopping, ends)
+    turns = due_channels(crm, by=by) if channel is None else (channel,)
+    while turns:
+        turns = tuple(name for name in turns if not call.over() and _round(call, name))
+    return call.delivery()
+
+
+def _refuse_bounds(limit: object, channel: object) -> None:
+    problems = _bad_channel(channel)
     if type(limit) is not int or not 1 <= limit <= 10_000:
-        raise Invalid([FieldError("limit", "out_of_range", limit, "每批须为 1 到 10000 条",
-                                  "1 to 10000 notices are taken at a time")])  # fmt: skip
-    counts: Counter[NoticeStatus] = Counter()
-    begun = time.monotonic()
-    this = _Round(crm)
-    more = True
-    while more:
-        # Before the database begins to count, so that we give up first.
-        this.until = time.monotonic() + crm.settings.lease_seconds * SHARE
-        with crm.unit_of_work() as uow:
-            leased = uow.notices.lease(crm.now(), crm.settings.lease_seconds, limit)
-            numbers = list({n.recipient_id for n in leased})
-            this.people = {e.id: e for e in uow.records.among(Employee, numbers)}
-            this.preferences = uow.notices.preferences(numbers)
-        this.late = 0
-        tries = {n.id: n.attempts for n in leased}
-        known = bool(leased) and all(n.id in this.rested for n in leased)
-        batch, others = _apart(crm, leased)
-        for done in _outcomes(this, batch):
-            # What was put off may have failed before, but not now.
-            counts.update(
-                n.status for n in _written(crm, done)
-                if n.status not in WAITING or n.attempts == tries[n.id]
-            )  # fmt: skip
-        # A lease too short for even one would go on for ever, and so would a channel that is left
-        # alone for less time than this takes.
-        more = (
-            not known
-            and this.late < len(batch)
-            and (len(leased) == limit or others or this.late > 0)
-        )
-        more = more and (seconds is None or time.monotonic() - begun < seconds)
-    return Delivery(
-        sent=counts[NoticeStatus.SENT], failed=counts[NoticeStatus.FAILED],
-        dead=counts[NoticeStatus.DEAD], expired=counts[NoticeStatus.EXPIRED],
-        cancelled=counts[NoticeStatus.CANCELLED],
+        problems.append(FieldError("limit", "out_of_range", limit, "每批须为 1 到 10000 条",
+                                   "1 to 10000 notices are taken at a time"))  # fmt: skip
+    if problems:
+        raise Invalid(problems)
+
+
+def _round(call: _Call, channel: str) -> bool:
+    """Deliver a batch of one channel, and tell whether to go on with it."""
+    if _rests(call.crm, channel):
+        return False
+    batch = _taken(call, channel)
+    left = _deliver(call, batch)
+    # A lease too short for even one would go on for ever.
+    moved = left < len(batch.notices)
+    return moved and channel not in call.left_alone and (left > 0 or not batch.whole)
+
+
+def _taken(call: _Call, channel: str) -> _Batch:
+    """Lease what is due on a channel; of those of which one may kill us, only the most suspect."""
+    crm = call.crm
+    # Before the database begins to count, so that we give up first.
+    begun, lasts = time.monotonic(), crm.settings.lease_seconds
+    with crm.unit_of_work() as uow:
+        leased = uow.notices.lease(crm.now(), lasts, call.limit, channel)
+        numbers = list({n.recipient_id for n in leased})
+        people = {e.id: e for e in uow.records.among(Employee, numbers)}
+        preferences = uow.notices.preferences(numbers)
+    apart = _apart(crm, leased)
+    whole = len(leased) < call.limit and len(apart) == len(leased)
+    return _Batch(
+        channel, apart, people, preferences, until=begun + lasts * SHARE, ends=begun + lasts,
+        whole=whole,
     )  # fmt: skip
 
 
-def _apart(crm: Crm, batch: Sequence[Notice]) -> tuple[Sequence[Notice], bool]:
+def _apart(crm: Crm, batch: Sequence[Notice]) -> Sequence[Notice]:
     """Leave the suspects of a batch, of which one may have killed the workers before.
 
     Whoever dies of it then costs the others no attempt, so that they are not given up with it.
-
-    Returns:
-        What is left, and whether others were given back, to be taken again at once.
+    They are given back, to be taken again at once.
     """
     suspect = suspects(batch, crm.settings.max_attempts)
     if not suspect or len(suspect) == len(batch):
-        return batch, False
+        return batch
     now, chosen = crm.now(), {n.id for n in suspect}
     with crm.unit_of_work() as uow:
         uow.notices.settle(
             [given_back(n, next_attempt_at=now) for n in batch if n.id not in chosen]
         )
-    return suspect, True
+    return suspect
 
 
-def _written(crm: Crm, done: Sequence[Notice]) -> list[Notice]:
-    """Write what became of leased notices; those that another took over are left out.
+def _deliver(call: _Call, batch: _Batch) -> int:
+    """Deal with leased notices one by one, writing what became of them about once a second.
+
+    Whoever is stopped in between, by the end of its process or by what a channel raises and nobody
+    may catch, still writes what became of those before, and gives back those behind.
+
+    Returns:
+        How many were left, because the call, the lease or the channel came to an end.
+    """
+    done: list[Notice] = []
+    left = deque(batch.notices)
+    written = time.monotonic()
+    try:
+        while left and not _ends(call, batch):
+            # Whatever happens from here on, it may have been sent.
+            notice = left.popleft()
+            done.append(_outcome(call, batch, notice))
+            if time.monotonic() - written >= 1 or len(done) >= MOST_UNWRITTEN:
+                _write(call, batch, done)
+                done, written = [], time.monotonic()
+    finally:
+        _write(call, batch, [*done, *(_untried(call, batch, n) for n in left)])
+    return len(left)
+
+
+def _ends(call: _Call, batch: _Batch) -> bool:
+    return (
+        call.stopping() or batch.channel in call.left_alone or time.monotonic() >= batch.until
+    )  # fmt: skip
+
+
+def _untried(call: _Call, batch: _Batch, notice: Notice) -> Notice:
+    """Tell what becomes of a notice that was leased and not tried."""
+    wait = _first_wait(call.crm) if batch.channel in call.left_alone else timedelta()
+    after = _ruled_out(call, batch, notice)
+    return after or given_back(notice, next_attempt_at=call.crm.now() + wait)
+
+
+def _write(call: _Call, batch: _Batch, done: Sequence[Notice]) -> None:
+    """Write what became of leased notices, and count it; another's are left out."""
+    if not done:
+        return
+    settled = _settled(call.crm, done, batch.ends)
+    for n in done:
+        # What was put off may have failed before, but not now.
+        told = n.status not in WAITING or n.attempts == batch.tries[n.id]
+        if told and n.id in settled:
+            call.counts[batch.channel, n.status] += 1
+
+
+def _settled(crm: Crm, done: Sequence[Notice], until: float) -> frozenset[int]:
+    """Write what became of leased notices, and give the numbers of those that were still ours.
 
     If they cannot be written together, they are written one by one: one must not be the reason
     that the others, which were sent, go out again. The one itself does not go out again either.
     """
     try:
-        with crm.unit_of_work() as uow:
-            settled = uow.notices.settle(done)
+        return _patiently(crm, done, until)
     except DatabaseBusy:
         raise
-    except Exception:
+    except CrmError:
         if len(done) > 1:
-            return [n for one in done for n in _written(crm, [one])]
+            return frozenset[int]().union(*(_settled(crm, [one], until) for one in done))
         log.exception("what became of the notice %s could not be written", done[0].id)
         was_sent = done[0].status is NoticeStatus.SENT
-        done = [
-            changed(done[0], status=NoticeStatus.SENT if was_sent else NoticeStatus.DEAD,
-                    error=None if was_sent else "the answer of its channel cannot be kept",
-                    provider_id=None, next_attempt_at=None)
-        ]  # fmt: skip
-        with crm.unit_of_work() as uow:
-            settled = uow.notices.settle(done)
-    return [n for n in done if n.id in settled]
+        plain = changed(
+            done[0], status=NoticeStatus.SENT if was_sent else NoticeStatus.DEAD,
+            error=None if was_sent else "the answer of its channel cannot be kept",
+            provider_id=None, next_attempt_at=None,
+        )  # fmt: skip
+        return _patiently(crm, [plain], until)
 
 
-def _outcomes(this: _Round, batch: Sequence[Notice]) -> Iterator[list[Notice]]:
-    """Deal with leased notices one by one, giving what became of them about once a second.
+def _patiently(crm: Crm, done: Sequence[Notice], until: float) -> frozenset[int]:
+    """Settle notices, and try again while the database is away: what was sent would go out again.
 
-    Whoever is stopped in between, by the end of its process or by what a channel raises and nobody
-    may catch, still gives what became of those before, and gives back those behind.
+    Settling twice changes nothing, so it may be tried as long as the leases last, and a little
+    longer, for what was sent is believed from whoever held it last.
     """
-    done: list[Notice] = []
-    written = time.monotonic()
-    for place, notice in enumerate(batch, start=1):
+    until = max(until, time.monotonic() + AWAY)
+    pause = 0.05
+    while True:
         try:
-            done.append(_outcome(this, notice))
-        except BaseException:
-            now = this.crm.now()
-            yield [*done, *(given_back(n, next_attempt_at=now) for n in batch[place:])]
-            raise
-        if time.monotonic() - written >= 1 or len(done) >= MOST_UNWRITTEN:
-            yield done
-            done, written = [], time.monotonic()
-    if done:
-        yield done
+            with crm.unit_of_work() as uow:
+                return uow.notices.settle(done)
+        except Exception as e:
+            passing = isinstance(e, DatabaseBusy) or not isinstance(e, CrmError)
+            if not passing or time.monotonic() + pause >= until:
+                raise
+            log.warning("outcomes are not written yet: %s", type(e).__name__)
+        time.sleep(pause)
+        pause = min(2 * pause, 2.0)
 
 
-def _outcome(this: _Round, notice: Notice) -> Notice:
-    """Tell what becomes of one leased notice: it is ruled out, left for later, or tried."""
-    crm, now = this.crm, this.crm.now()
-    wish = this.preferences.get(notice.recipient_id)
-    decided = ruled_out(notice, wish, now, crm.settings.zone, most=crm.settings.max_attempts)
+def _outcome(call: _Call, batch: _Batch, notice: Notice) -> Notice:
+    """Tell what becomes of one leased notice: it is ruled out, or tried."""
+    decided = _ruled_out(call, batch, notice)
     if decided is not None:
         return decided
-    if time.monotonic() >= this.until:
-        this.late += 1
-        return given_back(notice, next_attempt_at=now)
-    if this.failures[notice.channel] >= ENOUGH:
-        this.rested.add(notice.id)
-        return given_back(notice, next_attempt_at=now + _first_wait(crm))
-    after, broken = _attempt(crm, notice, this.people.get(notice.recipient_id))
-    if broken is not None:
-        this.failures[notice.channel] = this.failures[notice.channel] + 1 if broken else 0
+    crm, begun = call.crm, time.monotonic()
+    after, broken = _attempt(crm, notice, batch.people.get(notice.recipient_id))
+    if broken:
+        _note_failure(call, batch.channel, time.monotonic() - begun)
+    elif broken is not None:
+        crm.pauses.worked(batch.channel)
     return after
+
+
+def _ruled_out(call: _Call, batch: _Batch, notice: Notice) -> Notice | None:
+    crm = call.crm
+    wish = batch.preferences.get(notice.recipient_id)
+    return ruled_out(notice, wish, crm.now(), crm.settings.zone, most=crm.settings.max_attempts)
+
+
+def _note_failure(call: _Call, channel: str, seconds: float) -> None:
+    """Leave a channel alone that has failed too often or for too long."""
+    crm = call.crm
+    times, lost = crm.pauses.failed(channel, seconds)
+    if times >= ENOUGH or lost >= ENOUGH_SECONDS:
+        crm.pauses.pause(channel, crm.now() + _first_wait(crm))
+        call.left_alone.add(channel)
+
+
+def _rests(crm: Crm, channel: str) -> bool:
+    return crm.pauses.rests(channel, crm.now(), _first_wait(crm))
 
 
 def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
@@ -250,7 +375,11 @@ def _attempt(crm: Crm, notice: Notice, employee: Employee | None) -> tuple[Notic
 
 def _failed(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
     return failed(notice, error, crm.now(), most=crm.settings.max_attempts,
-                  first_wait=_first_wait(crm))  # fmt: skip
+                  first_wait=_first_wait(crm), jitter=_jitter())  # fmt: skip
+
+
+def _jitter() -> float:
+    return random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
 
 
 def _first_wait(crm: Crm) -> timedelta:
@@ -334,18 +463,23 @@ def resend_many(
 
 
 def _refuse_filter(status: object, channel: object, event: object) -> None:
-    problems = []
+    problems: list[FieldError] = []
     if status is not None and status not in RESENDABLE:
         problems.append(FieldError("status", "unknown_choice", status, "只能重发失败或待重试的",
                                    "only dead or failed ones can be sent again"))  # fmt: skip
-    if channel is not None and not isinstance(channel, str):
-        problems.append(FieldError("channel", "bad_text", None, "渠道须为名称",
-                                   "a channel is given by its name"))  # fmt: skip
+    problems += _bad_channel(channel)
     if event is not None and not isinstance(event, Event):
         problems.append(FieldError("event", "unknown_choice", event, f"没有事件“{event}”",
                                    f"there is no event {event}"))  # fmt: skip
     if problems:
         raise Invalid(problems)
+
+
+def _bad_channel(channel: object) -> list[FieldError]:
+    if channel is None or isinstance(channel, str):
+        return []
+    return [FieldError("channel", "bad_text", None, "渠道须为名称",
+                       "a channel is given by its name")]  # fmt: skip
 
 
 def backlog(crm: Crm, *, by: Principal) -> Backlog:
