@@ -122,7 +122,7 @@ def install(folder):
     info.mkdir()
     (info / "METADATA").write_text("Name: chaos\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[crm_domain.plugins]\nchaos = jobs.provider\n")
-    return f"{folder}{os.pathsep}{TESTS}"
+    return os.pathsep.join(filter(None, [str(folder), str(TESTS), os.environ.get("PYTHONPATH")]))
 
 
 def busy_since(run, pid):

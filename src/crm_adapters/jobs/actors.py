@@ -77,6 +77,9 @@ class Desk:
 
     def deliver(self, channel: str, stuck: Callable[[], object] | None = None) -> bool:
         """Send what is due on one channel; `stuck` is called when it does not come back."""
+        # Taking them writes, and on SQLite whoever writes waits for all others.
+        if channel not in notices.due_channels(self.crm, by=SYSTEM):
+            return False
         done = notices.deliver_due(
             self._limited(channel, stuck), seconds=schedule.DELIVERING, channel=channel,
             stopping=self.stopping, by=SYSTEM,

@@ -79,7 +79,7 @@ def waiting(broker: Broker) -> int:
 
     if isinstance(broker, StubBroker):
         return int(broker.queues[QUEUE].qsize())
-    return int(broker.do_qsize(QUEUE))
+    return int(broker.do_qsize(QUEUE))  # type: ignore[attr-defined]  # of Redis, by name
 
 
 def close_broker(broker: Broker) -> None:
