@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import attrs
 import pytest
@@ -73,7 +74,7 @@ def test_what_waits_for_ever_is_bitten(monkeypatch):
     ours, theirs = socket.socketpair()
 
     def wait():
-        with dog.watching("recv", 0.6):
+        with suppress(TimeOver), dog.watching("recv", 0.6):
             ours.recv(1)
 
     begun = time.monotonic()
@@ -83,6 +84,8 @@ def test_what_waits_for_ever_is_bitten(monkeypatch):
     theirs.send(b"x")
     thread.join(5)
     dog.close()
+    ours.close()
+    theirs.close()
     assert not thread.is_alive()
 
 
@@ -121,8 +124,11 @@ class Deaf:
         self.calls += 1
         self._ours.recv(1)
 
-    def close(self):
+    def hang_up(self):
         self._theirs.close()
+
+    def close(self):
+        self._ours.close()
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])
@@ -143,7 +149,8 @@ def test_in_a_program_of_ones_own_a_channel_that_never_answers_is_told_of(
         assert within(20, lambda: deaf.calls >= 2)
         tell(opened, world.a.employee_id, "console", 3)
         assert within(10, lambda: sent(opened) >= 3)
-        deaf.close()
+        deaf.hang_up()
+    deaf.close()
     assert any(r.levelname == "CRITICAL" and "deaf" in r.getMessage() for r in caplog.records)
 
 
