@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from crm_domain.errors import ExtraMissing
+from crm_domain.errors import BadSetting, ExtraMissing
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
-from crm_domain.usecases import notices
+from crm_domain.usecases import notices, schedule
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
@@ -21,8 +22,8 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """Runs of jobs and what became of notices. No label holds anything but the name of a job or
-    a status."""
+    """Runs of jobs and what became of notices. No label holds anything but the name of a job, of a
+    channel or a status."""
 
     def __init__(self) -> None:
         """Begin to count.
@@ -43,7 +44,7 @@ class Metrics:
         self._takeovers = Counter("crm_job_takeovers", "Runs that another process had begun",
                                   ["job"], registry=self.registry)  # fmt: skip
         self._notices = Counter("crm_notices", "Notices that were dealt with",
-                                ["outcome"], registry=self.registry)  # fmt: skip
+                                ["channel", "outcome"], registry=self.registry)  # fmt: skip
 
     def ran(self, job: str, outcome: str, seconds: float) -> None:
         """Count a run: ``done`` or ``failed``."""
@@ -54,15 +55,16 @@ class Metrics:
         """Count a run whose slot was begun before and never ended."""
         self._takeovers.labels(job).inc()
 
-    def delivered(self, outcomes: Mapping[str, int]) -> None:
-        """Count notices by what became of them: ``sent``, ``failed``, ``dead`` …"""
+    def delivered(self, channel: str, outcomes: Mapping[str, int]) -> None:
+        """Count notices of a channel by what became of them: ``sent``, ``failed``, ``dead`` …"""
         for outcome, n in outcomes.items():
             if n:
-                self._notices.labels(outcome).inc(n)
+                self._notices.labels(channel, outcome).inc(n)
 
 
-class Outbox:
-    """What waits in the outbox, read from the database whenever Prometheus asks."""
+class Standing:
+    """What waits in the outbox, and when each job last went well, read from the database whenever
+    Prometheus asks."""
 
     def __init__(self, crm: Crm) -> None:
         """Take an open CRM; it stays open."""
@@ -78,6 +80,7 @@ class Outbox:
 
         try:
             found = notices.backlog(self._crm, by=SYSTEM)
+            jobs = schedule.list_jobs(self._crm, by=SYSTEM)
         except Exception as e:
             log.warning("the outbox cannot be counted: %s", type(e).__name__)
             return
@@ -90,6 +93,12 @@ class Outbox:
         yield GaugeMetricFamily("crm_outbox_oldest_due_seconds",
                                 "How long the oldest has been due that nobody is at",
                                 value=age.total_seconds() if age else 0.0)  # fmt: skip
+        well = GaugeMetricFamily("crm_job_last_success_timestamp_seconds",
+                                 "When the job last ended well", labels=["job"])  # fmt: skip
+        for job in jobs:
+            if job.last and job.last.succeeded_at:
+                well.add_metric([job.name], job.last.succeeded_at.timestamp())
+        yield well
 
 
 def of_all_processes() -> CollectorRegistry:
@@ -102,16 +111,34 @@ def of_all_processes() -> CollectorRegistry:
     return registry
 
 
-def serve(registry: CollectorRegistry, crm: Crm, port: int, host: str = "127.0.0.1") -> None:
-    """Answer Prometheus on a port, in a thread, until the program ends.
+@contextmanager
+def serve(
+    registry: CollectorRegistry, crm: Crm, port: int, host: str = "127.0.0.1"
+) -> Iterator[None]:
+    """Answer Prometheus on a port, in a thread, while the block lasts.
 
     Args:
         registry: What was counted.
-        crm: An open CRM, whose outbox is looked at each time.
+        crm: An open CRM, whose outbox and schedule are looked at each time.
         port: The port.
         host: The address of that port.
+
+    Raises:
+        BadSetting: The port cannot be had, as when another program has it.
     """
     from prometheus_client import start_http_server
 
-    registry.register(Outbox(crm))
-    start_http_server(port, host, registry=registry)
+    standing = Standing(crm)
+    registry.register(standing)
+    try:
+        server, thread = start_http_server(port, host, registry=registry)
+    except OSError as e:
+        raise BadSetting(name="--metrics-port", reason=f"{host}:{port}: {e.strerror}",
+                         reason_zh=f"{host}:{port} 无法监听：{e.strerror}") from e  # fmt: skip
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        registry.unregister(standing)

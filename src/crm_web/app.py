@@ -127,9 +127,11 @@ def _health(crm: Crm) -> list[Route]:
         waits = notices.backlog(crm, by=SYSTEM).due_since
         late = 0.0 if waits is None else (crm.now() - waits).total_seconds()
         failed = [j.name for j in schedule.list_jobs(crm, by=SYSTEM) if j.last and j.last.error]
-        degraded = late > LATE or bool(failed)
+        missed = schedule.late_jobs(crm, by=SYSTEM)
+        degraded = late > LATE or bool(failed) or bool(missed)
         return JSONResponse({
             "status": "degraded" if degraded else "ok", "jobs_failed": failed,
+            "jobs_late": missed,
             "oldest_notice_seconds": round(max(late, 0.0)),
         })  # fmt: skip
 

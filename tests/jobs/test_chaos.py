@@ -12,6 +12,7 @@ import random
 import signal
 import time
 from collections import Counter, defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -34,7 +35,7 @@ THREADS = 2
 UNWRITTEN = 1.5
 """Seconds: outcomes are written about once a second, and that takes a moment, too."""
 AT_ONCE = notices.MOST_UNWRITTEN
-"""So many outcomes at most are unwritten in each of the threads that deliver."""
+"""So many outcomes at most are unwritten in a process, where one thread is at a channel."""
 EVERY = 20
 """One of so many messages is poison."""
 ENDS = {"poison": "dead", "refused": "dead"}
@@ -80,7 +81,7 @@ class Run:
             pid for copies in self.arrivals().values() for pid, at, _ in copies
             if 0 <= self.killed.get(pid, 0) - at <= UNWRITTEN
         )  # fmt: skip
-        return sum(min(n, (THREADS + 1) * AT_ONCE) for n in sent.values())
+        return sum(min(n, AT_ONCE) for n in sent.values())
 
     def problems(self) -> set[str]:
         """Tell which laws were broken."""
@@ -121,7 +122,7 @@ def install(folder):
     info.mkdir()
     (info / "METADATA").write_text("Name: chaos\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[crm_domain.plugins]\nchaos = jobs.provider\n")
-    return f"{folder}{os.pathsep}{TESTS}"
+    return os.pathsep.join(filter(None, [str(folder), str(TESTS), os.environ.get("PYTHONPATH")]))
 
 
 def busy_since(run, pid):
@@ -129,35 +130,79 @@ def busy_since(run, pid):
     return f" {pid} " in (run.ledger.read_text() if run.ledger.exists() else "")
 
 
+class Workers:
+    """Workers over Redis: a supervisor replaces whoever is killed."""
+
+    def __init__(self, tmp_path, url, environ, run):
+        self._run = run
+        arguments = ["worker", "--processes", "2", "--threads", str(THREADS)]
+        self._context = running(tmp_path, url, *arguments, **environ)
+        self.process = self._context.__enter__()
+
+    def alive(self):
+        return [p for p in children(self.process) if p not in self._run.killed]
+
+    def replace(self):
+        """Somebody else does."""
+
+    def close(self):
+        self._context.__exit__(None, None, None)
+
+
+class Alone(Workers):
+    """One process that does all: whoever killed it starts it again."""
+
+    def __init__(self, tmp_path, url, environ, run):
+        self._run = run
+        self._start = lambda: running(
+            tmp_path, url, "worker", "--threads", str(THREADS), wait=False, **environ
+        )
+        self._begin()
+
+    def _begin(self):
+        self._context = self._start()
+        self.process = self._context.__enter__()
+
+    def alive(self):
+        return [] if self.process.poll() is not None else [self.process.pid]
+
+    def replace(self):
+        self.close()
+        self._begin()
+
+
 def torture(tmp_path, url, server, *, kills, count, mutant=None, patience=60):
-    """Write notices while workers are killed in the middle of sending and Redis is emptied."""
+    """Write notices while workers are killed in the middle of sending and Redis is emptied.
+
+    Without Redis the one process that does all is killed and started again.
+    """
     chance = random.Random(3)
     run = Run(tmp_path / "ledger")
+    redis = {"CRM_REDIS_URL": server.url} if server else {}
     environ = {
-        "CRM_REDIS_URL": server.url, "CRM_CHANNELS": "inapp,chaos", "CRM_MAX_ATTEMPTS": "6",
+        **redis, "CRM_CHANNELS": "inapp,chaos", "CRM_MAX_ATTEMPTS": "6",
         "CRM_RETRY_SECONDS": "0.1", "PYTHONPATH": install(tmp_path),
         "CHAOS_LEDGER": str(run.ledger),
     }  # fmt: skip
     if mutant:
         environ["CHAOS_MUTANT"] = mutant
-    settings = Settings(redis_url=server.url)
+    settings = Settings(redis_url=server.url if server else "")
     with (
         open_crm(url, settings=settings) as crm,
-        running(tmp_path, url, "worker", "--processes", "2", "--threads", str(THREADS),
-                **environ) as process,
-    ):  # fmt: skip
+        closing((Workers if server else Alone)(tmp_path, url, environ, run)) as workers,
+    ):
         recipient = World(crm, FixedClock(crm.now()), rotation=False).a.employee_id
         for part in range(kills):
             write(crm, recipient, part * (count // kills), count // kills)
             # In the middle of its work, where there is one that has begun.
-            within(3, lambda: [p for p in children(process)
-                               if busy_since(run, p) and p not in run.killed])  # fmt: skip
-            time.sleep(chance.uniform(0, 0.6))
-            alive = within(10, lambda: [p for p in children(process) if p not in run.killed])
+            within(3 if server else 20, lambda: [p for p in workers.alive() if busy_since(run, p)])
+            time.sleep(chance.uniform(0, 0.6 if server else 0.3))
+            alive = within(10, workers.alive)
             victim = chance.choice([p for p in alive if busy_since(run, p)] or alive)
             os.kill(victim, signal.SIGKILL)
             run.killed[victim] = time.monotonic()
-            if part in (kills // 5, kills // 2, kills * 4 // 5):
+            workers.replace()
+            if server and part in (kills // 5, kills // 2, kills * 4 // 5):
                 server.kill()
                 server.start()
                 run.emptied += 1
@@ -179,15 +224,12 @@ def torture(tmp_path, url, server, *, kills, count, mutant=None, patience=60):
             page = notices.list_notices(
                 crm, Query(limit=10_000, where={"channel": "chaos"}, after=page.next), by=SYSTEM
             )
-        assert stopped(process)[0] == 0 or mutant
+        assert stopped(workers.process)[0] == 0 or mutant
     return run
 
 
-@pytest.mark.parametrize("engine_name", ["postgresql"])
-def test_none_is_lost_and_each_copy_is_explained(tmp_path, url, redis_server):
-    """All that can be sent is sent, the rest is dead, and copies are those of kills and silence."""
-    begun = time.monotonic()
-    run = torture(tmp_path, url, redis_server, kills=KILLS, count=NOTICES, patience=300)
+def told(run, begun):
+    """Print what a run came to."""
     by_kill, silent, rest = run.copies()
     print(
         f"{len(run.ended)} notices, {len(run.killed)} kills, Redis emptied {run.emptied} times: "
@@ -195,10 +237,29 @@ def test_none_is_lost_and_each_copy_is_explained(tmp_path, url, redis_server):
         f"{silent} for want of an answer, {len(rest)} for no reason, "
         f"{time.monotonic() - begun:.0f} s"
     )
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"])
+def test_none_is_lost_and_each_copy_is_explained(tmp_path, url, redis_server):
+    """All that can be sent is sent, the rest is dead, and copies are those of kills and silence."""
+    begun = time.monotonic()
+    run = torture(tmp_path, url, redis_server, kills=KILLS, count=NOTICES, patience=300)
+    told(run, begun)
     assert run.problems() == set()
     assert len(run.killed) == KILLS
     assert len(run.ended) == NOTICES // KILLS * KILLS
     assert run.emptied == 3
+
+
+def test_in_process_none_is_lost_and_each_copy_is_explained(tmp_path, url):
+    """The same without Redis, on both engines, where what is killed does everything."""
+    begun = time.monotonic()
+    run = torture(tmp_path, url, None, kills=KILLS, count=NOTICES, patience=300)
+    told(run, begun)
+    assert run.problems() == set()
+    hit = [p for p in run.killed if busy_since(run, p)]
+    assert len(run.killed) == KILLS and len(hit) > KILLS / 2
+    assert len(run.ended) == NOTICES // KILLS * KILLS
 
 
 @pytest.mark.parametrize(

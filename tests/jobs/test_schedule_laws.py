@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,13 +22,14 @@ import pytest
 import sqlalchemy as sa
 
 from crm_adapters import open_crm
+from crm_adapters.jobs.watchdog import TimeOver
 from crm_adapters.storage.schedule import SqlSchedule
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import DatabaseBusy, JobRunning, NotFound, NotPermitted, SweepStopped
 from crm_domain.model import AuditEntry, Event, Notice, ScheduledJob
 from crm_domain.ports import Checked, Query, Settings
 from crm_domain.testing.clock import FixedClock
-from crm_domain.usecases import access, notices, pool, schedule
+from crm_domain.usecases import access, notices, pool, schedule, sweep
 from make import World
 
 NIGHTS = int(os.environ.get("CRM_TEST_NIGHTS", "100"))
@@ -72,23 +77,54 @@ def let_leases_end(crm: Crm) -> None:
 
 
 class Killed(BaseException):
-    """What ends a scheduler as kill -9 would: no use case of ours catches it."""
+    """What ends a scheduler as kill -9 would: it writes nothing any more."""
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, die: Any = lambda where: None) -> Counter[datetime]:
-    """Count the sweeps by slot; each may be killed before or after its work."""
+def nothing(where: str) -> None:
+    """Let everybody live."""
+
+
+def counted(
+    monkeypatch: pytest.MonkeyPatch, die: Callable[[str], None] = nothing
+) -> Counter[datetime]:
+    """Count the sweeps by slot; each may be killed before, within or after its work."""
     runs: Counter[datetime] = Counter()
-    sweep = schedule.JOBS["sweep"]
+    job = schedule.JOBS["sweep"]
+    finish = SqlSchedule.finish
 
     def run(crm: Crm) -> Any:
         die("before")
-        done = sweep.run(crm)
+        done = job.run(attrs.evolve(crm, storage=Mortal(crm.storage, die)))
         runs[row(crm).slot] += 1
         die("after")
         return done
 
-    monkeypatch.setitem(schedule.JOBS, "sweep", attrs.evolve(sweep, run=run))
+    def dead(self: SqlSchedule, name: str, fence: int, **how: Any) -> bool:
+        if how.get("error") == Killed.__name__:
+            raise Killed
+        return finish(self, name, fence, **how)
+
+    monkeypatch.setitem(schedule.JOBS, "sweep", attrs.evolve(job, run=run))
+    monkeypatch.setattr(SqlSchedule, "finish", dead)
     return runs
+
+
+class Mortal(OnTime):
+    """A storage whose transactions may be the last that their scheduler makes.
+
+    It dies before it commits, so that nothing of that transaction is there.
+    """
+
+    def __init__(self, storage: Any, die: Callable[[str], None]) -> None:
+        super().__init__(storage, storage.clock)
+        self._die = die
+
+    @contextmanager
+    def unit_of_work(self, read_only: bool = False) -> Iterator[Any]:
+        with self._storage.unit_of_work(read_only=read_only) as uow:
+            yield uow
+            if not read_only:
+                self._die("within")
 
 
 def at_once(n: int, crm: Crm) -> list[schedule.Run]:
@@ -187,6 +223,7 @@ def test_only_administrators_run_jobs(night: Crm, clock: FixedClock) -> None:
     for act in (
         lambda by: schedule.list_jobs(night, by=by),
         lambda by: schedule.due_jobs(night, by=by),
+        lambda by: schedule.late_jobs(night, by=by),
         lambda by: schedule.tick(night, by=by),
         lambda by: schedule.run_job(night, "sweep", by=by),
         lambda by: schedule.run_due(night, "sweep", by=by),
@@ -203,7 +240,7 @@ def test_only_administrators_run_jobs(night: Crm, clock: FixedClock) -> None:
 # -- what goes wrong --------------------------------------------------------------------------
 
 
-def failing(error: Exception) -> Any:
+def failing(error: BaseException) -> Any:
     def run(_: Crm) -> Any:
         raise error
 
@@ -226,7 +263,7 @@ def test_a_job_that_is_refused_is_over_until_its_next_slot(
 
 
 @pytest.mark.parametrize("error", [DatabaseBusy(), RuntimeError("电话 13800138000")])
-def test_a_job_that_breaks_is_tried_again_when_its_lease_is_over(
+def test_a_job_that_breaks_is_tried_again_half_a_minute_later(
     night: Crm, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Not at once; the others go on; and what the error says stays out of the row."""
@@ -239,6 +276,76 @@ def test_a_job_that_breaks_is_tried_again_when_its_lease_is_over(
     let_leases_end(night)
     [run] = schedule.tick(night, by=SYSTEM)
     assert run.taken_over and run.error is None and row(night).error is None
+
+
+def test_a_job_that_is_stopped_from_outside_says_so_and_is_tried_again(
+    night: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a worker, when its time is over: the list of jobs must not say that it still runs."""
+    job = schedule.JOBS["sweep"]
+    with monkeypatch.context() as broken:
+        stopped = attrs.evolve(job, run=failing(TimeOver()))
+        broken.setitem(schedule.JOBS, "sweep", stopped)
+        with pytest.raises(TimeOver):
+            schedule.tick(night, by=SYSTEM)
+    assert row(night).error == "TimeOver" and row(night).finished_at is None
+    assert schedule.tick(night, by=SYSTEM) == ()
+    let_leases_end(night)
+    [run] = schedule.tick(night, by=SYSTEM)
+    assert run.error is None and row(night).error is None
+
+
+def test_a_job_is_kept_as_long_as_it_runs_and_free_soon_when_it_does_not(
+    night: Crm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it may take: its lease is short, and renewed while somebody is at it."""
+    monkeypatch.setattr(schedule, "LEASE", 0.8)
+    job = schedule.JOBS["sweep"]
+    others: list[schedule.Run] = []
+
+    def slow(crm: Crm) -> Any:
+        time.sleep(1.6)
+        others.extend(schedule.tick(crm, by=SYSTEM))
+        return {"released": 7}
+
+    with monkeypatch.context() as slowly:
+        slowly.setitem(schedule.JOBS, "sweep", attrs.evolve(job, run=slow))
+        [run] = schedule.tick(night, by=SYSTEM)
+    assert (others, run.kept, row(night).result) == ([], True, {"released": 7})
+    # Whoever dies renews nothing any more.
+    with night.unit_of_work() as uow:
+        uow.schedule.begin("sweep", None, schedule.LEASE)
+    with pytest.raises(JobRunning):
+        schedule.run_job(night, "sweep", by=SYSTEM)
+    time.sleep(0.9)
+    assert schedule.run_job(night, "sweep", by=SYSTEM).error is None
+
+
+def test_nobody_renews_when_a_job_has_ended(night: Crm) -> None:
+    """Its thread ends with it."""
+    schedule.tick(night, by=SYSTEM)
+    assert "crm-lease" not in [t.name for t in threading.enumerate()]
+
+
+def test_a_schedule_that_stands_still_is_told_of(night: Crm, clock: FixedClock) -> None:
+    """Ten minutes after a slot that nobody ran, or did not run to its end."""
+    assert schedule.late_jobs(night, by=SYSTEM) == ()
+    schedule.tick(night, by=SYSTEM)
+    clock.set(datetime(2020, 1, 1, 16, 14, tzinfo=UTC))
+    assert schedule.late_jobs(night, by=SYSTEM) == ()
+    clock.advance(timedelta(minutes=2))
+    assert schedule.late_jobs(night, by=SYSTEM) == ("sweep",)
+    clock.advance(timedelta(days=3))
+    assert schedule.late_jobs(night, by=SYSTEM) == ("sweep",)
+    schedule.tick(night, by=SYSTEM)
+    assert schedule.late_jobs(night, by=SYSTEM) == ()
+    often = attrs.evolve(night, settings=attrs.evolve(night.settings, cron_sweep="* * * * *"))
+    schedule.tick(often, by=SYSTEM)
+    clock.advance(timedelta(minutes=9))
+    assert schedule.late_jobs(often, by=SYSTEM) == ()
+    schedule.tick(often, by=SYSTEM)
+    clock.advance(timedelta(minutes=12))
+    assert schedule.late_jobs(often, by=SYSTEM) == ("sweep",)
 
 
 def test_a_database_that_is_broken_is_an_error_of_the_check(night: Crm) -> None:
@@ -338,7 +445,8 @@ def live_through(
 def test_a_hundred_nights_with_kills_expire_each_customer_once(
     night: Crm, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every slot that was begun is run to its end; only what was killed after its work repeats."""
+    """Before, within or after their work: what was cut off is made up for, by the same slot or by a
+    later one; and only what was killed after its work repeats."""
     chance = random.Random(20)
     world = World(night, clock)
     killed: Counter[str] = Counter()
@@ -348,10 +456,15 @@ def test_a_hundred_nights_with_kills_expire_each_customer_once(
             killed[where] += 1
             raise Killed
 
+    # So that there are several transactions of one sweep to die between.
+    monkeypatch.setattr(sweep, "SWEEP_BATCH", 2)
     runs = counted(monkeypatch, die)
     live_through(night, clock, world, chance, rate=0.5)
 
-    assert killed["before"] > 3 and killed["after"] > 3
+    assert killed["before"] > 3 and killed["within"] > 3 and killed["after"] > 3
+    last = row(night)
+    assert last.finished_at is not None and last.error is None
+    assert last.slot == night.cron.latest("5 0 * * *", clock().astimezone(night.settings.zone))
     assert len(runs) > NIGHTS * 0.6
     assert runs.total() - len(runs) <= killed["after"]
     with night.unit_of_work(read_only=True) as uow:

@@ -13,21 +13,26 @@ import pytest
 from contracts.smtp_server import Mailbox
 from crm_adapters import open_crm
 from crm_domain import SYSTEM, Settings
-from crm_domain.model import Notice
+from crm_domain.model import Event, Notice
 from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import notices
 from jobs.test_workers import children, running, stopped, within
 from make import World
 
-NOTICES = 150
+NOTICES = 400
+"""Eight seconds of work at least: whoever does not hear that it is to stop, goes on and on."""
+SOON = 8.0
+"""Seconds within which a process has ended that was told to, on a busy machine."""
 
 
 class SlowMailbox(Mailbox):
     """A mail server that takes its time with each message."""
 
+    seconds = 0.02
+
     def answer(self, line: str) -> str:
         if line == "DATA":
-            time.sleep(0.02)
+            time.sleep(self.seconds)
         return super().answer(line)
 
 
@@ -47,9 +52,13 @@ def school(fresh_url, engine_name, mailbox):
     settings = Settings(channels="email", smtp_url=smtp, smtp_from="crm@example.com")
     crm = open_crm(url, settings=settings)
     world = World(crm, FixedClock(crm.now()))
-    told = world.person("钱多", email="told@example.com")
-    for _ in range(NOTICES):
-        world.customer(told)
+    told = world.person("钱多", email="told@example.com").employee_id
+    with crm.unit_of_work() as uow:
+        uow.notices.add([
+            Notice(recipient_id=told, subject="x", body="x", event=Event.ASSIGNED,
+                   channel="email", idempotency_key=f"k{i}", created_at=crm.now())
+            for i in range(NOTICES)
+        ])  # fmt: skip
     environ = {"CRM_CHANNELS": "email", "CRM_SMTP_URL": smtp, "CRM_SMTP_FROM": "crm@example.com"}
     yield url, crm, environ
     crm.close()
@@ -65,16 +74,17 @@ def outcome(crm):
 
 
 def test_asked_to_stop_all_that_was_begun_is_ended(tmp_path, school, mailbox, redis_server):
-    """Exit code 0 within the drain time; no lease is left, and what was sent was sent once."""
+    """Exit code 0 within seconds, whatever waits; no lease is left, and all was sent once."""
     url, crm, environ = school
     with running(tmp_path, url, "worker", "--processes", "2", CRM_REDIS_URL=redis_server.url,
                  CRM_LEASE_SECONDS="60", **environ) as process:  # fmt: skip
         assert within(30, lambda: len(mailbox.messages) > 20)
         status, seconds = stopped(process)
-    assert (status, seconds < 20) == (0, True)
+    assert (status, seconds < SOON) == (0, True)
     after = outcome(crm)
-    assert after["held"] == 0
+    assert after["held"] == 0 and after["untouched"] > 0
     assert after["sent"] == len(mailbox.messages)
+    mailbox.seconds = 0.0
     notices.deliver_due(crm, by=SYSTEM)
     assert outcome(crm) == {"sent": NOTICES} and len(mailbox.messages) == NOTICES
 
@@ -86,9 +96,10 @@ def test_a_schedule_asked_to_stop_ends_its_delivery_and_holds_no_slot(tmp_path, 
                  **environ, CRM_CRON_CHECK="* * * * *") as process:  # fmt: skip
         assert within(30, lambda: len(mailbox.messages) > 20)
         status, seconds = stopped(process)
-    assert (status, seconds < 20) == (0, True)
+    assert (status, seconds < SOON) == (0, True)
     after = outcome(crm)
-    assert after["held"] == 0 and after["sent"] == len(mailbox.messages)
+    assert after["held"] == 0 and after["untouched"] > 0
+    assert after["sent"] == len(mailbox.messages)
     with crm.unit_of_work(read_only=True) as uow:
         assert [j.name for j in uow.schedule.all() if j.leased_until is not None] == []
 

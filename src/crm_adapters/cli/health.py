@@ -49,7 +49,16 @@ def examine(language: Language) -> list[Found]:
             found.append(
                 Found("revision", say("版本", "revision"), "ok", str(crm.storage.revision()))
             )
-            for look in (_sqlite, _clock, _plugins, _rotation, _channels, _notices, _overdue):
+            for look in (
+                _sqlite,
+                _clock,
+                _plugins,
+                _rotation,
+                _channels,
+                _notices,
+                _jobs,
+                _overdue,
+            ):
                 found += look(crm)
     except BadSetting as e:
         return [_bad_setting(e, language)]
@@ -170,6 +179,30 @@ def _notices(crm: Crm) -> Iterator[Found]:
                     "crm notices deliver")  # fmt: skip
     else:
         yield Found("notices_late", name, "ok", say("没有积压", "none are late"))
+
+
+def _jobs(crm: Crm) -> Iterator[Found]:
+    from crm_domain.usecases import schedule
+
+    listed = schedule.list_jobs(crm, by=SYSTEM)
+    late = schedule.late_jobs(crm, by=SYSTEM)
+    failed = [j.name for j in listed if j.last and j.last.error]
+    name = say("定时任务", "schedule")
+    start = say("启动 crm worker；使用 Redis 时还需 crm scheduler",
+                "start crm worker, and with Redis crm scheduler, too")  # fmt: skip
+    if not any(j.last for j in listed):
+        yield Found("jobs_late", name, "warning",
+                    say("从未执行过", "no job has ever run"), start)  # fmt: skip
+    elif late:
+        yield Found("jobs_late", name, "problem",
+                    say(f"早该执行而没有执行：{'、'.join(late)}",
+                        f"long due and not run: {', '.join(late)}"), start)  # fmt: skip
+    else:
+        yield Found("jobs_late", name, "ok", say("按时执行", "on time"))
+    if failed:
+        yield Found("jobs_failed", name, "warning",
+                    say(f"上次失败：{'、'.join(failed)}", f"failed: {', '.join(failed)}"),
+                    "crm jobs list")  # fmt: skip
 
 
 def _overdue(crm: Crm) -> Iterator[Found]:

@@ -6,17 +6,17 @@ All of it may be done twice or too often: the database decides what is left to d
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from crm_adapters.jobs.broker import QUEUE
+from crm_adapters.jobs.watchdog import TimeOver, Watchdog
 from crm_adapters.logs import job_named
-from crm_domain.ports import Crm
+from crm_domain.model import Employee, Notice
+from crm_domain.ports import Crm, Notifier
 from crm_domain.rules.access import SYSTEM
 from crm_domain.usecases import imports, notices, schedule
 
@@ -30,61 +30,15 @@ Work = Callable[..., bool]
 """Does something and tells whether there was anything to do."""
 
 DELIVER = "deliver_due"
-IMPORT, IMPORTS = "run_import", "run_imports"
+IMPORT = "run_import"
 SECONDS: Mapping[str, int] = {
     DELIVER: 600,
     IMPORT: 3600,
-    IMPORTS: 3600,
     **{job.name: job.seconds for job in schedule.JOBS.values()},
 }
 """The jobs that can be woken, with the seconds after which each is stopped."""
-MARGIN = 0.9
-"""A job is stopped before its lease ends and another process takes it over."""
-
-
-def never() -> bool:
-    """Say that nobody is to stop."""
-    return False
-
-
-def works(
-    crm: Crm, metrics: Metrics, stopping: Callable[[], bool] = never
-) -> Mapping[str, Work]:  # fmt: skip
-    """Give what is done for each job, logged and counted.
-
-    Args:
-        crm: An open CRM.
-        metrics: Where runs are counted.
-        stopping: Whether the process is to end; an import stops after the batch under way then,
-            and another worker goes on.
-    """
-
-    def deliver_due() -> bool:
-        done = notices.deliver_due(crm, seconds=schedule.DELIVERING, by=SYSTEM)
-        metrics.delivered(attrs.asdict(done))
-        return any(attrs.astuple(done))
-
-    importing = threading.Lock()
-
-    def run_import(import_id: int) -> bool:
-        return _alone(importing, lambda: imports.run_started(
-            crm, import_id, stopping=stopping, by=SYSTEM) is not None)  # fmt: skip
-
-    def run_imports() -> bool:
-        return _alone(importing, lambda: bool(
-            imports.run_started_imports(crm, stopping=stopping, by=SYSTEM)))  # fmt: skip
-
-    def run_due(name: str) -> bool:
-        run = schedule.run_due(crm, name, by=SYSTEM)
-        if run is not None and run.taken_over:
-            metrics.taken_over(name)
-        if run is not None and run.error:
-            raise JobFailed(run.error)
-        return run is not None
-
-    plain: dict[str, Work] = {DELIVER: deliver_due, IMPORT: run_import, IMPORTS: run_imports}
-    plain |= {name: partial(run_due, name) for name in schedule.JOBS}
-    return {name: partial(_observed, name, work, metrics) for name, work in plain.items()}
+LEAST = 5.0
+"""Seconds that a channel has at least for one message, however short the lease."""
 
 
 def declare_actors(broker: Broker, works: Mapping[str, Work]) -> None:
@@ -92,52 +46,119 @@ def declare_actors(broker: Broker, works: Mapping[str, Work]) -> None:
     from dramatiq import actor
 
     for name, work in works.items():
-        declared = actor(
-            actor_name=name, queue_name=QUEUE, broker=broker,
-            time_limit=SECONDS[name] * 1000 * MARGIN,
-        )  # fmt: skip
-        declared(partial(_silently, work))
+        actor(actor_name=name, queue_name=QUEUE, broker=broker)(silent(work))
 
 
-def _alone(lock: threading.Lock, work: Callable[[], bool]) -> bool:
-    """Do one piece of work at a time in this process; whoever looks next finds what was left.
+def silent(work: Work) -> Callable[..., None]:
+    """Do something for which nobody waits: what failed was logged and is in the database."""
 
-    Imports take long and hold a whole file: several at once would leave no thread for notices.
-    """
-    if not lock.acquire(blocking=False):
-        return False
-    try:
-        return work()
-    finally:
-        lock.release()
+    def quietly(**arguments: Any) -> None:
+        try:
+            work(**arguments)
+        except (Exception, TimeOver) as e:
+            log.debug("left to the next look: %s", type(e).__name__)
+
+    return quietly
 
 
 class JobFailed(Exception):
     """A job ended with an error, which stands in its row."""
 
 
-def _silently(work: Work, **arguments: Any) -> None:
-    # Nobody waits for the answer, and what failed was logged and is in the database.
-    try:
-        work(**arguments)
-    except Exception as e:
-        log.debug("left to the next look: %s", type(e).__name__)
+@attrs.frozen
+class Desk:
+    """Does work within its time, and tells the log and whoever counts how it went."""
+
+    crm: Crm
+    metrics: Metrics
+    watchdog: Watchdog
+    stopping: Callable[[], bool]
+    """Whether the process is to end: nothing more is begun then."""
+
+    def deliver(self, channel: str, stuck: Callable[[], object] | None = None) -> bool:
+        """Send what is due on one channel; `stuck` is called when it does not come back."""
+        # Taking them writes, and on SQLite whoever writes waits for all others.
+        if channel not in notices.due_channels(self.crm, by=SYSTEM):
+            return False
+        done = notices.deliver_due(
+            self._limited(channel, stuck), seconds=schedule.DELIVERING, channel=channel,
+            stopping=self.stopping, by=SYSTEM,
+        )  # fmt: skip
+        self.metrics.delivered(channel, attrs.asdict(done))
+        return any(attrs.astuple(done))
+
+    def run_imports(self) -> bool:
+        """Run the imports that nobody is at, one after another."""
+        return bool(imports.run_started_imports(self.crm, stopping=self.stopping, by=SYSTEM))
+
+    def run_due(self, name: str, run: Callable[[Crm], schedule.Result] | None = None) -> bool:
+        """Run a job of the schedule, unless that has been done."""
+        if self.stopping():
+            return False
+        done = schedule.run_due(self.crm, name, run=run, by=SYSTEM)
+        if done is not None and done.taken_over:
+            self.metrics.taken_over(name)
+        if done is not None and done.error:
+            # What it says may name people; it stands in the list of jobs.
+            raise JobFailed(done.error.partition(":")[0])
+        return done is not None
+
+    def observed(self, name: str, work: Work, stuck: Callable[[], object] | None = None) -> Work:
+        """Give the same work, logged, counted, and stopped when its time is over.
+
+        Args:
+            name: The job.
+            work: What is done.
+            stuck: Called when it does not come back long after its time.
+        """
+
+        def watched(**arguments: Any) -> bool:
+            begun = time.monotonic()
+            with job_named(name):
+                try:
+                    with self.watchdog.watching(name, SECONDS[name], stuck):
+                        worked = work(**arguments)
+                except JobFailed as e:
+                    log.error("failed: %s", e)
+                    self.metrics.ran(name, "failed", time.monotonic() - begun)
+                    raise
+                except BaseException:
+                    log.error("failed", exc_info=True)
+                    self.metrics.ran(name, "failed", time.monotonic() - begun)
+                    raise
+                if worked:
+                    log.info("done in %.3f s", time.monotonic() - begun)
+                    self.metrics.ran(name, "done", time.monotonic() - begun)
+                return worked
+
+        return watched
+
+    def _limited(self, channel: str, stuck: Callable[[], object] | None) -> Crm:
+        """Give the same CRM, whose channel has the time of a lease for each message."""
+        seconds = max(float(self.crm.settings.lease_seconds), LEAST)
+        notifier = self.crm.notifiers.get(channel)
+        if notifier is None:
+            return self.crm
+        limited = Limited(notifier, seconds, self.watchdog, stuck)
+        return attrs.evolve(self.crm, notifiers={**self.crm.notifiers, channel: limited})
 
 
-def _observed(name: str, work: Work, metrics: Metrics, **arguments: Any) -> bool:
-    begun = time.monotonic()
-    with job_named(name):
-        try:
-            worked = work(**arguments)
-        except JobFailed as e:
-            log.error("failed: %s", e)
-            metrics.ran(name, "failed", time.monotonic() - begun)
-            raise
-        except BaseException:
-            log.error("failed", exc_info=True)
-            metrics.ran(name, "failed", time.monotonic() - begun)
-            raise
-        if worked:
-            log.info("done in %.3f s", time.monotonic() - begun)
-            metrics.ran(name, "done", time.monotonic() - begun)
-        return worked
+class Limited:
+    """A channel that is stopped when it takes too long for one message."""
+
+    def __init__(
+        self, notifier: Notifier, seconds: float, watchdog: Watchdog,
+        stuck: Callable[[], object] | None = None,
+    ) -> None:  # fmt: skip
+        """Take a channel, the seconds it has for each message, and whom to tell if it is stuck."""
+        self._notifier, self._seconds = notifier, seconds
+        self._watchdog, self._stuck = watchdog, stuck
+
+    def send(self, notice: Notice, employee: Employee) -> str | None:
+        """Send, or be stopped; whoever takes the notice next tries again."""
+        what = f"the channel {self._notifier.name} with notice {notice.id}"
+        with self._watchdog.watching(what, self._seconds, self._stuck):
+            return self._notifier.send(notice, employee)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._notifier, name)

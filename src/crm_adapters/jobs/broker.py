@@ -1,13 +1,13 @@
 """The broker that wakes workers: in this process, or Redis. It keeps nothing that would be missed.
 
-Of Dramatiq's middleware only the time limit is used. What failed is still in the database, so
-messages are not retried; and a retried message would carry the text of its error to Redis, which
-may name people.
+None of Dramatiq's middleware is used. Time limits are those of `watchdog`, which hold for system
+calls, too. What failed is still in the database, so messages are not retried; and a retried message
+would carry the text of its error to Redis, which may name people.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crm_domain.errors import BadSetting, ExtraMissing
 
@@ -36,19 +36,14 @@ def make_broker(redis_url: str | None) -> Broker:
     """
     try:
         from dramatiq.brokers.stub import StubBroker
-        from dramatiq.middleware import TimeLimit
     except ImportError as e:
         raise ExtraMissing(extra="jobs") from e
-    broker: Broker
-    if redis_url is None:
-        broker = StubBroker(middleware=[TimeLimit()])
-    else:
-        broker = _redis_broker(redis_url, [TimeLimit()])
+    broker = StubBroker(middleware=[]) if redis_url is None else _redis_broker(redis_url)
     broker.declare_queue(QUEUE)
     return broker
 
 
-def _redis_broker(url: str, middleware: list[Any]) -> Broker:
+def _redis_broker(url: str) -> Broker:
     try:
         import redis
         from dramatiq.brokers.redis import RedisBroker
@@ -66,7 +61,7 @@ def _redis_broker(url: str, middleware: list[Any]) -> Broker:
         raise BadSetting(name="CRM_REDIS_URL", reason="not a Redis address",
                          reason_zh="不是 Redis 地址") from e  # fmt: skip
     return RedisBroker(  # type: ignore[no-untyped-call]
-        client=client, namespace="crm", middleware=middleware, heartbeat_timeout=HEARTBEAT,
+        client=client, namespace="crm", middleware=[], heartbeat_timeout=HEARTBEAT,
         maintenance_chance=EVERY_TIME, dead_message_ttl=86_400_000,
     )  # fmt: skip
 
@@ -76,6 +71,15 @@ def without_redis() -> BadSetting:
     install = "pip install 'school-crm[redis]'"
     return BadSetting(name="CRM_REDIS_URL", reason=f"it needs its libraries: {install}",
                       reason_zh=f"缺少所需的库：{install}")  # fmt: skip
+
+
+def waiting(broker: Broker) -> int:
+    """Count the messages that nobody has taken."""
+    from dramatiq.brokers.stub import StubBroker
+
+    if isinstance(broker, StubBroker):
+        return int(broker.queues[QUEUE].qsize())
+    return int(broker.do_qsize(QUEUE))  # type: ignore[attr-defined]  # of Redis, by name
 
 
 def close_broker(broker: Broker) -> None:
@@ -99,7 +103,5 @@ def start_worker(broker: Broker, threads: int) -> Worker:
     # How long idle threads sleep: in one process that costs nothing, on Redis it is a question.
     idle = 100 if isinstance(broker, StubBroker) else 1000
     worker = Worker(broker, worker_threads=threads, worker_timeout=idle)
-    # Only Dramatiq's own command line says so; without it no time limit would be kept.
-    broker.emit_after("process_boot")
     worker.start()
     return worker

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import attrs
 
 from crm_adapters.jobs import OutboxOnly
-from crm_adapters.jobs.actors import DELIVER, IMPORT, SECONDS, declare_actors, works
-from crm_adapters.jobs.broker import make_broker, start_worker
+from crm_adapters.jobs.actors import SECONDS
+from crm_adapters.jobs.broker import make_broker
+from crm_adapters.jobs.crew import DRAIN, Crew
 from crm_adapters.jobs.queue import DramatiqQueue
 from crm_adapters.jobs.watch import Watch
 from crm_adapters.metrics import Metrics
 from crm_domain.ports import Crm, JobQueue
 from crm_domain.rules.access import SYSTEM
-from crm_domain.usecases import imports, schedule
+from crm_domain.usecases import schedule
 
-DRAIN = 15.0
-"""Seconds that work in progress has to end."""
 AGAIN = 60.0
 """Seconds after which a job that is still due is handed over once more."""
 
@@ -33,11 +31,8 @@ class Ticker:
         self._sent: dict[str, float] = {}
 
     def look(self) -> None:
-        """Hand over what is due, and see to notices and imports that nobody was woken for."""
+        """Hand over what is due."""
         now = time.monotonic()
-        self._queue.wake(DELIVER)
-        for number in imports.started_imports(self._crm, by=SYSTEM):
-            self._queue.wake(IMPORT, import_id=number)
         due = schedule.due_jobs(self._crm, by=SYSTEM)
         self._sent = {name: at for name, at in self._sent.items() if name in due}
         for name in due:
@@ -48,15 +43,19 @@ class Ticker:
 
 @contextmanager
 def embedded(
-    crm: Crm, *, threads: int = 4, seconds: float = 2.0, metrics: Metrics | None = None
-) -> Iterator[Crm]:
+    crm: Crm, *, threads: int = 4, seconds: float = 2.0, metrics: Metrics | None = None,
+    bite: Callable[[], object] | None = None,
+) -> Iterator[Crm]:  # fmt: skip
     """Run workers and schedule in this process while the block lasts.
 
     Args:
         crm: An open CRM; it stays open. If it wakes workers elsewhere, it goes on doing so.
-        threads: How many jobs run at a time.
+        threads: How many jobs of the schedule run at a time, beside a thread for each channel and
+            one for imports.
         seconds: Between two looks for what is due.
         metrics: Where runs are counted; None counts them nowhere else.
+        bite: Called when a call does not return long after its time is over, as to end the process;
+            None says so in the log and puts another thread in the place of that which waits.
 
     Yields:
         The CRM to use meanwhile: what it writes wakes the workers here.
@@ -68,14 +67,13 @@ def embedded(
     queue = DramatiqQueue(broker, SECONDS)
     if isinstance(crm.jobs, OutboxOnly):
         crm = attrs.evolve(crm, jobs=queue)
-    ending = threading.Event()
-    declare_actors(broker, works(crm, metrics or Metrics(), ending.is_set))
-    worker = start_worker(broker, threads)
-    watch = Watch(Ticker(crm, queue).look, seconds)
+    crew = Crew(crm, broker, threads=threads, seconds=seconds, metrics=metrics, bite=bite)
+    ticker = Watch(Ticker(crm, queue).look, seconds, "crm-schedule")
     try:
         yield crm
     finally:
-        ending.set()
-        watch.stop()
-        worker.stop(timeout=int(DRAIN * 1000))
+        until = time.monotonic() + DRAIN
+        ticker.end()
+        crew.close()
+        ticker.join(until)
         queue.close()

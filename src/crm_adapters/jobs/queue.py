@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from crm_adapters.jobs.broker import QUEUE, close_broker
+from crm_adapters.jobs.broker import QUEUE, close_broker, waiting
 
 if TYPE_CHECKING:
     from dramatiq import Broker
@@ -18,6 +18,9 @@ GATHER = 0.05
 """Seconds in which wakes for the same thing become one message."""
 MOST = 1000
 """Wakes that are kept while the broker does not answer; the database knows of the rest."""
+FULL = 1000
+"""Messages that wait at the broker, when no more is sent: nobody works them off, and whoever comes
+looks into the database first."""
 LAST = 2.0
 """Seconds that closing waits for what is still to be sent."""
 
@@ -79,22 +82,29 @@ class DramatiqQueue:
                 time.sleep(GATHER)
             # In this order: what is added from here on sets the mark again.
             self._changed.clear()
-            with self._lock:
-                pending, self._pending = self._pending, {}
-            self._send_all(list(pending))
+            self._send_all(self._taken())
+        # What came while that was sent.
+        self._send_all(self._taken())
+
+    def _taken(self) -> list[tuple[str, tuple[tuple[str, int | str], ...]]]:
+        with self._lock:
+            pending, self._pending = self._pending, {}
+        return list(pending)
 
     def _send_all(self, wakes: list[tuple[str, tuple[tuple[str, int | str], ...]]]) -> None:
         from dramatiq import Message
 
-        for job, arguments in wakes:
-            message: Message[None] = Message(
-                queue_name=QUEUE, actor_name=job, args=(), kwargs=dict(arguments), options={}
-            )
-            try:
-                self._broker.enqueue(message)
-            except Exception as e:
-                if not self._away:
-                    log.warning("the workers cannot be woken: %s", type(e).__name__)
-                self._away = True
+        try:
+            if not wakes or waiting(self._broker) >= FULL:
                 return
-        self._away = False
+            for job, arguments in wakes:
+                message: Message[None] = Message(
+                    queue_name=QUEUE, actor_name=job, args=(), kwargs=dict(arguments), options={}
+                )
+                self._broker.enqueue(message)
+        except Exception as e:
+            if not self._away:
+                log.warning("the workers cannot be woken: %s", type(e).__name__)
+            self._away = True
+        else:
+            self._away = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from crm_adapters.jobs.watchdog import end_process
 from crm_adapters.logs import log_to_stderr
 from crm_adapters.metrics import FOLDER, Metrics, of_all_processes, serve
 from crm_domain.ports import Crm
@@ -20,14 +22,15 @@ from crm_domain.ports import Crm
 log = logging.getLogger(__name__)
 LOOK = 2.0
 """Seconds between two looks of a worker into the database."""
-DRAIN = 15.0
-"""Seconds that work in progress has to end when a process is to end."""
-PATIENCE = 20.0
-"""Seconds after which a process that does not end is killed; its leases end by themselves."""
+PATIENCE = 35.0
+"""Seconds after which a process that does not end is killed; its leases end by themselves. Longer
+than `crew.DRAIN`, so that a process that works as it should ends by itself."""
 POLL = 0.2
-HEALTHY = 5.0
-"""Seconds after which a process that ends has not failed at its start."""
+HEALTHY = 1.0
+"""Seconds that a process has been ready before its end is not taken for a failed start."""
 LONGEST_PAUSE = 30.0
+READY = "CRM_READY_FD"
+"""Where a child says that it works: the number of an open file of its own."""
 
 
 @contextmanager
@@ -51,6 +54,8 @@ def run_alone(
 ) -> None:  # fmt: skip
     """Run workers and schedule in this process until it is asked to stop.
 
+    A call that does not return long after its time ends the process with `watchdog.STUCK`.
+
     Args:
         crm: An open CRM. If it wakes workers elsewhere, it goes on doing so.
         threads: How many jobs run at a time.
@@ -62,10 +67,12 @@ def run_alone(
 
     log_to_stderr(as_json=as_json)
     metrics = Metrics()
-    with _asked_to_stop() as stop:
+    with ExitStack() as ending:
+        stop = ending.enter_context(_asked_to_stop())
         if port is not None:
-            serve(metrics.registry, crm, port, host)
-        with embedded(crm, threads=threads, seconds=LOOK, metrics=metrics):
+            ending.enter_context(serve(metrics.registry, crm, port, host))
+        # Whoever started this process starts it again.
+        with embedded(crm, threads=threads, seconds=LOOK, metrics=metrics, bite=end_process):
             log.info("ready")
             stop.wait()
             log.info("ending")
@@ -79,26 +86,27 @@ def run_child(threads: int, *, as_json: bool) -> None:
         as_json: Whether logs are JSON lines.
     """
     from crm_adapters import open_crm
-    from crm_adapters.jobs.actors import DELIVER, IMPORTS, declare_actors, works
-    from crm_adapters.jobs.broker import close_broker, make_broker, start_worker
-    from crm_adapters.jobs.watch import Watch
+    from crm_adapters.jobs.broker import close_broker, make_broker
+    from crm_adapters.jobs.crew import Crew
 
     log_to_stderr(as_json=as_json)
     with _asked_to_stop() as stop, open_crm() as crm:
         threading.Thread(target=_left_alone, args=(stop,), daemon=True).start()
         broker = make_broker(crm.settings.redis_url)
-        work = works(crm, Metrics(), stop.is_set)
-        declare_actors(broker, work)
-        worker = start_worker(broker, threads)
-        # Imports take long, and notices should not wait for them.
-        watches = [Watch(work[job], LOOK) for job in (DELIVER, IMPORTS)]
+        crew = Crew(crm, broker, threads=threads, seconds=LOOK, bite=end_process)
+        _say_ready()
         log.info("ready")
         stop.wait()
         log.info("ending")
-        for watch in watches:
-            watch.stop(DRAIN)
-        worker.stop(timeout=int(DRAIN * 1000))
+        crew.close()
         close_broker(broker)
+
+
+def _say_ready() -> None:
+    """Tell the supervisor that this child works."""
+    number = os.environ.pop(READY, "")
+    if number:
+        os.close(int(number))
 
 
 def _left_alone(stop: threading.Event) -> None:
@@ -115,27 +123,45 @@ class _Place:
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
-        self._pause = 0.0
-        self._again: float | None = None
+        self._failures = 0
         self._start()
 
     def _start(self) -> None:
-        self._begun, self._again = time.monotonic(), None
-        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE)  # noqa: S603 - ours
+        self._ready_at: float | None = None
+        self._again: float | None = None
+        self._ready, theirs = os.pipe()
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - ours
+                self._command, stdin=subprocess.PIPE, pass_fds=[theirs],
+                env={**os.environ, READY: str(theirs)},
+            )  # fmt: skip
+        finally:
+            os.close(theirs)
 
     def look(self) -> None:
-        """Replace a child that has ended; one that fails at its start, after a pause."""
-        status, now = self.process.poll(), time.monotonic()
+        """Replace a child that has ended; after the second that failed at its start, later."""
+        now = time.monotonic()
+        status = self.process.poll()
         if status is None:
+            self._listen(now)
             return
         if self._again is None:
-            failed = status > 0 and now - self._begun < HEALTHY
-            self._pause = min(2 * self._pause or 1.0, LONGEST_PAUSE) if failed else 0.0
-            self._again = now + self._pause
+            self._again = now + self._pause(now)
             log.warning("worker %d ended with %d", self.process.pid, status)
             self._end()
         if now >= self._again:
             self._start()
+
+    def _listen(self, now: float) -> None:
+        """Note when the child began to work: it closes its end then, as it does when it ends."""
+        if self._ready_at is None and select.select([self._ready], [], [], 0)[0]:
+            self._ready_at = now
+
+    def _pause(self, now: float) -> float:
+        """Tell how long to wait before the next child; one that fails once is replaced at once."""
+        healthy = self._ready_at is not None and now - self._ready_at >= HEALTHY
+        self._failures = 0 if healthy else self._failures + 1
+        return 0.0 if self._failures < 2 else min(2.0 ** (self._failures - 2), LONGEST_PAUSE)
 
     def stop(self) -> None:
         """Ask the child to end."""
@@ -153,8 +179,9 @@ class _Place:
         self._end()
 
     def _end(self) -> None:
-        if self.process.stdin is not None:
+        if self.process.stdin is not None and not self.process.stdin.closed:
             self.process.stdin.close()
+            os.close(self._ready)
 
 
 def supervise(
@@ -182,7 +209,8 @@ def supervise(
             # The library looks for it when it is imported: here below, and in the children.
             os.environ[FOLDER] = folder
             ending.callback(os.environ.pop, FOLDER, None)
-            serve(of_all_processes(), ending.enter_context(open_crm()), port, host)
+            crm = ending.enter_context(open_crm())
+            ending.enter_context(serve(of_all_processes(), crm, port, host))
         command = [sys.executable, "-m", "crm_adapters.jobs.child", str(threads)]
         places = [_Place([*command, *["--json"][: int(as_json)]]) for _ in range(processes)]
         log.info("%d workers", len(places))

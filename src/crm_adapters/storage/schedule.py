@@ -36,18 +36,27 @@ def _begin(on_sqlite: bool) -> Any:
 def _finish(on_sqlite: bool) -> Any:
     text = """
         UPDATE scheduled_job SET leased_until = NULL, finished_at = {now},
-            result = :result, error = :error
+            result = :result, error = :error,
+            succeeded_at = CASE WHEN :well THEN {now} ELSE succeeded_at END
         WHERE name = :name AND fence = :fence AND finished_at IS NULL"""
     return sa.text(text.format(**words(on_sqlite))).bindparams(
-        sa.bindparam("result", type_=types.Json(dict[str, Any]))
+        sa.bindparam("result", type_=types.Json(dict[str, Any])),
+        sa.bindparam("well", type_=sa.Boolean),
     )
 
 
 def _fail(on_sqlite: bool) -> Any:
-    return sa.text(
-        "UPDATE scheduled_job SET error = :error"
-        " WHERE name = :name AND fence = :fence AND finished_at IS NULL"
-    )
+    text = """
+        UPDATE scheduled_job SET error = :error, leased_until = {lease}
+        WHERE name = :name AND fence = :fence AND finished_at IS NULL"""
+    return sa.text(text.format(**words(on_sqlite)))
+
+
+def _renew(on_sqlite: bool) -> Any:
+    text = """
+        UPDATE scheduled_job SET leased_until = {lease}
+        WHERE name = :name AND fence = :fence AND finished_at IS NULL"""
+    return sa.text(text.format(**words(on_sqlite)))
 
 
 class SqlSchedule:
@@ -62,15 +71,19 @@ class SqlSchedule:
         rows = self._session.rows(_begin, name=name, slot=slot, seconds=seconds)
         return int(rows[0][0]) if rows else None
 
+    def renew(self, name: str, fence: int, seconds: float) -> bool:
+        """Go on keeping others away from a job; False when it is not this run's any more."""
+        return bool(self._session.changes(_renew, name=name, fence=fence, seconds=seconds))
+
     def finish(
         self, name: str, fence: int, *, result: Mapping[str, int] | None = None,
-        error: str | None = None, again: bool = False,
+        error: str | None = None, again: float | None = None,
     ) -> bool:  # fmt: skip
         """Write how a run ended; False when another took the job over meanwhile."""
         which = {"name": name, "fence": fence, "error": error and error[:500]}
-        if again:
-            return bool(self._session.changes(_fail, **which))
-        return bool(self._session.changes(_finish, result=result, **which))
+        if again is not None:
+            return bool(self._session.changes(_fail, seconds=again, **which))
+        return bool(self._session.changes(_finish, result=result, well=error is None, **which))
 
     def all(self) -> tuple[ScheduledJob, ...]:
         """Read the jobs that ever ran, by name."""

@@ -25,3 +25,5 @@ class ScheduledJob:
     result: dict[str, Any] | None = json("结果", "Result", default=None)
     """What was done, as numbers by name."""
     error: str | None = text("错误", "Error", length=500, default=None)
+    succeeded_at: datetime | None = moment("上次成功", "Last success", default=None)
+    """When a run last ended without an error, whatever came after it."""

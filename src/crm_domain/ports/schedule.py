@@ -29,9 +29,22 @@ class Schedule(Protocol):
         """
         ...
 
+    def renew(self, name: str, fence: int, seconds: float) -> bool:
+        """Go on keeping others away from a job that is running.
+
+        Args:
+            name: The job.
+            fence: What `begin` gave.
+            seconds: For how long from now on nobody else may begin it.
+
+        Returns:
+            False when another took the job over meanwhile, or the run has ended.
+        """
+        ...
+
     def finish(
         self, name: str, fence: int, *, result: Mapping[str, int] | None = None,
-        error: str | None = None, again: bool = False,
+        error: str | None = None, again: float | None = None,
     ) -> bool:  # fmt: skip
         """Write how a run ended.
 
@@ -40,7 +53,7 @@ class Schedule(Protocol):
             fence: What `begin` gave.
             result: What was done, as numbers by name.
             error: Why it failed.
-            again: Whether the slot is to be run once more when the lease is over.
+            again: Seconds after which the slot is to be run once more; None is never.
 
         Returns:
             False when another took the job over meanwhile; then nothing was written.

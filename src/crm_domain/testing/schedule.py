@@ -78,14 +78,46 @@ class ScheduleContract:
         assert finish(crm, fence)
 
     def test_a_failure_may_leave_the_slot_to_be_run_again(self, crm: Crm) -> None:
-        """Again, but not before the lease is over: whatever is broken is not hammered."""
+        """Again, but not at once: whatever is broken is not hammered; and not as late as its lease
+        would have it, which nobody needs any more."""
         slot = _yesterday(crm)
-        fence = begin(crm, slot, SHORT)
-        assert finish(crm, fence, error="OSError", again=True)
+        fence = begin(crm, slot, LONG)
+        assert finish(crm, fence, error="OSError", again=LONG)
         assert job(crm).error == "OSError" and job(crm).finished_at is None
+        assert begin(crm, slot) is None
+        assert finish(crm, fence, error="OSError", again=SHORT)
         time.sleep(SHORT * 2)
         assert begin(crm, slot) is not None
         assert job(crm).error is None
+
+    def test_a_lease_that_is_renewed_keeps_others_away(self, crm: Crm) -> None:
+        """As long as the run goes on; a run that ended or was taken over renews nothing."""
+        slot = _yesterday(crm)
+        first = begin(crm, slot, SHORT)
+        assert renew(crm, first, LONG)
+        time.sleep(SHORT * 2)
+        assert begin(crm, slot) is None
+        assert renew(crm, first, SHORT)
+        time.sleep(SHORT * 2)
+        second = begin(crm, slot)
+        assert second is not None
+        assert not renew(crm, first, LONG)
+        assert finish(crm, second)
+        assert not renew(crm, second, LONG)
+        assert job(crm).leased_until is None
+
+    def test_when_it_last_went_well_outlasts_what_comes_after(self, crm: Crm) -> None:
+        """A run that is going on or that failed does not hide since when it does."""
+        slot = _yesterday(crm)
+        assert finish(crm, begin(crm, slot), error="first of all")
+        assert job(crm).succeeded_at is None
+        assert finish(crm, begin(crm, slot + timedelta(hours=1)))
+        well = job(crm).succeeded_at
+        assert well == job(crm).finished_at
+        fence = begin(crm, slot + timedelta(hours=2))
+        assert job(crm).succeeded_at == well
+        assert finish(crm, fence, error="no")
+        assert job(crm).succeeded_at == well
 
     def test_jobs_do_not_hold_each_other_up(self, crm: Crm) -> None:
         """Each has a row of its own."""
@@ -130,6 +162,12 @@ def finish(crm: Crm, fence: int | None, name: str = "sweep", **how: object) -> b
     """End a run in a unit of work of its own."""
     with crm.unit_of_work() as uow:
         return uow.schedule.finish(name, fence or 0, **how)  # type: ignore[arg-type]
+
+
+def renew(crm: Crm, fence: int | None, seconds: float) -> bool:
+    """Go on with a run in a unit of work of its own."""
+    with crm.unit_of_work() as uow:
+        return uow.schedule.renew("sweep", fence or 0, seconds)
 
 
 def job(crm: Crm, name: str = "sweep") -> ScheduledJob:

@@ -9,10 +9,9 @@ import would share its batches and double nothing.
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 from crm_domain.errors import (
     CrmError,
@@ -38,6 +37,7 @@ from crm_domain.usecases._import_run import (
     read_again,
     told,
 )
+from crm_domain.usecases._keeping import kept
 from crm_domain.usecases._rights import principal_of
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,6 @@ MOST_ATTEMPTS = 10
 BREATH = 0.1
 """Seconds at most between two batches where only one can write at a time. Whoever waits for the
 writer there looks no more often, so without it somebody who claims or pauses waits for the end."""
-BEATS = 3
-"""How often a lease is renewed in its time, while a file is read."""
 
 
 class _TakenOver(Exception):
@@ -208,27 +206,18 @@ def _starter(crm: Crm, fence: int) -> Acting:
     return acting
 
 
-@contextmanager
-def _kept(crm: Crm, import_id: int, fence: int) -> Iterator[None]:
+def _kept(crm: Crm, import_id: int, fence: int) -> AbstractContextManager[None]:
     """Keep an import while its file is read, which may take longer than a lease.
 
     Batches need no such thread: nobody takes an import whose row is locked, and each renews.
     """
-    seconds, done = crm.settings.import_lease_seconds, threading.Event()
+    seconds = crm.settings.import_lease_seconds
 
-    def beat() -> None:
-        while not done.wait(seconds / BEATS):
-            # Whatever is wrong will be met by the batches, too; a beat may be missed.
-            with suppress(Exception), crm.unit_of_work() as uow:
-                uow.imports.renew(import_id, fence, seconds)
+    def renew() -> bool:
+        with crm.unit_of_work() as uow:
+            return uow.imports.renew(import_id, fence, seconds)
 
-    thread = threading.Thread(target=beat, name="crm-import", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return kept(renew, seconds)
 
 
 def _let_go(crm: Crm, import_id: int, fence: int, *, at_once: bool) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -18,11 +19,18 @@ from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.usecases import follow_up, imports, notices, sessions, sweep
 from crm_domain.usecases._common import audit
+from crm_domain.usecases._keeping import kept
 
 log = logging.getLogger(__name__)
 Result = Mapping[str, int]
 DELIVERING = 300.0
 """Seconds after which a delivery takes no more notices, long before anybody would stop it."""
+LEASE = 30.0
+"""Seconds that a job is left to a process that gives no sign of life any more."""
+RETRY = 30.0
+"""Seconds after which a job that broke is run once more: what is broken is not hammered."""
+LATE = timedelta(minutes=10)
+"""After which a slot that nobody has run says that nobody keeps the schedule."""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,8 +41,8 @@ class Job:
     zh: str
     en: str
     seconds: int
-    """After which its lease ends and another process takes it over. A worker stops it before; where
-    `tick` or `run_job` is called in a program of one's own, nothing does."""
+    """After which a worker stops it. Where `tick` or `run_job` is called in a program of one's own,
+    nothing does."""
     run: Callable[[Crm], Result]
 
     def cron(self, crm: Crm) -> str:
@@ -146,12 +154,41 @@ def due_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
     return tuple(n for n, j in JOBS.items() if _is_due(rows.get(n), _slot(crm, j, now), real))
 
 
-def run_due(crm: Crm, name: str, *, by: Principal) -> Run | None:
+def late_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
+    """Tell the jobs whose latest slot is long past and has been run by nobody, changing nothing.
+
+    A job that never ran at all is not told: nobody knows since when it should have.
+
+    Raises:
+        NotPermitted: Without ``job:run``.
+    """
+    by.need("job:run")
+    now, rows, real = _now(crm), _rows(crm), crm.storage.clock()
+    slots = {n: _slot(crm, j, now) for n, j in JOBS.items() if n in rows}
+    return tuple(
+        name for name, slot in slots.items()
+        if slot is not None and _is_due(rows[name], slot, real)
+        and now - _missed(crm, JOBS[name], rows[name], slot) > LATE
+    )  # fmt: skip
+
+
+def _missed(crm: Crm, job: Job, row: ScheduledJob, latest: datetime) -> datetime:
+    """Tell the first slot that was not run to its end, of those up to the latest."""
+    if row.finished_at is None:
+        return row.slot
+    first = crm.cron.following(job.cron(crm), row.slot.astimezone(latest.tzinfo))
+    return latest if first is None else min(first, latest)
+
+
+def run_due(
+    crm: Crm, name: str, *, run: Callable[[Crm], Result] | None = None, by: Principal
+) -> Run | None:
     """Run a job for its latest slot, unless that has been run or somebody is at it.
 
     Args:
         crm: The CRM.
         name: The job.
+        run: What is done instead of what the job declares, by a process that has its own way.
         by: Who asks; needs ``job:run``. The job itself runs as the system.
 
     Returns:
@@ -164,6 +201,8 @@ def run_due(crm: Crm, name: str, *, by: Principal) -> Run | None:
     by.need("job:run")
     job = _job(name)
     slot = _slot(crm, job, _now(crm))
+    if run is not None:
+        job = attrs.evolve(job, run=run)
     return None if slot is None else _run(crm, job, slot)
 
 
@@ -209,24 +248,36 @@ def tick(crm: Crm, *, by: Principal) -> tuple[Run, ...]:
 def _run(crm: Crm, job: Job, slot: datetime | None) -> Run | None:
     before = _rows(crm).get(job.name)
     with crm.unit_of_work() as uow:
-        fence = uow.schedule.begin(job.name, slot, job.seconds)
+        fence = uow.schedule.begin(job.name, slot, LEASE)
     if fence is None:
         return None
     result: Result | None = None
-    error, again = None, False
+    error, again = None, None
     try:
-        result = job.run(crm)
+        with kept(lambda: _renew(crm, job, fence), LEASE):
+            result = job.run(crm)
     except CrmError as e:
-        error, again = f"{e.code}: {e.message('en')}", isinstance(e, DatabaseBusy)
+        error = f"{e.code}: {e.message('en')}"
+        again = RETRY if isinstance(e, DatabaseBusy) else None
     except Exception as e:  # one job that fails must not stop the others
-        error, again = type(e).__name__, True
+        error, again = type(e).__name__, RETRY
         log.exception("the job %s failed", job.name)
+    except BaseException as e:
+        # Whoever ends it, as a worker does when its time is over, must find it in the list of jobs.
+        with suppress(Exception), crm.unit_of_work() as uow:
+            uow.schedule.finish(job.name, fence, error=type(e).__name__, again=RETRY)
+        raise
     with crm.unit_of_work() as uow:
-        kept = uow.schedule.finish(job.name, fence, result=result, error=error, again=again)
+        kept_on = uow.schedule.finish(job.name, fence, result=result, error=error, again=again)
     return Run(
-        name=job.name, result=result, error=error, kept=kept,
+        name=job.name, result=result, error=error, kept=kept_on,
         taken_over=before is not None and before.slot == slot and before.finished_at is None,
     )  # fmt: skip
+
+
+def _renew(crm: Crm, job: Job, fence: int) -> bool:
+    with crm.unit_of_work() as uow:
+        return uow.schedule.renew(job.name, fence, LEASE)
 
 
 def _is_due(row: ScheduledJob | None, slot: datetime | None, now: datetime) -> bool:

@@ -75,6 +75,7 @@ CREATE TABLE scheduled_job (
 	finished_at TIMESTAMP WITH TIME ZONE,
 	result VARCHAR,
 	error VARCHAR(500),
+	succeeded_at TIMESTAMP WITH TIME ZONE,
 	CONSTRAINT pk_scheduled_job PRIMARY KEY (id),
 	CONSTRAINT uq_scheduled_job_name UNIQUE (name)
 );;

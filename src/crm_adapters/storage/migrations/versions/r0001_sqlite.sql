@@ -81,6 +81,7 @@ CREATE TABLE scheduled_job (
 	finished_at INTEGER,
 	result TEXT,
 	error TEXT,
+	succeeded_at INTEGER,
 	CONSTRAINT pk_scheduled_job PRIMARY KEY (id),
 	CONSTRAINT uq_scheduled_job_name UNIQUE (name)
 )

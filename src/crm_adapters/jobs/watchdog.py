@@ -1,0 +1,160 @@
+"""Time limits that hold whatever is called: first an exception, then the end of the process.
+
+An exception can be raised in a thread only when it comes back to Python. Whoever waits in a system
+call that never returns, as for the answer of a provider that has gone away, is not reached by it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import attrs
+
+log = logging.getLogger(__name__)
+MERCY = 30.0
+"""Seconds at most that a thread has to end after it was told that its time is over."""
+LOOK = 0.5
+"""Seconds between two looks at what is going on."""
+AGAIN = 60.0
+"""Seconds after which a thread that still does not come back is told of once more."""
+STUCK = 70
+"""The exit code of a process that ends because a call in it does not return."""
+
+
+class TimeOver(BaseException):
+    """The time limit of a job, or that of its process, was over."""
+
+
+@attrs.define(eq=False)
+class _Watched:
+    name: str
+    seconds: float
+    thread: int
+    until: float
+    stuck: Callable[[], object] | None
+    told: bool = False
+    loud: float = 0.0
+    """When it is to be told of that the thread does not come back; 0 before it was told to."""
+    replaced: bool = False
+
+
+def end_process() -> None:
+    """End this process at once: whoever supervises it starts another."""
+    os._exit(STUCK)
+
+
+class Watchdog:
+    """A thread that looks at how long others take."""
+
+    def __init__(self, bite: Callable[[], object] | None = None) -> None:
+        """Begin to look.
+
+        Args:
+            bite: Called when a thread does not come back long after its time; None where others
+                use the process, so that it may not be ended: then the log says so every minute.
+        """
+        self._bite = bite
+        self._lock = threading.Lock()
+        self._watched: list[_Watched] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="crm-watchdog", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def watching(
+        self, name: str, seconds: float, stuck: Callable[[], object] | None = None
+    ) -> Iterator[None]:
+        """Let what is done meanwhile in this thread take so long.
+
+        Args:
+            name: What is done, for the log.
+            seconds: After which `TimeOver` is raised in this thread, as soon as it comes back to
+                Python; half a minute later it is not expected any more.
+            stuck: Called once then, where the process goes on.
+        """
+        one = _Watched(
+            name, seconds, threading.get_ident(), time.monotonic() + seconds, stuck
+        )  # fmt: skip
+        with self._lock:
+            self._watched.append(one)
+        try:
+            yield
+        finally:
+            try:
+                self._forget(one)
+            except TimeOver:  # It came up in between, and comes once.
+                self._forget(one)
+                raise
+
+    def names(self) -> tuple[str, ...]:
+        """Tell what is going on."""
+        with self._lock:
+            return tuple(one.name for one in self._watched)
+
+    def end_all(self) -> None:
+        """Raise `TimeOver` in all that is going on, whatever its limit."""
+        with self._lock:
+            for one in self._watched:
+                self._tell(one)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(LOOK):
+            self._look(time.monotonic())
+
+    def _look(self, now: float) -> None:
+        stuck = []
+        with self._lock:
+            for one in self._watched:
+                if now >= one.until and not one.told:
+                    self._tell(one)
+                    # Counted from here, for a machine that slept meanwhile.
+                    one.loud = now + min(MERCY, one.seconds)
+                elif now >= one.loud > 0:
+                    one.loud = now + AGAIN
+                    stuck.append(one)
+        for one in stuck:
+            self._stuck(one, now)
+
+    def _stuck(self, one: _Watched, now: float) -> None:
+        log.critical(
+            "%s is in a call that does not return, %.0f s after its time of %.0f s was over",
+            one.name, now - one.until, one.seconds,
+        )  # fmt: skip
+        if self._bite is not None:
+            self._bite()
+        elif not one.replaced and one.stuck is not None:
+            one.replaced = True
+            one.stuck()
+
+    def _forget(self, one: _Watched) -> None:
+        with self._lock:
+            if one in self._watched:
+                self._watched.remove(one)
+            told = any(w.told for w in self._watched if w.thread == one.thread)
+            if one.told and not told:
+                # What was raised and has not come up must not do so behind the block.
+                _take_back(one.thread)
+
+    def _tell(self, one: _Watched) -> None:
+        from dramatiq.threading import raise_thread_exception
+
+        if not one.told:
+            one.told = True
+            raise_thread_exception(one.thread, TimeOver)  # type: ignore[no-untyped-call]
+
+
+def _take_back(thread: int) -> None:
+    """Take back an exception that was raised in a thread and has not come up yet."""
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
