@@ -22,6 +22,7 @@ from crm_domain.errors import (
 from crm_domain.model import (
     AuditEntry,
     Customer,
+    CustomerStatus,
     Department,
     Employee,
     RotationEntry,
@@ -134,7 +135,9 @@ def test_a_duplicate_tells_status_and_owner_only(world: World) -> None:
     # when
     [found] = intake.find_duplicates(world.crm, {"qq": "2233445566"}, by=world.b)
     # then
-    assert (found.field, found.status, found.owner_name) == ("qq", "未报名", "李雷")
+    assert (found.field, found.status, found.public, found.owner_name) == (
+        "qq", CustomerStatus.NOT_ENROLLED, False, "李雷"
+    )  # fmt: skip
     assert customer.name not in repr(found)
     assert (customer.phone or "") not in repr(found)
 

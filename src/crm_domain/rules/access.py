@@ -72,6 +72,7 @@ class Principal:
     permissions: frozenset[str] = frozenset()
     scope: Scope = Scope.OWN
     language: str | None = None
+    """What is told is told in it; None is Chinese."""
 
     @property
     def title(self) -> str:
