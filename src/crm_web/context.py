@@ -38,12 +38,15 @@ class Context:
     screen: Screen | None = None
     """What answers; None where no screen does."""
 
-    @property
+    @cached_property
     def by(self) -> Principal:
-        """Whoever asks; only screens for people who have signed in may use it."""
+        """Whoever asks, with the language of the page, in which records are to be called.
+
+        Only screens for people who have signed in may use it.
+        """
         if self.session is None:
             raise LookupError("nobody has signed in, and this screen needs somebody")
-        return self.session.principal
+        return attrs.evolve(self.session.principal, language=self.language)
 
     def may(self, permission: str | None) -> bool:
         """Whether whoever asks holds a permission; None is nobody's."""

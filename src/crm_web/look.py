@@ -27,6 +27,14 @@ LOGGED: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 """What the audit log keeps beside the fields of records; what is not here is shown by its name."""
 
+CHANNELS: Mapping[str, tuple[str, str]] = {
+    "inapp": ("站内消息", "in here"), "email": ("邮件", "e-mail"), "sms": ("短信", "SMS"),
+    "wechat": ("微信", "WeChat"), "dingtalk": ("钉钉", "DingTalk"),
+    "console": ("控制台", "console"),
+}  # fmt: skip
+"""What the channels of notices are called; one of a plugin that is not here is shown by its name.
+"""
+
 
 @attrs.frozen
 class Look:
@@ -49,6 +57,10 @@ class Look:
         if known is None:
             return name
         return about(known).zh if self.language == "zh" else about(known).en
+
+    def channel(self, name: str) -> str:
+        """Say what a channel of notices is called."""
+        return self.context.t(*CHANNELS.get(name, (name, name)))
 
     def changes(self, row: Any) -> list[tuple[str, str, str]]:
         """Tell what an entry of the audit log changed: field, before and after, as people say it.

@@ -22,6 +22,7 @@ from crm_domain.errors import (
 from crm_domain.model import (
     AuditEntry,
     Customer,
+    CustomerStatus,
     Department,
     Employee,
     RotationEntry,
@@ -134,7 +135,9 @@ def test_a_duplicate_tells_status_and_owner_only(world: World) -> None:
     # when
     [found] = intake.find_duplicates(world.crm, {"qq": "2233445566"}, by=world.b)
     # then
-    assert (found.field, found.status, found.owner_name) == ("qq", "未报名", "李雷")
+    assert (found.field, found.status, found.public, found.owner_name) == (
+        "qq", CustomerStatus.NOT_ENROLLED, False, "李雷"
+    )  # fmt: skip
     assert customer.name not in repr(found)
     assert (customer.phone or "") not in repr(found)
 
@@ -320,9 +323,9 @@ def _use_cases(world: World) -> dict[str, tuple[str, Callable[[Crm, Principal], 
     return {
         "get": ("customer:view", lambda c, p: intake.get_customer(c, n, by=p)),
         "list": ("customer:view", lambda c, p: intake.list_customers(c, by=p)),
-        "mine": ("customer:view", lambda c, p: assignment.my_customers(c, by=p)),
+        "mine": ("customer:mine", lambda c, p: assignment.my_customers(c, by=p)),
         "count": ("customer:view", lambda c, p: intake.tally_customers(c, by=p)),
-        "count mine": ("customer:view", lambda c, p: assignment.tally_mine(c, by=p)),
+        "count mine": ("customer:mine", lambda c, p: assignment.tally_mine(c, by=p)),
         "count pool": ("pool:view", lambda c, p: pool.tally_public(c, by=p)),
         "count records": ("department:view", lambda c, p: records.tally_records(
             c, Department, by=p)),
@@ -332,7 +335,7 @@ def _use_cases(world: World) -> dict[str, tuple[str, Callable[[Crm, Principal], 
         "follow-ups": ("customer:view", lambda c, p: follow_up.list_follow_ups(c, by=p)),
         "count follow-ups": ("customer:view", lambda c, p: follow_up.tally_follow_ups(c, by=p)),
         "stream": ("customer:view", lambda c, p: timeline.timeline(c, n, by=p)),
-        "my figures": ("customer:view", lambda c, p: figures.my_figures(c, by=p)),
+        "my figures": ("customer:mine", lambda c, p: figures.my_figures(c, by=p)),
         "team figures": ("customer:view", lambda c, p: figures.team_figures(
             c, date(2026, 11, 1), date(2026, 11, 30), by=p)),
         "log": ("audit:view", lambda c, p: audit_log.list_entries(c, by=p)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -49,8 +49,11 @@ def figures_in(thing: Any) -> Iterator[tuple[str, figures.Figure]]:
         elif isinstance(value, dict):
             yield from ((str(k), v) for k, v in value.items())
         elif isinstance(value, tuple):
-            for one in value:
-                yield from ((f"{one.name}: {n}", f) for n, f in figures_in(one))
+            for i, one in enumerate(value):
+                if isinstance(one, figures.Figure):
+                    yield f"{name}[{i}]", one
+                else:
+                    yield from ((f"{one.name}: {n}", f) for n, f in figures_in(one))
 
 
 def check(crm: Crm, thing: Any, by: Principal) -> int:
@@ -159,13 +162,56 @@ def test_the_table_tells_what_each_one_did(busy: World) -> None:
 
     assert table("李雷") == {
         "owned": 2, "due": 1, "follow_ups": 2, "received": 6, "lost": 3, "won": 1,
-        "turnover": Decimal("19800.50"),
+        "turnover": Decimal("19800.50"), "converted": 1, "ages[0]": 1, "ages[1]": 1,
     }  # fmt: skip
     assert table("韩梅梅") == {
         "owned": 1, "due": 1, "follow_ups": 3, "received": 4, "claimed": 1, "lost": 2,
+        "ages[0]": 1,
     }  # fmt: skip
     assert table("王强") == {}
     assert [c.name for c in team.leaderboard] == ["李雷"]
+
+
+def test_conversion_is_what_was_won_of_what_was_received(busy: World) -> None:
+    """Of the very same customers, so it is never more than all; of nothing there is none."""
+    team = figures.team_figures(busy.crm, *NOVEMBER, by=busy.manager)
+    shares = {c.name: (c.converted.value, c.received.value, c.conversion) for c in team.consultants}
+    assert shares == {"李雷": (1, 6, 1 / 6), "韩梅梅": (0, 4, 0.0), "王强": (0, 0, None)}
+    assert team.conversion == 1 / 10
+    # What is won later counts for the time in which it was received.
+    late = busy.customer(busy.c)
+    busy.clock.set(on(30, 9) + timedelta(days=2))
+    assignment.assign_customer(busy.crm, late.id or 0, busy.c.employee_id or 0, by=SYSTEM)
+    enrol(busy, late)
+    december = figures.team_figures(
+        busy.crm, date(2026, 12, 1), date(2026, 12, 31), by=busy.manager
+    )
+    assert december.conversion == 1.0
+    check(busy.crm, december, busy.manager)
+
+
+def test_what_is_owned_ages_by_days_since_the_last_contact(world: World) -> None:
+    """By local days: at midnight everything grows a day older; being received is a contact."""
+    crm = world.crm
+    for day in (1, 2, 5, 8, 9, 13, 14, 17):
+        world.clock.set(on(day, 23))
+        found = world.customer(world.a)
+        assignment.lock_customer(crm, found.id or 0, reason="x", by=SYSTEM)
+        say(world, found, world.a)
+
+    fresh = world.customer(world.a)
+    assignment.lock_customer(crm, fresh.id or 0, reason="x", by=SYSTEM)
+
+    def ages() -> list[int]:
+        team = figures.team_figures(crm, *NOVEMBER, by=world.manager)
+        check(crm, team, world.manager)
+        [one] = [c for c in team.consultants if c.name == "李雷"]
+        assert sum(f.value for f in one.ages) == one.owned.value
+        return [int(f.value) for f in one.ages]
+
+    assert ages() == [3, 1, 4, 1]
+    world.clock.set(on(18, 0))
+    assert ages() == [2, 2, 3, 2]
 
 
 def test_what_fell_due_is_lost_before_any_sweep(busy: World) -> None:
@@ -240,7 +286,8 @@ def test_the_claims_left_are_those_the_limits_allow(world: World) -> None:
     limited = attrs.evolve(
         world.crm, settings=attrs.evolve(world.crm.settings, max_claims_per_day=1)
     )
-    assert figures.my_figures(limited, by=world.manager).claims_left is None
+    idle = attrs.evolve(world.b, permissions=world.b.permissions - {"customer:claim"})
+    assert figures.my_figures(limited, by=idle).claims_left is None
 
 
 def test_figures_are_for_who_sees_customers(world: World) -> None:
@@ -250,8 +297,13 @@ def test_figures_are_for_who_sees_customers(world: World) -> None:
         figures.my_figures(world.crm, by=nobody)
     with pytest.raises(NotPermitted):
         figures.team_figures(world.crm, *NOVEMBER, by=nobody)
+    owner = attrs.evolve(nobody, permissions=frozenset({"customer:mine"}))
+    assert figures.my_figures(world.crm, by=owner).pool is None
+    with pytest.raises(NotPermitted):
+        figures.team_figures(world.crm, *NOVEMBER, by=owner)
     viewer = attrs.evolve(nobody, permissions=frozenset({"customer:view"}))
-    assert figures.my_figures(world.crm, by=viewer).pool is None
+    with pytest.raises(NotPermitted):
+        figures.my_figures(world.crm, by=viewer)
     assert figures.my_figures(world.crm, by=SYSTEM).owned.value == 0
     wrong: Any
     for wrong in ((NOVEMBER[1], NOVEMBER[0]), ("2026-11-01", NOVEMBER[1]), (None, None)):
@@ -282,7 +334,7 @@ def test_what_was_said_to_anothers_customer_stays_hidden(world: World) -> None:
 
 
 def test_the_lists_of_the_past_need_their_permissions(world: World) -> None:
-    """Payments those of entering or confirming them, and never another's."""
+    """Payments one of their own, whether one enters or confirms them; never another's."""
     pay(world, world.customer(world.a), world.a)
     assert len(payments.list_payments(world.crm, by=world.a)) == 1
     assert len(payments.list_payments(world.crm, by=world.b)) == 0
@@ -297,5 +349,5 @@ def test_the_lists_of_the_past_need_their_permissions(world: World) -> None:
     ):  # fmt: skip
         with pytest.raises(NotPermitted):
             ask(world.crm, by=nobody)
-    access.set_role(world.crm, "核", permissions=["payment:confirm"], scope=Scope.ALL, by=SYSTEM)
+    access.set_role(world.crm, "核", permissions=["payment:view"], scope=Scope.ALL, by=SYSTEM)
     assert len(payments.list_payments(world.crm, by=world.person("核", "核"))) == 1

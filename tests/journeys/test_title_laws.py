@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 import sqlalchemy as sa
 
@@ -18,12 +19,14 @@ from crm_domain.model import (
     Department,
     Employee,
     Lesson,
+    Menu,
+    PermissionGroup,
     Role,
     School,
     User,
 )
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import pool, records
+from crm_domain.usecases import access, pool, records
 from make import World
 from steps import on
 
@@ -56,6 +59,28 @@ def test_a_record_is_called_by_its_title(world: World, cohort: int) -> None:
     assert titles(Course) == titles(Course, None, 10**30, -1) == {}
     assert titles(User, world.a.user_id) == {world.a.user_id: "李雷"}
     assert "课程顾问" in titles(Role, *range(1, 10)).values()
+
+
+def test_what_has_an_english_title_is_called_by_it(world: World) -> None:
+    """To whoever reads English; what has none keeps the one it has, and both are found."""
+    made = access.add_role(world.crm, {"title": "前台", "permissions": []}, by=SYSTEM)
+    roles = {r.role.code: r.role.id or 0 for r in access.list_roles(world.crm, by=SYSTEM)}
+    consultant, own = roles["consultant"], made.id or 0
+    for language, said in (("zh", "课程顾问"), ("en", "Consultant")):
+        reader = attrs.evolve(SYSTEM, language=language)
+        called = records.titles(world.crm, Role, [consultant, own], by=reader)
+        assert called == {consultant: said, own: "前台"}
+        for typed in ("课程顾问", "consultant"):
+            assert records.suggest(world.crm, Role, typed, by=reader) == {consultant: said}
+    english = attrs.evolve(SYSTEM, language="en")
+    chinese = records.titles(world.crm, Role, [consultant], language="zh", by=english)
+    assert chinese == {consultant: "课程顾问"}
+    group = saved(world, PermissionGroup(title="组", title_en="Group", menu_id=_menu(world)))
+    assert records.titles(world.crm, PermissionGroup, [group], by=english) == {group: "Group"}
+
+
+def _menu(world: World) -> int:
+    return saved(world, Menu(title="菜单"))
 
 
 def test_titles_are_read_by_one_statement(world: World, cohort: int) -> None:
@@ -102,8 +127,6 @@ def test_customers_out_of_reach_have_no_title(world: World) -> None:
 
 def test_usernames_are_for_those_who_manage_users(world: World) -> None:
     """An account of nobody has no title for others."""
-    from crm_domain.usecases import access
-
     robot = access.create_user(world.crm, {"username": "robot"}, by=SYSTEM).id or 0
     assert records.titles(world.crm, User, [robot], by=SYSTEM) == {robot: "robot"}
     assert records.titles(world.crm, User, [robot, world.a.user_id], by=world.b) == {

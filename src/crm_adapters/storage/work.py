@@ -43,6 +43,7 @@ from crm_domain.ports import (
     STAGE,
     TOLD_OTHERWISE,
     Counted,
+    Ends,
     Happening,
     Now,
     Page,
@@ -174,11 +175,11 @@ class SqlWork:
         return {stage: many for stage, many in rows}  # noqa: C416 - a row is no pair to mypy
 
     def team(self, reach: Reach, period: Period, now: Now, *, contact_by: datetime,
-             expiring_on: date) -> dict[int, Counted]:  # fmt: skip
+             expiring_on: date, ages: Sequence[Ends] = ()) -> dict[int, Counted]:  # fmt: skip
         """Count what the consultants within a reach own, and did in a period."""
-        parts = [self._owned(reach, now, contact_by, expiring_on), self._begun(reach, period),
-                 self._over(reach, period), self._contacts(reach, period),
-                 self._turnover(reach, period)]  # fmt: skip
+        parts = [self._owned(reach, now, contact_by, expiring_on, ages),
+                 self._begun(reach, period), self._over(reach, period),
+                 self._contacts(reach, period), self._turnover(reach, period)]  # fmt: skip
         if period.since <= now.midnight <= period.until:
             parts.append(self._overdue(reach, now))
         found: dict[int, dict[str, Any]] = {}
@@ -189,14 +190,22 @@ class SqlWork:
                 for name, many in row._mapping.items():
                     if name != "who" and many is not None:
                         counts[name] = counts.get(name, 0) + many
-        return {number: Counted(**counts) for number, counts in found.items()}
+        names = [f"age_{i}" for i in range(len(ages))]
+        return {
+            number: Counted(ages=tuple(counts.pop(n, 0) for n in names), **counts)
+            for number, counts in found.items()
+        }
 
-    def _owned(self, reach: Reach, now: Now, contact_by: datetime, expiring_on: date) -> Any:
+    def _owned(
+        self, reach: Reach, now: Now, contact_by: datetime, expiring_on: date, ages: Sequence[Ends]
+    ) -> Any:
         o = ownership.c
         return (
             sa.select(o.owner_id.label("who"), sa.func.count().label("owned"),
                       _many(o.next_contact_at <= contact_by, "due"),
-                      _many(o.due_on <= expiring_on, "expiring"))
+                      _many(o.due_on <= expiring_on, "expiring"),
+                      *(_many(_within(o.last_contacted_at, ends), f"age_{i}")
+                        for i, ends in enumerate(ages)))
             .where(o.owner_id.in_(within(reach)), o.due_on > now.today)
             .group_by(o.owner_id)
         )  # fmt: skip
@@ -205,6 +214,7 @@ class SqlWork:
         a = assignment.c
         return (
             sa.select(a.consultant_id.label("who"), sa.func.count().label("received"),
+                      _many(a.status == AssignmentStatus.WON, "converted"),
                       _many(a.method == AssignmentMethod.CLAIM, "claimed"))
             .where(a.consultant_id.in_(within(reach)), a.started_at.between(*period.ends))
             .group_by(a.consultant_id)
@@ -276,6 +286,14 @@ class SqlWork:
             Happening(at=row.at, kind=_KINDS[row.kind], number=row.number)
             for row in self._session.run(statement)
         )
+
+
+def _within(column: Any, ends: Ends) -> sa.ColumnElement[bool]:
+    low, high = ends
+    return sa.and_(
+        sa.true(), *([] if low is None else [column >= low]),
+        *([] if high is None else [column <= high]),
+    )  # fmt: skip
 
 
 def _many(condition: Any, name: str) -> Any:

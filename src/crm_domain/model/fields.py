@@ -226,7 +226,7 @@ def record(
         unique: Combinations of fields that stand only once.
         plain: False for records with rules of their own: these are written by their use cases only.
         titled: What one of them is called where others refer to it, with fields in braces; by
-            default its title or name, else its number.
+            default its title or name, else its number, and in English ``title_en`` where it has it.
         belongs: What names the employee or department that it is the work of (`About.belongs`).
         shared: Whether those beyond the reach read it all the same.
         listed: Whether the generic use cases may read it though it is not plain.
@@ -249,7 +249,8 @@ def record(
 def _titled(cls: type[Any]) -> tuple[str, str]:
     names = {a.name for a in attrs.fields(cls)}
     found = next((n for n in ("title", "name", "username", "file_name") if n in names), "id")
-    return f"{{{found}}}", f"{{{found}}}"
+    english = f"{found}_en" if f"{found}_en" in names else found
+    return f"{{{found}}}", f"{{{english}}}"
 
 
 def about(cls: type[Any]) -> About:

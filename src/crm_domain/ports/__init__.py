@@ -28,11 +28,20 @@ from crm_domain.ports.sheets import Cell, Row, Sheet, SheetReader, SheetWriter, 
 from crm_domain.ports.sign_ins import Resumed, SignIns
 from crm_domain.ports.storage import Checked, Directory, Records, Storage, UnitOfWork
 from crm_domain.ports.turns import Dating, Mate, PoolRules, Roster, Turns
-from crm_domain.ports.work import STAGE, TOLD_OTHERWISE, Counted, Happening, Now, Period, Work
+from crm_domain.ports.work import (
+    STAGE,
+    TOLD_OTHERWISE,
+    Counted,
+    Ends,
+    Happening,
+    Now,
+    Period,
+    Work,
+)
 
 __all__ = [
     "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked", "Clock", "Closing",
-    "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Happening",
+    "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Ends", "Happening",
     "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices",
     "Notifier", "Now", "Page", "PasswordHasher", "Pauses", "Period", "PoolRules", "Query", "Reach",
     "Records", "Released", "Resumed", "Roster", "Row", "Schedule", "Settings", "Sheet",

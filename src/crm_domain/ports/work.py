@@ -63,10 +63,18 @@ class Counted:
     expiring: int = 0
     follow_ups: int = 0
     received: int = 0
+    converted: int = 0
+    """Of what was received in the period, what was won by now."""
     claimed: int = 0
     lost: int = 0
     won: int = 0
     turnover: Decimal = Decimal(0)
+    ages: tuple[int, ...] = ()
+    """Of what is owned, how much was contacted last within each of the times asked for."""
+
+
+Ends = tuple[datetime | None, datetime | None]
+"""The ends of a time, both included; None leaves one open."""
 
 
 class Work(Protocol):
@@ -96,7 +104,7 @@ class Work(Protocol):
         ...
 
     def team(self, reach: Reach, period: Period, now: Now, *, contact_by: datetime,
-             expiring_on: date) -> dict[int, Counted]:  # fmt: skip
+             expiring_on: date, ages: Sequence[Ends] = ()) -> dict[int, Counted]:  # fmt: skip
         """Count what the consultants within a reach own, and did in a period.
 
         The number of statements does not depend on how many they are.
@@ -107,6 +115,7 @@ class Work(Protocol):
             now: The moment of asking.
             contact_by: A next contact until then is due.
             expiring_on: Who is public on this day expires soon.
+            ages: Times of the last contact, by which what is owned is counted.
 
         Returns:
             By consultant; only those of whom anything was counted.

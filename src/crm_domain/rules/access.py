@@ -34,7 +34,7 @@ _CATALOGUE = {"department:view", "employee:view", "school:view", "course:view", 
 _CONSULTANT = _CATALOGUE | {
     "customer:mine", "customer:view", "customer:add", "customer:edit", "customer:claim",
     "customer:release", "customer:follow_up", "customer:import", "pool:view",
-    "rotation:view", "payment:add",
+    "rotation:view", "payment:view", "payment:add",
 }  # fmt: skip
 _MANAGER = _CONSULTANT - _SELLING | {
     "customer:assign", "customer:transfer", "customer:lock", "customer:export",
@@ -52,7 +52,8 @@ ROLES: tuple[BuiltInRole, ...] = (
     BuiltInRole("teacher", "老师", "Teacher", Scope.OWN,
                 frozenset(_CATALOGUE | _TEACHING)),
     BuiltInRole("finance", "财务", "Finance", Scope.ALL,
-                frozenset(_CATALOGUE | {"customer:view", "payment:add", "payment:confirm"})),
+                frozenset(_CATALOGUE | {"customer:view", "payment:view", "payment:add",
+                                        "payment:confirm"})),
     BuiltInRole("student", "学员", "Student", Scope.OWN, frozenset()),
     BuiltInRole("administrator", "管理员", "Administrator", Scope.ALL, ALL_PERMISSIONS - _SELLING),
 )  # fmt: skip
@@ -72,6 +73,7 @@ class Principal:
     permissions: frozenset[str] = frozenset()
     scope: Scope = Scope.OWN
     language: str | None = None
+    """What is told is told in it; None is Chinese."""
 
     @property
     def title(self) -> str:

@@ -87,13 +87,13 @@ def my_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Page
         crm: The CRM.
         query: May search, filter by ``status`` and ``intention``, and by ranges of
             ``next_contact_at``, ``due_on``, ``started_at`` and ``ended_at``.
-        by: Who asks; needs ``customer:view`` and an employee.
+        by: Who asks; needs ``customer:mine`` and an employee.
 
     Raises:
         Invalid: The query names what is not there.
         NotPermitted: Without the permission.
     """
-    by.need("customer:view")
+    by.need("customer:mine")
     if by.employee_id is None:
         return Page(items=())
     with crm.unit_of_work(read_only=True) as uow:
@@ -136,13 +136,13 @@ def tally_mine(
             status and ranges the query names.
         days: Of the tab ``expiring``.
         most: So many are counted at most; of more the tally says that there are more.
-        by: Who asks; needs ``customer:view`` and an employee.
+        by: Who asks; needs ``customer:mine`` and an employee.
 
     Raises:
         Invalid: The query or a facet names what is not there.
         NotPermitted: Without the permission.
     """
-    by.need("customer:view")
+    by.need("customer:mine")
     if by.employee_id is None:
         return Tally(total=0, by={name: {} for name in facets})
     tabs = my_tabs(crm, days=days) if TAB in facets else {}

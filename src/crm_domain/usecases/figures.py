@@ -12,7 +12,7 @@ import attrs
 from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import INCOME, AssignmentMethod, AssignmentStatus, Employee, Stage
 from crm_domain.model import PaymentStatus as Paid
-from crm_domain.ports import STAGE, TAB, Counted, Crm, Period, Query, UnitOfWork
+from crm_domain.ports import STAGE, TAB, Counted, Crm, Ends, Period, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.usecases._common import end_of_day, now_of, reach_of, start_of_day
@@ -23,6 +23,8 @@ List = Literal[
     "intake.list_customers", "payments.list_payments", "pool.public_customers",
 ]  # fmt: skip
 """The use case that gives the rows, by module and name."""
+AGES = (3, 7, 15)
+"""Days since the last contact, by which what is owned is counted: 0-3, 4-7, 8-15, and more."""
 LOST = (AssignmentStatus.NO_FOLLOW_UP, AssignmentStatus.NOT_CLOSED, AssignmentStatus.RELEASED)
 
 
@@ -64,12 +66,12 @@ def my_figures(crm: Crm, *, days: int = EXPIRING_DAYS, by: Principal) -> MyFigur
     Args:
         crm: The CRM.
         days: Of ``expiring``: the customer will be public within so many days.
-        by: Who asks; needs ``customer:view``. Whoever is no employee owns nothing.
+        by: Who asks; needs ``customer:mine``. Whoever is no employee owns nothing.
 
     Raises:
         NotPermitted: Without the permission.
     """
-    by.need("customer:view")
+    by.need("customer:mine")
     tabs = my_tabs(crm, days=days)
     today = crm.today()
     month = start_of_day(crm, today.replace(day=1))
@@ -122,12 +124,23 @@ class ConsultantFigures:
     expiring: Figure
     follow_ups: Figure
     received: Figure
+    converted: Figure
+    """Of what was received in the period, what was won by now."""
     claimed: Figure
     lost: Figure
     """Fell to the pool or given back to it."""
     won: Figure
     turnover: Figure
     """Of the payments that were confirmed, refunds left out."""
+    ages: tuple[Figure, ...]
+    """What is owned, by the days since the last contact: for each of `AGES`, and for more.
+
+    Being received counts as a contact, as it does for the pool."""
+
+    @property
+    def conversion(self) -> float | None:
+        """Of what was received in the period, the share that was won; None of nothing."""
+        return _share(self.converted, self.received)
 
 
 @attrs.frozen(kw_only=True)
@@ -142,6 +155,15 @@ class TeamFigures:
     """By name: the active ones, and whoever has or did anything."""
     leaderboard: tuple[ConsultantFigures, ...]
     """排行榜: who won most, then by turnover; without those who did neither."""
+
+    @property
+    def conversion(self) -> float | None:
+        """Of what all received in the period, the share that was won; None of nothing."""
+        return _share(self.funnel[Stage.WON], self.funnel[Stage.RECEIVED])
+
+
+def _share(part: Figure, whole: Figure) -> float | None:
+    return float(part.value / whole.value) if whole.value else None
 
 
 def team_figures(
@@ -168,15 +190,17 @@ def team_figures(
     period = Period(since=start_of_day(crm, since), until=end_of_day(crm, until))
     now, reach = now_of(crm), reach_of(by)
     contact_by, expiring_on = end_of_day(crm, now.today), now.today + timedelta(days=days)
+    ages = _ages(crm, now.today)
     with crm.unit_of_work(read_only=True) as uow:
         stages = uow.work.funnel(reach, period)
-        counted = uow.work.team(reach, period, now, contact_by=contact_by, expiring_on=expiring_on)
+        counted = uow.work.team(reach, period, now, contact_by=contact_by, expiring_on=expiring_on,
+                                ages=ages)  # fmt: skip
         active = uow.directory.with_permission("customer:claim", reach)
         names = {e.id or 0: e.name for e in active if not has_left(e, now.today)}
         others = uow.records.among(Employee, sorted(counted.keys() - names.keys()))
         names |= {e.id or 0: e.name for e in others}
     asked = _Questions(period, {"next_contact_at": (None, contact_by)},
-                       {"due_on": (None, expiring_on)})  # fmt: skip
+                       {"due_on": (None, expiring_on)}, ages)  # fmt: skip
     consultants = tuple(
         asked.figures(number, name, counted.get(number, Counted()))
         for number, name in sorted(names.items(), key=lambda item: (item[1], item[0]))
@@ -190,6 +214,17 @@ def team_figures(
     )  # fmt: skip
 
 
+def _ages(crm: Crm, today: date) -> tuple[Ends, ...]:
+    """Tell when somebody was contacted last whose contact lies so many days back."""
+    ends: list[Ends] = []
+    after = None
+    for days in AGES:
+        begin = start_of_day(crm, today - timedelta(days=days))
+        ends.append((begin, after))
+        after = begin - timedelta(microseconds=1)
+    return (*ends, (None, after))
+
+
 @attrs.frozen
 class _Questions:
     """What to ask the lists for what was counted."""
@@ -197,6 +232,7 @@ class _Questions:
     period: Period
     due: Mapping[str, Any]
     expiring: Mapping[str, Any]
+    ages: tuple[Ends, ...]
 
     def funnel(self, stages: Mapping[Stage, int]) -> dict[Stage, Figure]:
         """Add up the stages: whoever won has also paid, been contacted and been received."""
@@ -232,11 +268,16 @@ class _Questions:
                 query=Query(where=who, ranges={"at": self.period.ends}),
             ),
             received=dealt(counts.received, begun),
+            converted=dealt(counts.converted, begun, status=AssignmentStatus.WON),
             claimed=dealt(counts.claimed, begun, method=AssignmentMethod.CLAIM),
             lost=dealt(counts.lost, ended, status=LOST),
             won=dealt(counts.won, ended, status=AssignmentStatus.WON),
             turnover=Figure(
                 value=counts.turnover, list="payments.list_payments", adds="turnover",
                 query=Query(where=who | paid, ranges={"confirmed_at": self.period.ends}),
+            ),
+            ages=tuple(
+                held(counts.ages[i] if counts.ages else 0, {"last_contacted_at": ends})
+                for i, ends in enumerate(self.ages)
             ),
         )  # fmt: skip

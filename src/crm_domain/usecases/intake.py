@@ -8,7 +8,15 @@ from typing import Any, Literal, get_args
 import attrs
 
 from crm_domain.errors import Duplicate, EditConflict, FieldError, Invalid, NotFound
-from crm_domain.model import AssignmentMethod, Customer, Employee, Notice, Scope, specs
+from crm_domain.model import (
+    AssignmentMethod,
+    Customer,
+    CustomerStatus,
+    Employee,
+    Notice,
+    Scope,
+    specs,
+)
 from crm_domain.model.fields import changed
 from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Tally, UnitOfWork
@@ -143,8 +151,12 @@ class Similar:
     """What may be said of a customer that is there already: no contact data, no number."""
 
     field: str
-    status: str
+    """Which contact it has: ``phone``, ``qq`` or ``wechat``."""
+    status: CustomerStatus
+    public: bool
+    """Whether it is in the pool."""
     owner_name: str | None
+    """None where nobody has it."""
 
 
 def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tuple[Similar, ...]:
@@ -175,12 +187,12 @@ def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tu
         today = crm.today()
         answers = []
         for (name, _), customer in found.items():
-            private = customer.owner_id is not None and not is_public(customer, today)
-            owner = uow.records.get(Employee, customer.owner_id or 0) if private else None
-            status = customer.status.zh if not is_public(customer, today) else "公海"
-            answers.append(
-                Similar(field=name, status=status, owner_name=owner.name if owner else None)
-            )
+            public = is_public(customer, today)
+            owner = None if public else uow.records.get(Employee, customer.owner_id or 0)
+            answers.append(Similar(
+                field=name, status=customer.status, public=public,
+                owner_name=owner.name if owner else None,
+            ))  # fmt: skip
         return tuple(answers)
 
 

@@ -129,9 +129,9 @@ def list_payments(crm: Crm, query: Query | None = None, *, by: Principal) -> Pag
 
     Raises:
         Invalid: The query names what is not there.
-        NotPermitted: Without ``payment:add`` and ``payment:confirm``.
+        NotPermitted: Without ``payment:view``.
     """
-    _need_payments(by)
+    by.need("payment:view")
     with crm.unit_of_work(read_only=True) as uow:
         return uow.work.page(Payment, query or Query(), reach_of(by), now_of(crm))
 
@@ -144,14 +144,9 @@ def tally_payments(
 
     Raises:
         Invalid: The query or a facet names what is not there.
-        NotPermitted: Without ``payment:add`` and ``payment:confirm``.
+        NotPermitted: Without ``payment:view``.
     """
-    _need_payments(by)
+    by.need("payment:view")
     with crm.unit_of_work(read_only=True) as uow:
         return uow.work.tally(Payment, query or Query(), reach_of(by), now_of(crm), facets,
                               most=most)  # fmt: skip
-
-
-def _need_payments(by: Principal) -> None:
-    if not by.may("payment:confirm"):
-        by.need("payment:add")

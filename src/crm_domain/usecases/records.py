@@ -256,7 +256,7 @@ def tally_records(
 
 
 def titles(
-    crm: Crm, cls: type[Any], ids: Iterable[int | None], *, language: Language = "zh",
+    crm: Crm, cls: type[Any], ids: Iterable[int | None], *, language: Language | None = None,
     by: Principal,
 ) -> dict[int, str]:  # fmt: skip
     """Tell what records are called that others refer to, all by one statement.
@@ -265,7 +265,7 @@ def titles(
         crm: The CRM.
         cls: The kind of record: a plain one, or ``Customer``, ``User``, ``Role``, ``Permission``.
         ids: Their numbers; None is passed over.
-        language: Of the words in titles such as 第3期.
+        language: Of the titles, and of words in them such as 第3期; None is what ``by`` reads.
         by: Who asks. What the principal may not view is left out: all without ``<table>:view``,
             customers and plain records out of reach; an account is named by its employee, and by
             its username to whoever holds ``user:manage``.
@@ -285,11 +285,11 @@ def titles(
         return {n: name for query in asked for n, name in _customers(crm, query, by).items()}
     with crm.unit_of_work(read_only=True) as uow:
         found = uow.records.look_up(cls, _title_paths(cls, by), ids=wanted, reach=_reading(cls, by))
-        return _titled(cls, found, language)
+        return _titled(cls, found, language or _read_by(by))
 
 
 def suggest(
-    crm: Crm, cls: type[Any], text: str, limit: int = 10, *, language: Language = "zh",
+    crm: Crm, cls: type[Any], text: str, limit: int = 10, *, language: Language | None = None,
     by: Principal,
 ) -> dict[int, str]:  # fmt: skip
     """Find records by a part of their titles, for whoever picks one while typing.
@@ -325,7 +325,11 @@ def suggest(
             limit=query.limit,
             reach=_reading(cls, by),
         )
-        return _titled(cls, found, language)
+        return _titled(cls, found, language or _read_by(by))
+
+
+def _read_by(by: Principal) -> Language:
+    return "en" if by.language == "en" else "zh"
 
 
 def _seeing(cls: type[Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import Invalid
-from crm_domain.model import Scope
+from crm_domain.model import Scope, Stage
 from crm_domain.usecases import assignment, figures
 from crm_domain.usecases.figures import Figure
 from crm_web.address import asked
@@ -23,6 +23,10 @@ LISTS = {
 }  # fmt: skip
 """The pages of the lists that figures count."""
 FEW = 8
+AGES: tuple[tuple[int, int | None], ...] = tuple(
+    zip((0, *(days + 1 for days in figures.AGES)), (*figures.AGES, None), strict=True)
+)
+"""The first and the last day of each age; the last age has no end."""
 
 
 @screen("/", needs=SIGNED_IN)
@@ -37,7 +41,7 @@ def home(c: Context) -> Answer:
         data |= {n: assignment.my_customers(c.crm, q, by=c.by).items for n, q in few.items()}
     if c.by.may("customer:view") and c.by.scope is not Scope.OWN:
         since, until = period(c)
-        data |= {"since": since, "until": until}
+        data |= {"since": since, "until": until, "ages": AGES, "stages": Stage}
         try:
             data["team"] = figures.team_figures(c.crm, since, until, by=c.by)
         except Invalid as e:

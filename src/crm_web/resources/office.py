@@ -16,6 +16,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases import audit_log, notices, records
 from crm_web.actions import one_by_one
 from crm_web.context import Context
+from crm_web.look import CHANNELS
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
 
 ACTIONS: Mapping[str, Words] = {
@@ -40,13 +41,6 @@ ACTIONS: Mapping[str, Words] = {
     "confirm": ("确认", "confirm"), "reject": ("驳回", "reject"),
 }  # fmt: skip
 """What the log's actions are called; one that is not here is shown by its code."""
-
-CHANNELS: tuple[tuple[str, Words], ...] = (
-    ("inapp", ("站内消息", "in here")), ("email", ("邮件", "e-mail")), ("sms", ("短信", "SMS")),
-    ("wechat", ("微信", "WeChat")), ("dingtalk", ("钉钉", "DingTalk")),
-    ("console", ("控制台", "console")),
-)  # fmt: skip
-"""The channels that there are plugins for; others are shown by their name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -145,9 +139,7 @@ NOTICES = Resource(
     columns=(
         column(Notice, "created_at"), column(Notice, "recipient_id", sort=False),
         column(Notice, "subject", sort=False), column(Notice, "event"),
-        column(Notice, "channel",
-               say=lambda row, look: look.context.t(*dict(CHANNELS).get(row.channel,
-                                                                        (row.channel,) * 2))),
+        column(Notice, "channel", say=lambda row, look: look.channel(row.channel)),
         column(Notice, "status", kind="badge"),
         column(Notice, "attempts"), column(Notice, "error", sort=False),
         column(Notice, "next_attempt_at", shown=False), column(Notice, "sent_at", shown=False),
@@ -157,7 +149,8 @@ NOTICES = Resource(
     ),
     filters=(
         narrowing(Notice, "status"), narrowing(Notice, "event"),
-        Filter(name="channel", words=("渠道", "Channel"), kind="choice", choices=CHANNELS),
+        Filter(name="channel", words=("渠道", "Channel"), kind="choice",
+               choices=tuple(CHANNELS.items())),
         narrowing(Notice, "recipient_id"), narrowing(Notice, "created_at"),
     ),
     export="notice:view",

@@ -77,7 +77,7 @@ REJECT = Action(
 
 PAYMENTS = Resource(
     name="payments", record=Payment, words=("缴费记录", "Payments"), icon="coin",
-    needs="payment:add",
+    needs="payment:view",
     rows=lambda crm, query, by: payments.list_payments(crm, query, by=by),
     tally=lambda crm, query, names, by: payments.tally_payments(crm, query, names, by=by),
     columns=tuple(

@@ -1,0 +1,91 @@
+"""The home page: who is shown what, and that each number is what the list behind it holds."""
+
+from __future__ import annotations
+
+import html
+import re
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from crm_domain import SYSTEM
+from crm_domain.usecases import access, assignment, figures, follow_up
+from make import World
+from steps import enrol, on
+from web.conftest import Visit
+from web.visitor import Visitor
+
+NUMBER = re.compile(r'<a href="(/[^"]+)">(¥?[\d,.]+%?)</a>')
+
+
+@pytest.fixture
+def working(world: World) -> World:
+    """Give the school some days of work, of which something is in every table."""
+    won, lost = world.customer(world.a), world.customer(world.a)
+    enrol(world, won)
+    assignment.transfer_customer(world.crm, lost.id or 0, world.b.employee_id or 0, by=SYSTEM)
+    for day in (1, 2, 3):
+        world.clock.set(on(day, 12))
+        found = world.customer(world.a)
+        assignment.lock_customer(world.crm, found.id or 0, reason="x", by=SYSTEM)
+        follow_up.log_follow_up(world.crm, found.id or 0, {"note": "x"}, by=world.a)
+    world.clock.set(on(6, 9))
+    world.customer(world.a)
+    return world
+
+
+def rows(visitor: Visitor, address: str) -> int:
+    """Count what a list holds, by its pages."""
+    path, _, asked = address.partition("?")
+    found, after = 0, f"{path}.json?{asked}&size=20"
+    while after:
+        page = visitor.get(after).json()
+        found, after = found + len(page["items"]), page["next"]
+    return found
+
+
+def test_each_number_leads_to_the_list_that_it_counts(working: World, visit: Visit) -> None:
+    """As many rows as the number says, on all pages; a share leads to the part of the whole."""
+    visitor = visit(working.manager)
+    text = visitor.get("/?since=2026-11-01&until=2026-11-30").text
+    numbers = [(html.unescape(to), said) for to, said in NUMBER.findall(text)]
+    counted = {(to, said) for to, said in numbers if "¥" not in said}
+    shares = {said for _, said in counted if "%" in said}
+    for to, said in counted:
+        if "%" not in said:
+            assert rows(visitor, to) == int(Decimal(said.replace(",", ""))), to
+    team = figures.team_figures(working.crm, on(1).date(), on(30).date(), by=working.manager)
+    assert team.conversion == 1 / 7
+    assert shares == {"17%", "0%", "14%"}
+    parts = {to for to, said in counted if "%" in said}
+    assert sorted(rows(visitor, to) for to in parts) == [0, 1, 1]
+    ages = [to for to, _ in counted if "last_contacted_at" in to]
+    assert sum(rows(visitor, to) for to in ages) == rows(visitor, "/customers?status=not_enrolled")
+
+
+def test_home_is_there_for_whoever_has_customers_and_sees_no_others(
+    working: World, visit: Visit
+) -> None:
+    """A role with one's own customers alone is shown the own day, and no team."""
+    role = access.add_role(
+        working.crm, {"title": "只看自己", "permissions": ["customer:mine"]}, by=SYSTEM
+    )
+    name = working.a.name
+    access.set_roles(working.crm, name, [role.id or 0], by=SYSTEM)
+    visitor = visit(attrs.evolve(working.a, permissions=frozenset({"customer:mine"})))
+    answer = visitor.get("/")
+    assert answer.status_code == 200
+    assert "正在跟进" in answer.text
+    assert "各顾问" not in answer.text
+    assert visitor.get("/my/customers").status_code == 200
+    assert visitor.get("/customers").status_code == 403
+
+
+def test_a_consultant_reads_the_own_work_and_not_the_teams(working: World, visit: Visit) -> None:
+    """The table of the team is for whoever leads one; a list that is linked may be opened."""
+    visitor = visit(working.a)
+    text = visitor.get("/").text
+    assert "各顾问" not in text
+    for to, said in NUMBER.findall(text):
+        assert rows(visitor, html.unescape(to)) == int(said), to
