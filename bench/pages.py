@@ -133,6 +133,11 @@ def _pages(start: int, mark: str, page: int, world: World) -> Iterator[Asked]:
                 django=f"{admin}?{django_two}", times=25)  # fmt: skip
     yield Asked(name="a filter that nobody fits", ours="/customers?locked=true",
                 django=f"{admin}?locked__exact=1", alike=False)  # fmt: skip
+    # Behind every figure of the managers' table is a list of one owner.
+    yield Asked(name="of one owner", ours=f"/customers?owner_id={world.consultants[0]}",
+                django=f"{admin}?owner__id__exact={world.consultants[0]}", alike=False)  # fmt: skip
+    yield Asked(name="the pool of one who had them", alike=False,
+                ours=f"/pool?last_consultant_id={world.consultants[0]}")  # fmt: skip
     yield Asked(name="my customers", ours="/my/customers", bare="/mine", me=True, alike=False,
                 django=f"{admin}?owner__id__exact={world.consultants[0]}")  # fmt: skip
     yield Asked(name="the pool", ours="/pool", bare="/pool", django=f"{admin}?public=yes")

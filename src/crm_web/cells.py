@@ -86,7 +86,7 @@ def writer(look: Drawn, column: Column, titles: Titles) -> Write:
     if column.kind == "changes":
         return _changes(look)
     if column.say is not None:
-        say, text = column.say, _text(look)
+        say, text = column.say, (_badge if column.kind == "badge" else _text)(look)
         return lambda row: text(say(row, look))
     write = _of_target(column, titles) if column.target else _KINDS.get(column.kind, _text)(look)
     of = attrgetter(column.name) if column.value is None else column.value

@@ -34,6 +34,8 @@ LISTS: dict[str, tuple[Read, Query]] = {
     "by name": (LISTED, Query(sort="name")),
     "filtered": (LISTED, Query(where={"status": "not_enrolled", "source": [None, "baidu"]})),
     "of one owner": (LISTED, Query(where={"owner_id": 1})),
+    "of one owner, as an address asks": (LISTED, Query(where={"owner_id": ["1"]})),
+    "the pool of one who had them": (POOLED, Query(where={"last_consultant_id": ["1"]})),
     "the own": (lambda w, query: intake.list_customers(w.crm, query, by=w.a), Query()),
     "the department's": (
         lambda w, query: intake.list_customers(w.crm, query, by=w.manager), Query()),
@@ -75,11 +77,14 @@ def test_a_page_is_found_without_sorting(
     monkeypatch.setattr(pages, "FEW", 0)
     for owner in (None, world.a, None, world.a):
         world.customer(owner)
+        pool.release_customer(world.crm, world.customer(world.a).id or 0, by=world.a)
     read, query = LISTS[name]
     storage = world.crm.storage
     assert isinstance(storage, SqlStorage)
-    if query.where.get("owner_id"):
-        query = Query(where={"owner_id": world.a.employee_id})
+    for field, wish in query.where.items():
+        if field in ("owner_id", "last_consultant_id"):
+            number = world.a.employee_id
+            query = Query(where={field: number if wish == 1 else [str(number)]})
 
     def both() -> None:
         first = read(world, Query(where=query.where, search=query.search, sort=query.sort, limit=1))
@@ -93,6 +98,28 @@ def test_a_page_is_found_without_sorting(
     assert len(seen) == 2
     for statement, parameters in seen:
         assert "sort" not in plan(storage.reader, statement, parameters).lower()
+
+
+@pytest.mark.parametrize(("read", "name"), [(LISTED, "owner_id"), (POOLED, "last_consultant_id")])
+@pytest.mark.parametrize("written", [lambda n: str(n), lambda n: [str(n)], lambda n: (n,)])
+def test_one_consultant_is_found_by_the_index_however_it_is_written(
+    world: World, read: Read, name: str, written: Callable[[int], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Addresses give lists of texts, programs give numbers: both begin with the consultant's."""
+    monkeypatch.setattr(pages, "FEW", 0)
+    world.customer()
+    number = world.a.employee_id or 0
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    [(statement, parameters)] = read_by(
+        world, lambda: read(world, Query(where={name: written(number)}))
+    )
+    found = plan(storage.reader, statement, parameters)
+    assert "last_consultant" in found, found
+    if name == "owner_id":
+        plainly = read_by(world, lambda: read(world, Query(where={name: number})))
+        assert plainly == [(statement, parameters)]
 
 
 def test_a_pool_of_few_is_looked_up(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -141,11 +140,8 @@ def mine(
 
 
 def _status(row: MyCustomer) -> str:
-    """Say what a customer is to its consultant; the row says it in Chinese."""
-    if language() == "zh":
-        return row.status_label
-    days = re.match("[0-9]+", row.status_label)
-    return row.status.label("en", int(days[0]) if days else None)
+    """Say what a customer is to its consultant."""
+    return row.status.label(language(), row.limit_days)
 
 
 @in_chinese("显示一位客户，连同归属历史与跟进记录。")

@@ -205,9 +205,10 @@ def _mine(row: Any) -> MyCustomer:
     status = AssignmentStatus(row.shown)
     won = status is AssignmentStatus.WON and row.customer_status is CustomerStatus.ENROLLED
     own = bool(row.running) or won
+    days = row.limit_days or row.due_days
     return MyCustomer(
         customer_id=row.id, name=row.name, status=status,
-        status_label=status.label(days=row.limit_days or row.due_days),
+        status_label=status.label(days=days), limit_days=days,
         started_at=row.started_at, ended_at=row.ended_at,
         due_on=row.due_on if row.running and row.due_on != date.max else None,
         last_contacted_at=row.last_contacted_at if own else None,

@@ -24,6 +24,7 @@ from crm_adapters.storage.rows import Mapper, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import customer, ownership
 from crm_domain.model import Customer, CustomerStatus, Scope, specs
+from crm_domain.parsing import Unreadable, field_value
 from crm_domain.ports import Page, Query, Reach, Tally
 
 Condition = sa.ColumnElement[bool]
@@ -185,12 +186,29 @@ def held_within(reach: Reach, today: date) -> list[Condition]:
 
 def _by_owner(query: Query, today: date) -> tuple[Query, list[Condition]]:
     """Put the filter by one owner into the words of the index."""
-    owner = query.where.get("owner_id")
-    if type(owner) is not int or not 0 < owner < 2**63:
+    owner = _one_number(query, "owner_id")
+    if owner is None:
         return query, []
     rest = {name: wish for name, wish in query.where.items() if name != "owner_id"}
     whose = ownership.c.last_consultant_id == owner
     return attrs.evolve(query, where=rest), _private(whose, today, sa.false())
+
+
+def _one_number(query: Query, name: str) -> int | None:
+    """Give the one record that a filter by reference names, however it is written; else None.
+
+    Programs ask by ``5``, addresses by ``["5"]``. What is no number is refused where the rest of
+    the filters is read.
+    """
+    wish = query.where.get(name)
+    values = wish if isinstance(wish, list | tuple) else [wish]
+    if len(values) != 1 or isinstance(values[0], bool):
+        return None
+    try:
+        found = field_value(specs(Customer)[name], values[0])
+    except Unreadable:
+        return None
+    return found if isinstance(found, int) and 0 < found < 2**63 else None
 
 
 def _in_pool(query: Query) -> Query:
@@ -203,8 +221,8 @@ def _in_pool(query: Query) -> Query:
 
 def _of_one(query: Query, owned: list[Condition], reach: Reach | None) -> bool:
     """Whether all are of one consultant: few, and an index has them in order."""
-    last = query.where.get("last_consultant_id")
-    return bool(owned) or type(last) is int or (reach is not None and reach.scope is Scope.OWN)
+    last = _one_number(query, "last_consultant_id")
+    return bool(owned) or last is not None or (reach is not None and reach.scope is Scope.OWN)
 
 
 def _by_index(search: Search, one: bool, by_number: bool) -> bool:

@@ -107,6 +107,7 @@ class MyCustomer:
     status: AssignmentStatus
     """As people see it: an overdue one shows as expired before any sweep has run."""
     status_label: str
+    """In Chinese; `AssignmentStatus.label` says it in other languages, with ``limit_days``."""
     started_at: datetime
     ended_at: datetime | None
     due_on: date | None
@@ -117,6 +118,8 @@ class MyCustomer:
     qq: str | None = None
     wechat: str | None = None
     intention: Intention | None = None
+    limit_days: int | None = None
+    """N of the limit that passed, or that will pass first."""
     owned: bool = False
     """Whether the customer is the consultant's own now; contact data is there only then."""
 

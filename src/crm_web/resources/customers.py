@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
+from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
@@ -15,6 +16,7 @@ from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
 from crm_web.context import Context, number
 from crm_web.resource import Action, Column, Filter, Form, Outcome, Resource, Tab, column, narrowing
+from crm_web.resources.sales import said_status
 
 GROUPS = (
     (("联系方式", "Contact"), ("name", "gender", "phone", "wechat", "qq")),
@@ -54,17 +56,7 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
     typed = dict(values)
     if id is None:
         typed = {n: v for n, v in typed.items() if n in FIELDS}
-        to = c.one("to", "rotation")
-        named = c.one("consultant_id")
-        if to == "named":
-            oneself = c.by.employee_id if not c.by.may("customer:assign") else None
-            consultant = number(named) or oneself
-            made = intake.register_customer(c.crm, typed, consultant_id=consultant, by=c.by)
-        else:
-            made = intake.register_customer(
-                c.crm, typed, to="pool" if to == "pool" else "rotation", by=c.by
-            )
-        return made.id or 0
+        return _enter(c, typed).id or 0
     before = intake.get_customer(c.crm, id, by=c.by)
     for name in HIDDEN:
         # What is shown masked comes back as it was shown, and is no change.
@@ -74,6 +66,24 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
     seen = number(version) or before.version
     intake.edit_customer(c.crm, id, typed, version=seen, by=c.by)
     return id
+
+
+def _enter(c: Context, typed: Mapping[str, Any]) -> Customer:
+    """Enter a customer for whom the form says; whoever says "named" and names nobody is refused.
+
+    Raises:
+        Invalid: Nobody is named: the rotation must not give the customer to a stranger instead.
+    """
+    to = c.one("to") or Giving.ROTATION.value
+    if to != Giving.NAMED.value:
+        # What is no way at all is refused by the use case.
+        return intake.register_customer(c.crm, typed, to=cast(intake.To, to), by=c.by)
+    oneself = None if c.by.may("customer:assign") else c.by.employee_id
+    consultant = number(c.one("consultant_id")) or oneself
+    if consultant is None:
+        raise Invalid([FieldError("consultant_id", "missing", None, "请指定顾问",
+                                  "name the consultant")])  # fmt: skip
+    return intake.register_customer(c.crm, typed, consultant_id=consultant, by=c.by)
 
 
 def _asked(record: type[Any], *names: str, **more: Any) -> tuple[Spec, ...]:
@@ -269,7 +279,7 @@ def _tab(name: str) -> Callable[[Context], Query]:
 
 _MINE: tuple[tuple[str, tuple[str, str], str, dict[str, Any]], ...] = (
     ("name", ("姓名", "Name"), "text", {"link": True}),
-    ("status", ("状态", "Status"), "badge", {}),
+    ("status", ("状态", "Status"), "badge", {"say": said_status}),
     ("due_on", ("距公海", "Until public"), "due", {}),
     ("next_contact_at", ("下次联系", "Next contact"), "moment", {}),
     ("last_contacted_at", ("最后跟进", "Last contact"), "ago", {}),

@@ -7,12 +7,28 @@ from typing import Any
 
 import attrs
 
-from crm_domain.model import Assignment, FollowUp, Payment, PaymentStatus, Spec, Stage
+from crm_domain.model import (
+    Assignment,
+    AssignmentStatus,
+    FollowUp,
+    Payment,
+    PaymentStatus,
+    Spec,
+    Stage,
+)
 from crm_domain.ports import STAGE
 from crm_domain.usecases import assignment, follow_up, payments
 from crm_web.actions import one_by_one
 from crm_web.context import Context
+from crm_web.look import Look
 from crm_web.resource import Action, Filter, Form, Outcome, Resource, column, narrowing
+
+
+def said_status(row: Any, look: Look) -> str:
+    """Say the status of an assignment with the limit that passed: 3天未跟进."""
+    status: AssignmentStatus = row.status
+    return status.label(look.language, row.limit_days)
+
 
 ASSIGNMENTS = Resource(
     name="assignments", record=Assignment, words=("客户分配", "Assignments"), icon="history",
@@ -21,7 +37,7 @@ ASSIGNMENTS = Resource(
     tally=lambda crm, query, names, by: assignment.tally_assignments(crm, query, names, by=by),
     columns=(
         column(Assignment, "customer_id"), column(Assignment, "consultant_id"),
-        column(Assignment, "status", kind="badge"), column(Assignment, "method"),
+        column(Assignment, "status", kind="badge", say=said_status), column(Assignment, "method"),
         column(Assignment, "started_at"), column(Assignment, "ended_at"),
         column(Assignment, "explanation", sort=False), column(Assignment, "memo", shown=False),
     ),
