@@ -12,6 +12,7 @@ from crm_domain import SYSTEM
 from crm_domain.ports import Query
 from crm_domain.usecases import access, assignment, intake, sessions
 from steps import login
+from web.visitor import PASSWORD
 
 CONFLICT = "409 (Conflict)"
 UNAUTHORISED = "401 (Unauthorized)"
@@ -201,6 +202,28 @@ def test_a_session_that_ends_in_a_form_costs_nothing(school: School, sit: Sit) -
     page.get_by_role("button", name="保存").click()
     expect(page.locator("#flash")).to_contain_text("已保存")
     assert intake.list_customers(school.crm, Query(search="中断客户"), by=SYSTEM).items
+
+
+def test_whoever_signs_in_as_somebody_else_gets_a_page_of_their_own(
+    school: School, sit: Sit
+) -> None:
+    """The page of the one before, with what stands on it and in its form, is gone."""
+    desk = sit(school.world.a, "/customers/new")
+    desk.expected = (UNAUTHORISED,)
+    page = desk.page
+    page.fill("#f-name", "前一位填写的")
+    page.fill("#f-phone", "13712345677")
+    page.select_option("#f-source", "baidu")
+    sessions.end_other_sessions(school.crm, username=login(school.crm, school.world.a), by=SYSTEM)
+    page.get_by_role("button", name="保存").click()
+    page.wait_for_selector("[name=again]", state="attached")
+    page.fill("dialog[open] #username", school.username(school.world.b))
+    page.fill("dialog[open] #password", PASSWORD)
+    page.press("dialog[open] #password", "Enter")
+    page.wait_for_url(school.address + "/")
+    assert page.locator("[data-who]").get_attribute("data-who") == login(school.crm, school.world.b)
+    expect(page.locator("#f-name")).to_have_count(0)
+    assert not intake.list_customers(school.crm, Query(search="前一位填写的"), by=SYSTEM).items
 
 
 def test_a_double_click_enters_one_customer(school: School, sit: Sit) -> None:

@@ -76,9 +76,22 @@ def test_every_sign_in_gives_a_new_token_that_is_stored_nowhere(world: World, na
         kept = uow.records.all(SignIn)
     assert len(kept) == 2
     assert not any(t in repr(kept) for t in (one, two))
+    assert not any(sessions.browser_mark(t) in repr(kept) for t in (one, two))
     forms = {sessions.resume(world.crm, t).csrf_token for t in (one, two, one)}
     assert len(forms) == 2
     assert not forms & {one, two}
+
+
+def test_what_a_browser_keeps_opens_nothing(world: World, name: str) -> None:
+    """The mark of a session that runs neither is a session nor leads to its forms' token."""
+    token = signed_in(world, name)
+    mark = sessions.browser_mark(token)
+    with pytest.raises(SignedOut):
+        sessions.resume(world.crm, mark)
+    with pytest.raises(SignedOut):
+        sessions.renew(world.crm, mark)
+    sessions.sign_out(world.crm, mark)
+    assert sessions.resume(world.crm, token).csrf_token != sessions.csrf_token(mark)
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "x" * 500, 7, "\ud800", b"x", "' OR 1=1 --"])
@@ -107,7 +120,7 @@ def _ends(world: World, name: str, token: str) -> dict[str, Callable[[], Any]]:
         "the administrator": lambda: sessions.end_session(crm, number, by=boss),
         "oneself": lambda: sessions.end_session(crm, number, by=world.a),
         "everywhere": lambda: sessions.end_other_sessions(crm, by=world.a),
-        "signing in again": lambda: signed_in(world, name, before=token),
+        "signing in again": lambda: signed_in(world, name, before=sessions.browser_mark(token)),
     }
 
 
@@ -329,7 +342,9 @@ def test_whoever_hammers_from_elsewhere_does_not_lock_the_owner_out(
         guess(world.crm, name, f"203.0.113.{i % 250}")
     assert guess(world.crm, name, "203.0.113.251") is TooManyAttempts
     assert signed_in(world, name)
-    elsewhere = signed_in(world, name, address="203.0.113.251", before=browser)
+    elsewhere = signed_in(
+        world, name, address="203.0.113.251", before=sessions.browser_mark(browser)
+    )
     assert sessions.resume(world.crm, elsewhere)
     with pytest.raises(SignedOut):
         sessions.resume(world.crm, browser)
@@ -344,8 +359,8 @@ def test_at_the_owners_address_one_waits_too_but_a_known_browser_does_not(
     assert tried == [SignInRefused] * 5 + [TooManyAttempts] * 5
     with pytest.raises(TooManyAttempts):
         signed_in(world, name)
-    assert signed_in(world, name, before=browser)
-    tried = [guess(world.crm, name, HERE, before=browser) for _ in range(7)]
+    assert signed_in(world, name, before=sessions.browser_mark(browser))
+    tried = [guess(world.crm, name, HERE, before=sessions.browser_mark(browser)) for _ in range(7)]
     assert tried == [SignInRefused] * 5 + [TooManyAttempts] * 2
 
 
@@ -354,7 +369,7 @@ def test_anothers_token_makes_no_browser_known(world: World, name: str) -> None:
     other = login(world.crm, world.b)
     access.set_password(world.crm, other, SECRET, by=SYSTEM)
     mine = signed_in(world, other)
-    tried = [guess(world.crm, name, THERE, before=mine) for _ in range(7)]
+    tried = [guess(world.crm, name, THERE, before=sessions.browser_mark(mine)) for _ in range(7)]
     assert tried == [SignInRefused] * 5 + [TooManyAttempts] * 2
     assert sessions.resume(world.crm, mine)
 

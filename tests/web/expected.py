@@ -78,7 +78,7 @@ def plain(name: str, record: str) -> dict[str, Row]:
 
 EXPECTED: dict[str, Row] = {
     "/sign-in": Row(ANYBODY, post=422),
-    "/reset/{token}": Row(ANYBODY, post=404, at={"token": "nonsense"}),
+    "/reset/{token}": Row(ANYBODY, get=404, post=404, at={"token": "nonsense"}),
     "/sign-out": Row(SIGNED_IN, get=None, post=303),
     "/": Row(SIGNED_IN),
     "/me": Row(SIGNED_IN),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import pytest
@@ -81,6 +82,38 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
             assert not cookie["domain"]
             assert bool(cookie["secure"]) is https
     assert not found[visitor.cookie]["max-age"], "the session's cookie ends with the browser"
+
+
+def test_what_stays_on_the_disk_opens_nothing(visit: Visit, world: World) -> None:
+    """Of all that outlives the browser nothing is a session, in any cookie of ours."""
+    name = login(world.crm, world.a)
+    access.set_password(world.crm, name, PASSWORD, by=SYSTEM)
+    visitor = visit()
+    signed = visitor.sign_in(name)
+    again = visitor.post("/me/password", {"old": PASSWORD, "new": OTHER, "repeated": OTHER})
+    for answer in (signed, again):
+        kept = {c.key: c.value for c in cookies(answer).values() if c["max-age"]}
+        assert f"{visitor.cookie}-known" in kept
+        for value in kept.values():
+            assert value != visitor.session
+            for at in (visitor.cookie, f"{visitor.cookie}-known"):
+                thief = visit()
+                thief.client.cookies.set(at, value)
+                assert not signed_in(thief)
+
+
+def test_a_browser_is_known_by_what_it_keeps(visit: Visit, world: World) -> None:
+    """It signs in while others' tries make everybody else wait, and its session before ends."""
+    name, visitor = login(world.crm, world.a), visit(world.a)
+    before = visitor.session
+    for n in range(6):
+        visit(address=f"203.0.113.{n}").sign_in(name, "guess")
+    assert visit(address="203.0.113.99").sign_in(name).status_code == 429
+    visitor.client.cookies.delete(visitor.cookie)
+    assert visitor.sign_in(name).status_code == 303
+    thief = visit()
+    thief.client.cookies.set(visitor.cookie, before)
+    assert not signed_in(thief)
 
 
 def test_a_second_window_may_sign_in_after_the_first(visit: Visit, world: World) -> None:
@@ -185,6 +218,35 @@ def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(
     assert known.text.replace(name, "N") == unknown.text.replace("nobody-here", "N")
 
 
+# -- one-time links ---------------------------------------------------------------------------
+
+
+def test_a_link_that_is_dead_says_so_before_a_password_is_thought_up(
+    visit: Visit, world: World
+) -> None:
+    """Opened after it was used, replaced or run out, or made up: no form, but where to go on."""
+    name, stranger = login(world.crm, world.a), visit()
+    replaced = access.issue_reset(world.crm, name, by=SYSTEM)
+    used = access.issue_reset(world.crm, name, by=SYSTEM)
+    alive = stranger.get(f"/reset/{used}")
+    assert alive.status_code == 200
+    assert 'name="new"' in alive.text
+    assert name in alive.text, "whose password it is stands above the form"
+    chosen = {"new": OTHER, "repeated": OTHER}
+    assert stranger.send("POST", f"/reset/{used}", chosen).status_code == 303
+    late = access.issue_reset(world.crm, login(world.crm, world.b), by=SYSTEM)
+    world.clock.advance(timedelta(hours=world.crm.settings.reset_hours + 1))
+    for token in (replaced, used, late, "nonsense"):
+        for answer in (
+            stranger.get(f"/reset/{token}"),
+            stranger.send("POST", f"/reset/{token}", chosen),
+        ):
+            assert answer.status_code == 404
+            assert "该链接已使用" in answer.text
+            assert 'name="new"' not in answer.text
+            assert name not in answer.text
+
+
 # -- where one is sent ------------------------------------------------------------------------
 
 HOSTS = ("evil.example", "evil.example/%2e%2e", "evil.example:443/x")
@@ -212,6 +274,17 @@ def test_there_are_enough_ways_elsewhere() -> None:
     """The checklist of reliability.md section 5 asks for 60."""
     assert len({*ELSEWHERE}) >= 60
     assert not any(stays(e) for e in ("//evil.example", "/\\evil.example", "https://x"))
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_choosing_a_language_before_signing_in_keeps_where_one_goes(
+    visit: Visit, world: World
+) -> None:
+    """The whole address, with all that follows the first &."""
+    wish = "/customers?source=baidu&status=1&q=a b"
+    answer = visit().client.get("/sign-in", params={"language": "en", "next": quote(wish)})
+    page = visit().get(answer.headers["location"])
+    assert f'name="next" value="{quote(wish)}"' in page.text
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])

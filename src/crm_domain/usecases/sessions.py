@@ -77,9 +77,9 @@ def sign_in(
         password: As it was typed.
         address: The network address of whoever asks, from a proxy that is trusted, or None.
         device: What the browser says it is, for the list of sessions.
-        before: The token that this browser was given last, if it kept it. Then the browser is
-            known, which spares it the waiting that others cause, and the session that still runs
-            under that token, whosever it is, is ended.
+        before: The `browser_mark` of the token that this browser was given last, if it kept it.
+            Then the browser is known, which spares it the waiting that others cause, and the
+            session that still runs under that token, whosever it is, is ended.
 
     Returns:
         The token, which is new each time and stands nowhere else, and who acts.
@@ -109,7 +109,7 @@ def sign_in(
             uow.sign_ins.end(now=now, token_sha256=last)
         uow.records.add(
             SignIn(
-                user_id=user.id or 0, token_sha256=fingerprint(token) or "", created_at=now,
+                user_id=user.id or 0, token_sha256=_kept(token) or "", created_at=now,
                 seen_at=now, expires_at=now + timedelta(minutes=crm.settings.session_minutes),
                 address=_line(address, 60), network=place, device=_line(device, 200),
             )
@@ -127,7 +127,7 @@ def resume(crm: Crm, token: str | None) -> Session:
         SignedOut: There is no such session, it has ended or run out, the account is disabled, or
             its employee has left.
     """
-    if token is None or fingerprint(token) is None:
+    if token is None or _kept(token) is None:
         raise SignedOut
     now = crm.now()
     with crm.unit_of_work(read_only=True) as uow:
@@ -160,7 +160,7 @@ def renew(crm: Crm, token: str | None) -> str:
     fresh = secrets.token_urlsafe(32)
     with crm.unit_of_work() as uow:
         now = crm.now()
-        old, new = fingerprint(token) or "", fingerprint(fresh) or ""
+        old, new = _kept(token) or "", _kept(fresh) or ""
         if not uow.sign_ins.renew(old, new, now=now):
             raise SignedOut
     return fresh
@@ -168,7 +168,7 @@ def renew(crm: Crm, token: str | None) -> str:
 
 def sign_out(crm: Crm, token: str | None) -> None:
     """End the session of a token; one that does not run is no error."""
-    last = fingerprint(token)
+    last = _kept(token)
     if last is not None:
         with crm.unit_of_work() as uow:
             uow.sign_ins.end(now=crm.now(), token_sha256=last)
@@ -290,6 +290,20 @@ def csrf_token(token: str) -> str:
     return hmac.new(key, b"crm csrf token", hashlib.sha256).hexdigest()
 
 
+def browser_mark(token: str) -> str:
+    """Give what a browser may keep when the session is over: it opens nothing.
+
+    What is stored of a session is the fingerprint of this, not of the token. So neither does the
+    mark lead back to the token, nor what the database holds to the mark.
+    """
+    return hashlib.sha256(b"crm browser " + token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _kept(token: str | None) -> str | None:
+    """Give what is stored of a session's token; None for what cannot be one."""
+    return None if fingerprint(token) is None else fingerprint(browser_mark(token or ""))
+
+
 def _count(
     crm: Crm, username: Any, place: str | None, last: str | None
 ) -> tuple[User | None, Sequence[Counted]]:
@@ -309,7 +323,7 @@ def _count(
 
 def _resumed(crm: Crm, uow: UnitOfWork, token: str, now: datetime) -> Resumed | None:
     return uow.sign_ins.resume(
-        fingerprint(token) or "", now=now, idle_since=now - _idle(crm), today=crm.day(now)
+        _kept(token) or "", now=now, idle_since=now - _idle(crm), today=crm.day(now)
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from urllib.parse import quote
 
-from crm_domain.errors import CrmError, Invalid, SignInRefused, TooManyAttempts
+from crm_domain.errors import Invalid, LinkNotValid, SignInRefused, TooManyAttempts
 from crm_domain.usecases import access, sessions
 from crm_web.answers import Answer, Cookie, Nothing, Page, Redirect
 from crm_web.context import LANGUAGES, Context, local
@@ -20,13 +21,13 @@ def sign_in(c: Context) -> Answer:
     """Show the form, or sign somebody in under a new token."""
     wish = c.request.query_params.get("language")
     if wish in LANGUAGES:
-        to = f"/sign-in?next={local(c.request.query_params.get('next'))}"
+        to = f"/sign-in?next={quote(local(c.request.query_params.get('next')))}"
         return Redirect(to=to, cookies=(Cookie(name="language", value=wish, seconds=LONG),))
     if c.request.method == "GET":
         return _form(c)
     username = c.one("username")
     try:
-        token, _ = sessions.sign_in(
+        token, who = sessions.sign_in(
             c.crm, username, str(c.form.get("password", "")), address=c.address,
             device=c.request.headers.get("user-agent", ""),
             before=c.request.cookies.get(_known(c)),
@@ -40,16 +41,22 @@ def sign_in(c: Context) -> Answer:
     if c.one("again"):
         # In the dialog above a page: the page stays, with the token of the new session.
         session = sessions.resume(c.crm, token)
-        event = {"crm:signed-in": {"token": session.csrf_token if session else ""}}
+        # Whoever signs in as somebody else must not go on with the page of the one before.
+        event = {"crm:signed-in": {"token": session.csrf_token, "username": who.name}}
         return Nothing(headers={"HX-Trigger": json.dumps(event)}, cookies=cookies)
     return Redirect(to=local(c.one("next")), cookies=cookies)
 
 
 def session_cookies(c: Context, token: str) -> tuple[Cookie, Cookie]:
-    """Give the browser the token of a session, and what it is known again by."""
+    """Give the browser the token of a session, and what it is known again by.
+
+    The one goes when the browser closes. The other stays on the disk, so it opens nothing.
+    """
     return (
         Cookie(name=c.site.cookie, value=token, secure=c.site.https),
-        Cookie(name=_known(c), value=token, secure=c.site.https, seconds=LONG),
+        Cookie(
+            name=_known(c), value=sessions.browser_mark(token), secure=c.site.https, seconds=LONG
+        ),
     )
 
 
@@ -92,12 +99,17 @@ def reset(c: Context, token: str) -> Answer:
                 access.redeem_reset(c.crm, token, first)
             except Invalid as e:
                 problems, status = [p.message(c.language) for p in e.problems], 422
-            except CrmError as e:
-                problems, status = [e.message(c.language)], 404
+            except LinkNotValid:
+                pass
             else:
                 said = c.t("密码已设置，请登录。", "The password is set; sign in now.")
                 return Redirect(to="/sign-in", said=said)
-    return Page(template="reset.html", status=status, data={"errors": problems})
+    try:
+        known = access.read_reset(c.crm, token)
+    except LinkNotValid as e:
+        # Nobody shall think up a password for nothing.
+        return Page(template="reset_dead.html", status=404, data={"said": e.message(c.language)})
+    return Page(template="reset.html", status=status, data={"errors": problems, "known": known})
 
 
 SCREENS = (sign_in, sign_out, reset)

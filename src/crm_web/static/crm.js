@@ -150,4 +150,13 @@
       if (search) { event.preventDefault(); search.focus(); }
     }
   });
+
+  // Whoever signs in as somebody else goes on with a page of their own. Heard before all else hears
+  // of it, so that no form of the page before gets the new token.
+  document.addEventListener("crm:signed-in", (event) => {
+    const page = document.querySelector("[data-who]");
+    if (page && page.dataset.who === event.detail.username) return;
+    event.stopImmediatePropagation();
+    window.location.assign("/");
+  }, true);
 })();
