@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from crm_adapters.storage.directory import within
 from crm_adapters.storage.instants import words
 from crm_adapters.storage.listing import paged
-from crm_adapters.storage.outbox import WAITING
+from crm_adapters.storage.outbox import cancel
 from crm_adapters.storage.ownership import POOLED
 from crm_adapters.storage.records import SqlRecords
 from crm_adapters.storage.rows import chunks, mapper
@@ -24,7 +24,6 @@ from crm_adapters.storage.tables import (
     import_file,
     import_problem,
     import_run,
-    notice,
     ownership,
 )
 from crm_domain.model import (
@@ -34,7 +33,6 @@ from crm_domain.model import (
     ImportProblem,
     ImportRun,
     ImportStatus,
-    NoticeStatus,
     Scope,
 )
 from crm_domain.ports import Page, Query, Reach
@@ -225,12 +223,7 @@ class SqlImports:
                 sa.update(ownership).where(self._session.among(o.customer_id, part))
                 .values(**POOLED | {"due_on": NEVER})
             )  # fmt: skip
-            about = [f"customer:{i}" for i in part]
-            self._session.run(
-                sa.update(notice)
-                .where(self._session.among(notice.c.about, about), notice.c.status.in_(WAITING))
-                .values(status=NoticeStatus.CANCELLED, leased_until=None)
-            )
+            cancel(self._session, [f"customer:{i}" for i in part])
         done = self._session.run(
             sa.update(customer).where(c.import_id == import_id, c.archived_at.is_(None))
             .values(archived_at=at, version=c.version + 1)

@@ -92,6 +92,16 @@ def _backlog(on_sqlite: bool) -> Any:
     )
 
 
+def cancel(session: Session, about: Sequence[str]) -> int:
+    """Cancel the notices about some records that were not sent yet, and count them."""
+    c = notice.c
+    done = session.run(
+        sa.update(notice).where(session.among(c.about, about), c.status.in_(WAITING))
+        .values(status=NoticeStatus.CANCELLED, fence=c.fence + 1, leased_until=None)
+    )  # fmt: skip
+    return int(done.rowcount)
+
+
 class SqlNotices:
     """Implements the port ``Notices``."""
 
@@ -222,12 +232,7 @@ class SqlNotices:
 
     def cancel(self, about: str) -> int:
         """Cancel the notices about a record that were not sent yet, and count them."""
-        c = notice.c
-        done = self._session.run(
-            sa.update(notice).where(c.about == about, c.status.in_(WAITING))
-            .values(status=NoticeStatus.CANCELLED, fence=c.fence + 1, leased_until=None)
-        )  # fmt: skip
-        return int(done.rowcount)
+        return cancel(self._session, [about])
 
     def page(
         self, query: Query, status: NoticeStatus | None = None, reach: Reach | None = None

@@ -182,7 +182,7 @@ def _taken(call: _Call, channel: str) -> _Batch:
         numbers = list({n.recipient_id for n in leased})
         people = {e.id: e for e in uow.records.among(Employee, numbers)}
         preferences = uow.notices.preferences(numbers)
-    apart = _apart(crm, leased)
+    apart = _apart(crm, leased, begun + lasts)
     whole = len(leased) < call.limit and len(apart) == len(leased)
     return _Batch(
         channel, apart, people, preferences, until=begun + lasts * SHARE, ends=begun + lasts,
@@ -190,7 +190,7 @@ def _taken(call: _Call, channel: str) -> _Batch:
     )  # fmt: skip
 
 
-def _apart(crm: Crm, batch: Sequence[Notice]) -> Sequence[Notice]:
+def _apart(crm: Crm, batch: Sequence[Notice], until: float) -> Sequence[Notice]:
     """Leave the suspects of a batch, of which one may have killed the workers before.
 
     Whoever dies of it then costs the others no attempt, so that they are not given up with it.
@@ -200,10 +200,8 @@ def _apart(crm: Crm, batch: Sequence[Notice]) -> Sequence[Notice]:
     if not suspect or len(suspect) == len(batch):
         return batch
     now, chosen = crm.now(), {n.id for n in suspect}
-    with crm.unit_of_work() as uow:
-        uow.notices.settle(
-            [given_back(n, next_attempt_at=now) for n in batch if n.id not in chosen]
-        )
+    others = [given_back(n, next_attempt_at=now) for n in batch if n.id not in chosen]
+    _patiently(crm, others, until)
     return suspect
 
 
