@@ -53,6 +53,17 @@ def test_whoever_is_told_to_stop_has_longer_than_it_needs():
     assert len(waits) == 6 and min(waits) > max(PATIENCE, web) + 5
 
 
+def test_no_names_get_into_the_logs_of_services():
+    """The channel that prints notices is for trials; each service says by which they go."""
+    units = [unit.read_text("utf-8") for unit in DEPLOY.glob("*.service")]
+    assert [re.findall(r"^Environment=CRM_CHANNELS=(.*)$", u, re.MULTILINE) for u in units] == [
+        ["inapp"]
+    ] * 3
+    assert "CRM_CHANNELS: ${CRM_CHANNELS:-inapp}" in COMPOSE
+    # A file that systemd reads later would not count if it came first.
+    assert all(u.index("Environment=") < u.index("EnvironmentFile=") for u in units)
+
+
 def test_every_setting_of_the_compose_file_is_one_of_ours():
     """A misspelt one would be ignored without a word."""
     from crm_adapters.settings import describe

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from crm_adapters import open_crm
+from crm_adapters.storage import backup, check, engine, migrations, restore
 from crm_adapters.storage.unit_of_work import SqlStorage
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import CrmError, DatabaseBusy
@@ -83,6 +86,86 @@ def test_what_is_lost_in_the_middle_is_refused_by_name(
             with pytest.raises(KeyError):
                 lose(crm, "other")
         assert crm.storage.revision()
+
+
+def _given_up(crm: Crm) -> None:
+    """Do nothing in a transaction for longer than the server allows."""
+    with crm.unit_of_work() as uow:
+        connection: sa.Connection = uow._connection  # type: ignore[attr-defined]
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
+        time.sleep(0.5)
+        uow.records.all(Course)
+
+
+def _standing_by(crm: Crm) -> None:
+    """Write to a server that takes no writes, as one does that another is about to replace."""
+    with crm.unit_of_work() as uow:
+        connection: sa.Connection = uow._connection  # type: ignore[attr-defined]
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        uow.turns.people_changed()
+
+
+def _too_slow(crm: Crm) -> None:
+    """Wait for a statement longer than the server allows."""
+    with crm.unit_of_work() as uow:
+        connection: sa.Connection = uow._connection  # type: ignore[attr-defined]
+        connection.exec_driver_sql("SET LOCAL statement_timeout = '100ms'")
+        uow._session.run(sa.text("SELECT pg_sleep(5)"))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("happen", [_given_up, _standing_by, _too_slow])
+def test_what_passes_by_itself_is_refused_by_name(
+    postgresql_url: str, happen: Callable[[Crm], None]
+) -> None:
+    """Though the driver takes it for an error of its own; trying again helps."""
+    with open_crm(postgresql_url) as crm:
+        with pytest.raises(DatabaseBusy):
+            happen(crm)
+        assert intake.register_customer(crm, {"name": "王芳", "qq": "12345"}, by=SYSTEM).id
+
+
+def test_nobody_waits_for_hours(postgresql_url: str) -> None:
+    """Neither for a server that has vanished nor for a statement; an address may say otherwise."""
+    with open_crm(postgresql_url) as crm, crm.unit_of_work() as uow:
+        connection: sa.Connection = uow._connection  # type: ignore[attr-defined]
+        said = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+        assert {k: said[k] for k in said if k.startswith(("keep", "tcp", "connect_t"))} == {
+            "connect_timeout": "5", "keepalives_idle": "10", "keepalives_interval": "5",
+            "keepalives_count": "3", "tcp_user_timeout": "30000",
+        }  # fmt: skip
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "5min"
+    other = sa.make_url(postgresql_url).update_query_dict({"connect_timeout": "9"})
+    with open_crm(other.render_as_string(False)) as crm, crm.unit_of_work() as uow:
+        connection = uow._connection  # type: ignore[attr-defined]
+        said = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+        assert said["connect_timeout"] == "9"
+
+
+def test_work_on_all_rows_may_take_its_time(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migration, check, backup and restore lift the limit in their own transaction."""
+    lifted: list[str] = []
+    real = engine.without_hurry
+
+    def lift(connection: sa.Connection) -> None:
+        real(connection)
+        lifted.append(connection.exec_driver_sql("SHOW statement_timeout").scalar_one())
+
+    for module in (check, backup, restore, migrations):
+        monkeypatch.setattr(module, "without_hurry", lift)
+    storage = SqlStorage(postgresql_url)
+    try:
+        migrations.upgrade(storage.engine)
+        assert not any(c.count for c in storage.check())
+        backup.back_up(postgresql_url, tmp_path / "b.zip")
+        with storage.engine.begin() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+        restore.restore(postgresql_url, tmp_path / "b.zip")
+    finally:
+        storage.close()
+    assert lifted == ["0"] * 4
 
 
 def test_a_server_that_is_not_there_is_told_as_it_is(postgresql_url: str) -> None:

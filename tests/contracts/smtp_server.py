@@ -2,6 +2,8 @@
 
 import base64
 import socketserver
+import threading
+import time
 
 PASSWORD = "s3cret-p@ss"
 
@@ -13,12 +15,26 @@ class Mailbox(socketserver.ThreadingTCPServer):
     daemon_threads = True
     extensions = ("AUTH PLAIN", "8BITMIME")
     on_quit = "221 bye"
+    on_rset: str | None = "250 ok"
+    """None ends the conversation."""
+    silent_at = ""
+    """The step at which nothing more is said: HELLO, or a command."""
+    seconds = 0.0
+    """How long each letter takes."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Conversation)
         self.messages: list[bytes] = []
         self.commands: list[str] = []
         self.passwords: list[str] = []
+        self.answers: dict[str, str] = {}
+        """What is said to a command instead."""
+        self.clients: list = []
+        self.ended = threading.Event()
+
+    def shutdown(self):
+        self.ended.set()
+        super().shutdown()
 
     def handle_error(self, request, client_address):
         """Say nothing of a client that hangs up: some tests are about just that."""
@@ -29,6 +45,8 @@ class Mailbox(socketserver.ThreadingTCPServer):
 
     def answer(self, line: str) -> str:
         verb = line.split(" ")[0].upper().split(":")[0]
+        if verb in self.answers:
+            return self.answers[verb]
         if verb == "EHLO":
             return "\r\n".join(f"250-{e}" for e in ("hello", *self.extensions)) + "\r\n250 HELP"
         if verb == "AUTH":
@@ -45,16 +63,24 @@ class Mailbox(socketserver.ThreadingTCPServer):
 
 class Conversation(socketserver.StreamRequestHandler):
     def handle(self):
-        self.say("220 here")
+        self.say("HELLO", self.server.answers.get("HELLO", "220 here"))
         while line := self.rfile.readline().decode("latin-1").rstrip("\r\n"):
             self.server.commands.append(line)
-            self.say(self.server.answer(line))
-            if line.upper() == "DATA":
+            if line.upper() == "RSET" and self.server.on_rset is None:
+                return
+            answer = self.server.answer(line)
+            self.say(line.split(" ")[0].upper(), answer)
+            if line.upper() == "DATA" and answer.startswith("354"):
                 content = b"".join(iter(self.rfile.readline, b".\r\n"))
                 self.server.messages.append(content)
-                self.say("250 taken")
+                self.say("TAKEN", "250 taken")
             elif line.upper() in ("QUIT", "STARTTLS"):
                 return
 
-    def say(self, line: str):
-        self.wfile.write(line.encode() + b"\r\n")
+    def say(self, step: str, line: str):
+        if step == self.server.silent_at:
+            self.server.ended.wait(10)
+        said, size = f"{line}\r\n".encode(), 1 if self.server.seconds else 10_000
+        for place in range(0, len(said), size):
+            time.sleep(self.server.seconds)
+            self.wfile.write(said[place : place + size])

@@ -57,6 +57,17 @@ class TestConsole(NotifierContract):
             "notice | assigned | 李雷 | 新客户 | 张三 (customer 17)\n",
         )
 
+    def test_where_a_log_is_kept_it_says_once_what_it_prints(self, capsys, caplog):
+        """Whoever runs a service with it should know; whoever gave a stream does."""
+        notifier = ConsoleNotifier()
+        for _ in range(2):
+            notifier.send(a_notice(), an_employee())
+        assert [r.message for r in caplog.records if "personal data" in r.message] != []
+        assert len(caplog.records) == 1
+        assert len(capsys.readouterr().err.splitlines()) == 2
+        ConsoleNotifier(io.StringIO()).send(a_notice(), an_employee())
+        assert len(caplog.records) == 1
+
 
 class Written(InAppNotifier):
     """Writes the message, as whoever states the fact does, before it is "sent"."""

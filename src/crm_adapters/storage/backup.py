@@ -18,7 +18,14 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from crm_adapters.storage.archive import BLOCK, ArchiveWriter, Manifest
-from crm_adapters.storage.engine import make_engine, reader_of, sqlite_module, told, translated
+from crm_adapters.storage.engine import (
+    make_engine,
+    reader_of,
+    sqlite_module,
+    told,
+    translated,
+    without_hurry,
+)
 from crm_domain import __version__
 from crm_domain.errors import BadSetting, CrmError
 
@@ -174,6 +181,7 @@ def _postgresql(url: sa.URL, archive: ArchiveWriter, _: Path) -> Manifest:
             if "alembic_version" not in tables:
                 raise BackupFailed(reason_zh="数据库是空的。", reason_en="the database is empty.")
             with reader_of(engine).connect() as connection, connection.begin():
+                without_hurry(connection)
                 return _copied(connection, tables, archive)
     finally:
         engine.dispose()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from crm_adapters.storage.engine import translated
+from crm_adapters.storage.engine import translated, without_hurry
 from crm_adapters.storage.tables import NOTICE_LAWS, metadata
 from crm_adapters.storage.triggers import HISTORY
 from crm_domain.ports import Checked
@@ -133,6 +133,7 @@ def check_invariants(reader: sa.Engine) -> tuple[Checked, ...]:
         All checks in order; those that passed count nothing.
     """
     with translated(), reader.connect() as connection:
+        without_hurry(connection)
         if reader.dialect.name == "sqlite":
             # A connection remembers where the search index was when it last looked, and then takes
             # an index that was merged since for a damaged one.

@@ -83,13 +83,29 @@ def make_engine(url: str) -> tuple[sa.Engine, Path | None]:
     return _sqlite(parsed), temporary
 
 
+_CONNECTION = {
+    "options": "-c lock_timeout=10s -c timezone=UTC -c idle_in_transaction_session_timeout=120s"
+               " -c statement_timeout=300s",
+    # A computer that vanishes says nothing: without these it is waited for two hours.
+    "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
+"""How connections to PostgreSQL are made; what stands in its address is left as it is."""
+
+
+def without_hurry(connection: sa.Connection) -> None:
+    """Let statements take as long as they need until the transaction ends: for work on all rows."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
+
 def _postgresql(url: sa.URL) -> sa.Engine:
+    said = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     try:
         engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             isolation_level="READ COMMITTED", pool_size=10, max_overflow=20,
-            connect_args={"options": "-c lock_timeout=10s -c timezone=UTC"
-                          " -c idle_in_transaction_session_timeout=120s"},
+            connect_args=said,
         )  # fmt: skip
     except ImportError as e:
         install = "pip install 'school-crm[postgres]'"
@@ -170,6 +186,14 @@ _BUSY = re.compile(
 """What says that trying again may help: others were in the way, or the connection was lost."""
 
 
+_AWAY = {
+    "25P03",  # the server ended a transaction in which nothing was done for too long
+    "25006",  # it is a standby, as in the moments when another takes over
+    None,  # the driver itself says that it has no connection any more
+}
+"""States of PostgreSQL that are no error of an operation, though the driver files them there."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the errors of a driver into ours, once, at the border."""
@@ -179,6 +203,10 @@ def translated() -> Iterator[None]:
         raise _integrity(e) from e
     except sa.exc.OperationalError as e:
         if e.connection_invalidated or _BUSY.search(str(e.orig)):
+            raise DatabaseBusy from e
+        raise
+    except (sa.exc.InternalError, sa.exc.InterfaceError) as e:
+        if getattr(e.orig, "sqlstate", "") in _AWAY:
             raise DatabaseBusy from e
         raise
     except (sa.exc.TimeoutError, sa.exc.PendingRollbackError) as e:

@@ -26,7 +26,13 @@ from crm_adapters.storage.backup import (
     private,
     tables_of,
 )
-from crm_adapters.storage.engine import make_engine, sqlite_module, told, translated
+from crm_adapters.storage.engine import (
+    make_engine,
+    sqlite_module,
+    told,
+    translated,
+    without_hurry,
+)
 from crm_adapters.storage.migrations import LOCK, upgrade_on
 from crm_adapters.storage.unit_of_work import HEAD
 from crm_domain.errors import BadSetting, CrmError
@@ -143,6 +149,7 @@ def _postgresql(url: str, archive: ArchiveReader) -> None:
         with translated():
             try:
                 with told(engine.dialect, "COPY"), engine.begin() as connection:
+                    without_hurry(connection)
                     _whole(connection, archive)
             except (sa.exc.IntegrityError, sa.exc.DataError) as e:
                 raise archive.bad(

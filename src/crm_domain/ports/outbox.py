@@ -74,12 +74,13 @@ class Notices(Protocol):
                 they are now.
 
         Returns:
-            The numbers of those that were still leased to the caller; another took over the rest.
+            The numbers of those that were still leased to the caller, and of those that were sent
+            and that nobody had settled; another took over the rest, or they were cancelled.
         """
         ...
 
     def resend(
-        self, now: datetime, *, ids: Sequence[int] | None = None,
+        self, now: datetime, seconds: float, *, ids: Sequence[int] | None = None,
         statuses: Collection[NoticeStatus], channel: str | None = None, event: Event | None = None,
         reach: Reach | None = None,
     ) -> int:  # fmt: skip
@@ -89,6 +90,7 @@ class Notices(Protocol):
 
         Args:
             now: The moment.
+            seconds: For how long leases are given, as for `lease`.
             ids: Which; None is all.
             statuses: Only those of these statuses; dead and failed ones can be sent again.
             channel: Only those of this channel; None is any.
@@ -118,7 +120,10 @@ class Notices(Protocol):
         ...
 
     def cancel(self, about: str) -> int:
-        """Cancel the notices about a record that were not sent yet, and count them."""
+        """Cancel the notices about a record that were not sent yet, and count them.
+
+        One that is being sent just now may still arrive; it stays cancelled.
+        """
         ...
 
     def page(

@@ -18,7 +18,7 @@ def _sent(one: Notice) -> Notice:
 
 def _resent(uow: UnitOfWork, one: Notice) -> int:
     statuses = (NoticeStatus.DEAD, NoticeStatus.FAILED)
-    return uow.notices.resend(NOW, ids=[one.id or 0], statuses=statuses)
+    return uow.notices.resend(NOW, 60, ids=[one.id or 0], statuses=statuses)
 
 
 class OutboxPart:
@@ -102,7 +102,7 @@ class OutboxPart:
             assert len(uow.notices.lease(NOW, 60, 1, "console")) == 1
 
     def test_only_the_present_lease_settles(self, crm: Crm) -> None:
-        """Who was taken over, comes too late."""
+        """Who was taken over, comes too late with whatever did not come to be."""
         number = employee(crm)
         late, present = self._taken_over(crm, number)
         with crm.unit_of_work() as uow:
@@ -127,8 +127,36 @@ class OutboxPart:
             [second] = uow.notices.lease(NOW, 60, 1, "console")
         assert (second.attempts, first.attempts) == (1, 1)
         with crm.unit_of_work() as uow:
-            assert not uow.notices.settle([_sent(first)])
+            late = changed(first, status=NoticeStatus.DEAD, error="x")
+            assert not uow.notices.settle([late])
             assert uow.notices.settle([_sent(second)]) == {second.id}
+
+    def test_what_was_sent_is_believed_of_who_was_too_slow(self, crm: Crm) -> None:
+        """So that nobody sends it a third time; once, and whoever is at it now has no say."""
+        number = employee(crm)
+        late, present = self._taken_over(crm, number)
+        with crm.unit_of_work() as uow:
+            assert uow.notices.settle([_sent(late)]) == {late.id}
+        with crm.unit_of_work() as uow:
+            assert not uow.notices.settle([_sent(present)])
+            assert not uow.notices.settle([changed(present, attempts=0, next_attempt_at=NOW)])
+            assert not uow.notices.settle([_sent(late)])
+        [kept] = read(crm, lambda uow: uow.notices.page(Query())).items
+        assert (kept.status, kept.leased_until) == (NoticeStatus.SENT, None)
+
+    def test_an_endless_lease_keeps_nothing_from_being_resent(self, crm: Crm) -> None:
+        """A clock that was set back since gave it; one that is a little long is believed."""
+        number = employee(crm)
+        with crm.unit_of_work() as uow:
+            uow.notices.add([a_notice(number)])
+        with crm.unit_of_work() as uow:
+            [held] = uow.notices.lease(NOW, 60, 1, "console")
+            uow.notices.settle([changed(held, status=NoticeStatus.FAILED, next_attempt_at=NOW)])
+        with crm.unit_of_work() as uow:
+            assert uow.notices.lease(NOW, 700, 1, "console")
+            failed = (NoticeStatus.FAILED,)
+            assert uow.notices.resend(NOW, 200, statuses=failed) == 0
+            assert uow.notices.resend(NOW, 60, statuses=failed) == 1
 
     def test_what_was_not_tried_is_given_back(self, crm: Crm) -> None:
         """Due at the moment given, and without the attempt that the lease counted."""
@@ -155,6 +183,7 @@ class OutboxPart:
             assert not uow.notices.settle([_sent(held)])
         [kept] = read(crm, lambda uow: uow.notices.page(Query())).items
         assert (kept.status, kept.leased_until) == (NoticeStatus.CANCELLED, None)
+        assert kept.fence == held.fence + 1
 
     def test_many_are_resent_by_what_they_are(self, crm: Crm) -> None:
         """By status, channel, event and number; not what was sent or has expired."""
@@ -174,12 +203,12 @@ class OutboxPart:
 
         def resent(**only: Any) -> int:
             with crm.unit_of_work() as uow:
-                return uow.notices.resend(NOW, **{"statuses": every} | only)
+                return uow.notices.resend(NOW, 60, **{"statuses": every} | only)
 
         assert resent(channel="pigeon") == resent(event=Event.NOBODY) == resent(ids=[]) == 0
         assert resent(statuses=[NoticeStatus.FAILED], event=Event.ASSIGNED, channel="console") == 1
         with crm.unit_of_work() as uow:
-            assert uow.notices.resend(NOW + timedelta(hours=1), statuses=every) == 1
+            assert uow.notices.resend(NOW + timedelta(hours=1), 60, statuses=every) == 1
         assert resent() == 1
         kept = read(crm, lambda uow: uow.notices.page(Query())).items
         assert sorted(n.status.value for n in kept) == ["pending"] * 3 + ["sent"]
@@ -227,9 +256,9 @@ class OutboxPart:
         every = [n.id or 0 for n in held]
         with crm.unit_of_work() as uow:
             assert uow.notices.backlog(NOW, reach).waiting[NoticeStatus.DEAD] == 1
-            assert uow.notices.resend(NOW, statuses=statuses, reach=nobody) == 0
-            assert uow.notices.resend(NOW, ids=every, statuses=statuses, reach=reach) == 1
-            assert uow.notices.resend(NOW, statuses=statuses) == 2
+            assert uow.notices.resend(NOW, 60, statuses=statuses, reach=nobody) == 0
+            assert uow.notices.resend(NOW, 60, ids=every, statuses=statuses, reach=reach) == 1
+            assert uow.notices.resend(NOW, 60, statuses=statuses) == 2
 
     def test_wishes_are_read_of_those_who_have_some(self, crm: Crm) -> None:
         """By employee; of whoever said nothing there is nothing."""

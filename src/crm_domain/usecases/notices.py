@@ -65,7 +65,7 @@ class _Call:
     stopping: Stopping
     ends: float
     """When no more are taken, by the process's own steady clock; so are all moments here."""
-    counts: Counter[tuple[str, NoticeStatus]] = attrs.field(factory=Counter)
+    counts: Counter[NoticeStatus] = attrs.field(factory=Counter)
     left_alone: set[str] = attrs.field(factory=set)
     """Channels that were found not to work."""
 
@@ -75,10 +75,7 @@ class _Call:
 
     def delivery(self) -> Delivery:
         """Tell what was delivered."""
-        found: Counter[str] = Counter()
-        for (_, status), n in self.counts.items():
-            found[status.value] += n
-        return Delivery(**{f.name: found[f.name] for f in attrs.fields(Delivery)})
+        return Delivery(**{status.value: n for status, n in self.counts.items()})
 
 
 @attrs.define
@@ -257,7 +254,7 @@ def _write(call: _Call, batch: _Batch, done: Sequence[Notice]) -> None:
         # What was put off may have failed before, but not now.
         told = n.status not in WAITING or n.attempts == batch.tries[n.id]
         if told and n.id in settled:
-            call.counts[batch.channel, n.status] += 1
+            call.counts[n.status] += 1
 
 
 def _settled(crm: Crm, done: Sequence[Notice], until: float) -> frozenset[int]:
@@ -418,7 +415,10 @@ def resend(crm: Crm, notice_id: int, *, by: Principal) -> None:
     by.need("notice:deliver")
     with crm.unit_of_work() as uow:
         now = crm.now()
-        if not uow.notices.resend(now, ids=[notice_id], statuses=RESENDABLE, reach=reach_of(by)):
+        lasts = crm.settings.lease_seconds
+        if not uow.notices.resend(
+            now, lasts, ids=[notice_id], statuses=RESENDABLE, reach=reach_of(by)
+        ):
             raise NotFound(what="待重发的通知", id=notice_id)
         audit(uow, by, now, "resend", "Notice", notice_id, None, {"count": 1})
     crm.jobs.wake("deliver_due")
@@ -453,8 +453,9 @@ def resend_many(
         now = crm.now()
         statuses = RESENDABLE if status is None else (status,)
         count = uow.notices.resend(
-            now, statuses=statuses, channel=channel, event=event, reach=reach_of(by)
-        )
+            now, crm.settings.lease_seconds, statuses=statuses, channel=channel, event=event,
+            reach=reach_of(by),
+        )  # fmt: skip
         what = {"status": status, "channel": channel, "event": event, "count": count}
         audit(uow, by, now, "resend", "Notice", None, None, what)
     if count:

@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crm_adapters.storage.engine import without_hurry
+
 LOCK = 5_417_236_001
 """Any number, as long as no other program takes the same advisory lock in this database."""
 
@@ -27,6 +29,7 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     Others who want the same wait: on SQLite for the one writer, on PostgreSQL for a lock.
     """
     with engine.begin() as connection:
+        without_hurry(connection)
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         upgrade_on(connection, revision)
