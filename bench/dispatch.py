@@ -18,10 +18,10 @@ from pathlib import Path
 
 import attrs
 
-from crm_adapters.jobs.actors import DELIVER, declare_actors, works
-from crm_adapters.jobs.broker import close_broker, make_broker, start_worker
+from crm_adapters.jobs.actors import DELIVER
+from crm_adapters.jobs.broker import close_broker, make_broker
+from crm_adapters.jobs.crew import Crew
 from crm_adapters.jobs.queue import DramatiqQueue
-from crm_adapters.metrics import Metrics
 from crm_domain import SYSTEM, Crm, Settings
 from crm_domain.model import Department, Employee, Event, Notice
 from crm_domain.usecases import notices as delivery
@@ -41,6 +41,8 @@ DISPATCH = Goal(bound=20_000, higher=True)
 PART = Goal(ratio=0.1)
 PEER = Goal(ratio=10, higher=True)
 THREADS = 8
+"""Of the others' workers."""
+LOOK = 2.0
 
 
 class Nowhere:
@@ -166,14 +168,14 @@ def _each(crm: Crm, people: Sequence[int], n: int, round_: object) -> None:
 def _settled(crm: Crm, database: Database, queue: DramatiqQueue) -> None:
     """Wake a worker over Redis and wait until it has delivered everything."""
     broker = make_broker(crm.settings.redis_url)
-    declare_actors(broker, works(crm, Metrics()))
-    worker = start_worker(broker, THREADS)
+    # One thread is at a channel, however many there are for the schedule.
+    crew = Crew(crm, broker, threads=1, seconds=LOOK)
     try:
         queue.wake(DELIVER)
         while _waiting(database):
             time.sleep(0.1)  # Asking often would take from the worker what is measured.
     finally:
-        worker.stop(timeout=10_000)
+        crew.close()
         close_broker(broker)
 
 

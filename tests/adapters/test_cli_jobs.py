@@ -1,6 +1,9 @@
 """``crm jobs``, and what the commands of the workers refuse."""
 
 import re
+import sqlite3
+
+from crm_domain.usecases.schedule import JOBS
 
 
 def test_jobs_are_listed_with_last_and_next_run(here):
@@ -19,8 +22,9 @@ def test_people_read_the_same_in_their_language(here):
     """The table and the sentence."""
     here.speak("zh")
     assert "每日回收" in here("jobs", "list")[0]
-    for job in ("sweep", "deliver", "check", "warn", "remind"):
-        assert not re.search("released|sent|notices|checks", here("jobs", "run", job)[0])
+    for job in JOBS:
+        counted = here("jobs", "run", job)[0].partition("已完成：")[2]
+        assert counted and not re.search("[a-z]", counted)
     assert "任务 sweep 已完成：退回公海 0" in here("jobs", "run", "sweep")[0]
     assert "已发送 0，待重试 0，发送失败 0" in here("jobs", "list")[0]
     here.speak("en")
@@ -43,14 +47,29 @@ def test_a_job_that_nobody_knows_is_refused(here):
 
 def test_a_job_that_fails_exits_with_1(here):
     """So that whoever called it from a script sees it."""
-    import sqlite3
-
     with sqlite3.connect(here.folder / "crm.db") as connection:
         connection.execute("DROP INDEX uq_customer_phone")
     connection.close()
     done = here.json("jobs", "run", "check", status=1)
     assert done["error"].startswith("inconsistent: ") and "guards 1" in done["error"]
     assert "guards 1" in here("jobs", "list")[0]
+
+
+def test_a_schedule_that_nobody_keeps_is_found_by_the_doctor(here):
+    """None has ever run; then all is well; then nobody has been there for two days."""
+
+    def found(status=0):
+        checks = here.json("doctor", status=status)["checks"]
+        return next((c["state"], c["message"]) for c in checks if c["code"] == "jobs_late")
+
+    here.speak("en")
+    assert found() == ("warning", "no job has ever run")
+    here("jobs", "run", "sweep")
+    assert found() == ("ok", "on time")
+    with sqlite3.connect(here.folder / "crm.db") as connection:
+        connection.execute("UPDATE scheduled_job SET slot = slot - 2 * 86400 * 1000000")
+    connection.close()
+    assert found(status=1) == ("problem", "long due and not run: sweep")
 
 
 def test_only_administrators_run_jobs(school):

@@ -1,5 +1,7 @@
 """A channel for the chaos tests, as a plugin: it fails 11 in 100, and writes down what arrives.
 
+One whose key begins with "deaf" it takes, and never answers.
+
 Workers load it by an entry point. Its ledger is a file that lines are appended to, which outlives
 whoever wrote them.
 """
@@ -7,6 +9,7 @@ whoever wrote them.
 from __future__ import annotations
 
 import os
+import socket
 import time
 import zlib
 
@@ -21,6 +24,8 @@ def fate(key: str) -> str:
     """Tell how the first try of a message goes, always the same for the same message."""
     if key.startswith("poison"):
         return "poison"
+    if key.startswith("deaf"):
+        return "deaf"
     number = zlib.crc32(key.encode()) % 100
     for share, name in ((4, "passing"), (7, "busy"), (9, "silent"), (11, "refused")):
         if number < share:
@@ -45,6 +50,10 @@ class Chaos:
             notice.attempts == 1,
         )
         time.sleep(LATENCY)
+        if key.startswith("deaf"):
+            ours, theirs = socket.socketpair()
+            with theirs:
+                ours.recv(1)
         if kind == "poison":
             raise KeyError("a template without an end")
         if kind == "refused":

@@ -20,6 +20,7 @@ import pytest
 from test_workers import children, running, stopped, within
 
 from crm_adapters import open_crm
+from crm_adapters.jobs.watchdog import STUCK
 from crm_domain import SYSTEM, Settings
 from crm_domain.model import Event, Notice, NoticeStatus
 from crm_domain.ports import Query
@@ -254,12 +255,66 @@ def test_none_is_lost_and_each_copy_is_explained(tmp_path, url, redis_server):
 def test_in_process_none_is_lost_and_each_copy_is_explained(tmp_path, url):
     """The same without Redis, on both engines, where what is killed does everything."""
     begun = time.monotonic()
-    run = torture(tmp_path, url, None, kills=KILLS, count=NOTICES, patience=300)
+    # Each life of the process costs a start of the program.
+    kills, count = (KILLS, NOTICES) if "CRM_TEST_KILLS" in os.environ else (3, 300)
+    run = torture(tmp_path, url, None, kills=kills, count=count, patience=300)
     told(run, begun)
     assert run.problems() == set()
     hit = [p for p in run.killed if busy_since(run, p)]
-    assert len(run.killed) == KILLS and len(hit) > KILLS / 2
-    assert len(run.ended) == NOTICES // KILLS * KILLS
+    assert len(run.killed) == kills and len(hit) > kills / 2
+    assert len(run.ended) == count // kills * kills
+
+
+def never_answered(crm, recipient):
+    """Write a notice that its provider never answers, and one on another channel."""
+    made = [
+        Notice(recipient_id=recipient, subject="x", body="x", event=Event.ASSIGNED,
+               channel=channel, idempotency_key=key, created_at=crm.now())
+        for channel, key in (("chaos", "deaf"), ("inapp", "other"))
+    ]  # fmt: skip
+    with crm.unit_of_work() as uow:
+        uow.notices.add(made)
+
+
+def status_of(crm, key):
+    found = notices.list_notices(crm, by=SYSTEM)
+    return next(n.status.value for n in found if n.idempotency_key == key)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_a_worker_in_a_call_that_does_not_return_is_replaced(tmp_path, url, redis_server):
+    """It ends itself, loudly, when the time is long over; meanwhile other channels go on."""
+    environ = {
+        "CRM_REDIS_URL": redis_server.url, "CRM_CHANNELS": "inapp,chaos",
+        "PYTHONPATH": install(tmp_path), "CHAOS_LEDGER": str(tmp_path / "ledger"),
+        "CRM_LEASE_SECONDS": "2",
+    }  # fmt: skip
+    with open_crm(url, settings=Settings()) as crm:
+        recipient = World(crm, FixedClock(crm.now()), rotation=False).a.employee_id
+        never_answered(crm, recipient)
+        with running(tmp_path, url, "worker", "--processes", "1", **environ) as process:
+            assert within(30, lambda: status_of(crm, "other") == "sent")
+
+            def said():
+                return [(m["level"], m["message"]) for m in process.lines()]
+
+            assert within(60, lambda: [m for _, m in said() if m.endswith(f"ended with {STUCK}")])
+            assert [m for level, m in said() if level == "critical" and "chaos" in m]
+            assert within(60, lambda: len([m for _, m in said() if m == "ready"]) > 1)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_the_one_process_that_does_all_ends_for_whoever_starts_it_again(tmp_path, url):
+    """With an exit code of its own, as systemd's Restart=always wants it."""
+    environ = {
+        "CRM_CHANNELS": "inapp,chaos", "PYTHONPATH": install(tmp_path),
+        "CHAOS_LEDGER": str(tmp_path / "ledger"), "CRM_LEASE_SECONDS": "2",
+    }  # fmt: skip
+    with open_crm(url, settings=Settings()) as crm:
+        recipient = World(crm, FixedClock(crm.now()), rotation=False).a.employee_id
+        never_answered(crm, recipient)
+        with running(tmp_path, url, "worker", **environ) as process:
+            assert process.wait(60) == STUCK
 
 
 @pytest.mark.parametrize(
