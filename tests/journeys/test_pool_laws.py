@@ -1,11 +1,14 @@
 """The pool (spec section 4): who is in it, from when on, and what the sweep adds."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+import attrs
 import pytest
 
 from crm_domain import SYSTEM
@@ -29,6 +32,7 @@ from crm_domain.usecases import (
     payments,
     pool,
     pool_rules,
+    sweep,
 )
 from make import World
 from steps import TICK, enrol, on, told
@@ -364,6 +368,48 @@ def test_an_implausible_sweep_stops_and_changes_nothing(world: World) -> None:
     assert pool.sweep_pool(world.crm, by=SYSTEM).released == 21
 
 
+class Between:
+    """A storage on which something is done between the guard's look and the release."""
+
+    def __init__(self, storage: Any, act: Callable[[], object]) -> None:
+        self._storage, self._act = storage, act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def clock(self) -> datetime:
+        """Tell the time of the test; the guard asks for it when it has counted."""
+        self._act()
+        return on(5, 1)
+
+
+@pytest.mark.parametrize(("batch", "before"), [(50_000, 0), (8, 16)])
+def test_rules_that_change_meanwhile_pass_no_guard(
+    world: World, monkeypatch: pytest.MonkeyPatch, batch: int, before: int
+) -> None:
+    """No more is released than the guard lets pass; what would go beyond stays as a whole."""
+    # given: one who is overdue, and more than half of all who are not
+    monkeypatch.setattr(sweep, "SWEEP_BATCH", batch)
+    world.customer(world.a)
+    world.clock.set(on(2))
+    for _ in range(24):
+        world.customer(world.b)
+    world.clock.set(on(5, 1))
+    strict = [{"contact_days": 1}]
+    change = partial(pool_rules.set_pool_rules, world.crm, strict, by=SYSTEM)
+    hasty = attrs.evolve(world.crm, storage=Between(world.crm.storage, change))
+    # when
+    with pytest.raises(SweepStopped) as stopped:
+        pool.sweep_pool(hasty, guard=True, by=SYSTEM)
+    # then
+    assert str(before) in stopped.value.message("zh")
+    assert pool.sweep_pool(world.crm, dry_run=True, by=SYSTEM).released == 25 - before
+    # when nothing changes meanwhile, as much as the guard has let pass is released
+    few = attrs.evolve(world.crm, storage=Between(world.crm.storage, lambda: None),
+                       settings=attrs.evolve(world.crm.settings, sweep_max_share=1.0))  # fmt: skip
+    assert pool.sweep_pool(few, guard=True, by=SYSTEM).released == 25 - before
+
+
 def test_a_guarded_sweep_stops_when_the_clocks_differ(world: World) -> None:
     """A clock far from the database's own releases nobody."""
     world.customer(world.a)
@@ -395,6 +441,39 @@ def test_an_owner_is_warned_once_for_each_deadline(world: World) -> None:
     assert {n.recipient_id for n in warned} == {world.a.employee_id}
     assert "11月5日" in warned[0].body
     assert "11月8日" in warned[1].body
+
+
+def test_whoever_loses_many_is_warned_once_a_day_of_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 20 each has a warning; more have one, from owner to owner in small transactions."""
+    # given
+    monkeypatch.setattr(sweep, "OWNERS", 1)
+    for who, n in ((world.a, 20), (world.b, 21), (world.c, 2)):
+        for _ in range(n):
+            world.customer(who)
+    # when
+    world.clock.set(on(4, 9))
+    counts = [pool.warn_owners(world.crm, by=SYSTEM) for _ in range(2)]
+    # then
+    assert counts == [20 + 1 + 2, 0]
+    warned = Counter(n.recipient_id for n in told(world.crm, Event.EXPIRING))
+    assert warned == {world.a.employee_id: 20, world.b.employee_id: 1, world.c.employee_id: 2}
+    [many] = [n for n in told(world.crm, Event.EXPIRING) if n.recipient_id == world.b.employee_id]
+    assert "21 位" in many.subject and "21 位" in many.body and "11月5日" in many.body
+    assert many.expires_at == on(5)
+
+
+def test_many_are_warned_of_again_the_next_day(world: World) -> None:
+    """As long as they are many and not yet lost."""
+    pool_rules.set_pool_rules(world.crm, [{"warning_days": 2}], by=SYSTEM)
+    for _ in range(21):
+        world.customer(world.a)
+    counts = []
+    for day in (3, 4, 5):
+        world.clock.set(on(day, 9))
+        counts.append(pool.warn_owners(world.crm, by=SYSTEM))
+    assert counts == [1, 1, 0]
 
 
 def test_nobody_is_warned_of_what_is_lost_already(world: World) -> None:

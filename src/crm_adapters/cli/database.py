@@ -16,6 +16,7 @@ from crm_adapters.cli.options import as_json, opened, overwritten, shown_url
 from crm_adapters.cli.output import line, plain, progress, table, write_json
 from crm_adapters.settings import database_url, read_settings
 from crm_domain.ports import Checked
+from crm_domain.rules.access import SYSTEM
 
 
 @in_chinese("把数据库升级到本程序的版本；事先请备份。")
@@ -39,8 +40,10 @@ def upgrade(*, json: Annotated[bool, as_json()] = False) -> None:
 @in_chinese("检查数据库的版本与一致性，只读；发现问题时退出码为 1。")
 def check(*, json: Annotated[bool, as_json()] = False) -> int:
     """Check the revision and the invariants, changing nothing; exits with 1 when one is broken."""
+    from crm_domain.usecases import consistency
+
     with opened() as crm, progress("检查中", "checking"):
-        found = crm.storage.check()
+        found = consistency.check_database(crm, by=SYSTEM)
     if json:
         broken = [f for f in found if f.count]
         write_json({"ok": not broken, "checks": found})
@@ -104,11 +107,12 @@ def restore(
     """Restore a backup into an empty database, all or nothing, and check it; exits with 1 when
     the check finds something."""
     from crm_adapters.storage.restore import restore as bring_back
+    from crm_domain.usecases import consistency
 
     with progress("恢复中", "restoring"):
         found = bring_back(database_url(), file)
     with opened() as crm, progress("检查中", "checking"):
-        checks = crm.storage.check()
+        checks = consistency.check_database(crm, by=SYSTEM)
     rows = sum(found.rows.values())
     if json:
         ok = not any(c.count for c in checks)

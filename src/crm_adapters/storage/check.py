@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from crm_adapters.storage.engine import translated, without_hurry
+from crm_adapters.storage.guards import missing_guards
 from crm_adapters.storage.tables import NOTICE_LAWS, metadata
-from crm_adapters.storage.triggers import HISTORY
 from crm_domain.ports import Checked
 
 EXAMPLES = 10
@@ -31,9 +31,21 @@ _QUERIES = (
     ("ownerless", "客户没有归属记录", "customers without their row of ownership",
      "SELECT c.id FROM customer c LEFT JOIN ownership o ON o.customer_id = c.id"
      " WHERE o.customer_id IS NULL"),
-    ("due", "无主客户的到期日不对", "customers of nobody that are dated as somebody's",
-     "SELECT customer_id FROM ownership WHERE owner_id IS NULL"
-     " AND due_on NOT IN ('0001-01-01', '9999-12-31')"),
+    # Enrolled ones whose sheet came from elsewhere have no assignment; those that were won and left
+    # again are not enrolled any more. So it holds in this direction only.
+    ("enrolled", "已报名客户的最近分配并非成单",
+     "enrolled customers whose latest assignment is not won",
+     "SELECT o.customer_id FROM ownership o LEFT JOIN assignment a ON a.id = o.assignment_id"
+     " WHERE o.status = 'enrolled' AND (o.owner_id IS NOT NULL OR a.status <> 2)"),
+    ("due", "无主客户的到期日不对", "customers of nobody with a wrong day of becoming public",
+     "SELECT o.customer_id FROM ownership o JOIN customer c ON c.id = o.customer_id"
+     " WHERE o.owner_id IS NULL AND (o.due_on NOT IN ('0001-01-01', '9999-12-31')"
+     " OR (o.due_on = '9999-12-31') <> (o.status = 'enrolled'"
+     " OR CAST(o.locked AS INTEGER) = 1 OR c.archived_at IS NOT NULL))"),
+    ("left_over", "无主客户仍有原顾问的日期", "customers of nobody with the dates of an owner",
+     "SELECT customer_id FROM ownership WHERE owner_id IS NULL AND (received_at IS NOT NULL"
+     " OR last_contacted_at IS NOT NULL OR next_contact_at IS NOT NULL"
+     " OR dated_anew_at IS NOT NULL OR warn_on IS NOT NULL)"),
     ("due_reason", "有主客户缺少到期原因", "owned customers that fall due for no reason",
      "SELECT customer_id FROM ownership WHERE owner_id IS NOT NULL AND due_on <> '9999-12-31'"
      " AND (due_status IS NULL OR due_days IS NULL)"),
@@ -120,6 +132,9 @@ _QUERIES = (
      " OR (leased_until IS NOT NULL AND status <> 'running')"),
     ("cursor", "轮转位置丢失", "the rotation has lost its place",
      "SELECT 1 WHERE (SELECT count(*) FROM turn_cursor) <> 1"),
+    ("cursor_behind", "轮转位置落后于已用的顺位", "turns that were used and come again",
+     "SELECT a.id FROM assignment a JOIN turn_cursor t ON a.cycle > t.cycle"
+     " OR (a.cycle = t.cycle AND a.position >= t.position)"),
 )  # fmt: skip
 
 
@@ -141,6 +156,8 @@ def check_invariants(reader: sa.Engine) -> tuple[Checked, ...]:
         found = [_guards(connection)]
         if reader.dialect.name == "sqlite":
             found += [_damage(connection), _foreign_keys(connection)]
+        else:
+            found.append(_sequences(connection))
         for code, zh, en, query in _QUERIES:
             number = connection.exec_driver_sql(f"SELECT count(*) FROM ({query}) AS broken")
             count = number.scalar_one()
@@ -151,18 +168,10 @@ def check_invariants(reader: sa.Engine) -> tuple[Checked, ...]:
 
 
 def _guards(connection: sa.Connection) -> Checked:
-    """Look for the indexes and triggers that keep the invariants."""
-    if connection.dialect.name == "sqlite":
-        query = "SELECT name FROM sqlite_master WHERE type IN ('index', 'trigger')"
-    else:
-        query = ("SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
-                 " UNION ALL SELECT tgname FROM pg_trigger WHERE tgenabled <> 'D'")  # fmt: skip
-    there = set(connection.exec_driver_sql(query).scalars())
-    needed = {str(i.name) for t in metadata.tables.values() for i in t.indexes if i.unique}
-    needed |= {f"{table}_{what}" for table in HISTORY for what in ("no_update", "no_delete")}
-    missing = sorted(needed - there)
-    return Checked(code="guards", zh="缺少保证一致性的索引或触发器",
-                   en="indexes or triggers that guard the data are missing",
+    """Look for all that keeps the invariants."""
+    missing = missing_guards(connection)
+    return Checked(code="guards", zh="缺少保证一致性的键、约束、索引或触发器",
+                   en="keys, checks, indexes or triggers that guard the data are missing",
                    count=len(missing), examples=tuple(missing[:EXAMPLES]))  # fmt: skip
 
 
@@ -178,3 +187,23 @@ def _foreign_keys(connection: sa.Connection) -> Checked:
     return Checked(code="references", zh="引用的记录不存在", en="references to what is not there",
                    count=len(rows),
                    examples=tuple(f"{r[0]} {r[1]}" for r in rows[:EXAMPLES]))  # fmt: skip
+
+
+def _sequences(connection: sa.Connection) -> Checked:
+    """Look for tables whose next number was used: nothing could be added to them.
+
+    SQLite looks at the numbers themselves.
+    """
+    behind = []
+    for table in metadata.sorted_tables:
+        if table.autoincrement_column is None or table.autoincrement_column.identity is None:
+            continue
+        # Numbers that were given meanwhile only put a sequence further ahead.
+        last = connection.exec_driver_sql(
+            f"SELECT (SELECT max(id) FROM {table.name}) > coalesce(pg_sequence_last_value("
+            f"pg_get_serial_sequence('{table.name}', 'id')::regclass), 0)"
+        ).scalar()
+        behind += [table.name] if last else []
+    return Checked(code="sequences", zh="编号序列落后于已有的编号",
+                   en="tables whose next number is in use", count=len(behind),
+                   examples=tuple(behind[:EXAMPLES]))  # fmt: skip

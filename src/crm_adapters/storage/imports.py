@@ -41,7 +41,7 @@ from crm_domain.rules.pool import NEVER
 BEGUN = (ImportStatus.RUNNING, ImportStatus.PAUSED, ImportStatus.FAILED)
 """Begun and not ended."""
 _FREE = """status = 'running' AND started_at IS NOT NULL AND (leased_until IS NULL
-    OR leased_until <= {now} OR leased_until > {future} + ({lease} - {now}))"""
+    OR leased_until <= {now} OR leased_until > {endless})"""
 """Handed to the workers, and nobody is at it."""
 
 

@@ -17,7 +17,7 @@ from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
 from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
 from crm_domain.parsing import record_number
-from crm_domain.ports import Closing, Ended, NewAssignment, Released, Standing
+from crm_domain.ports import Closing, Ended, Expiring, Losing, NewAssignment, Released, Standing
 from crm_domain.rules.pool import ALWAYS
 
 HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
@@ -299,13 +299,36 @@ class SqlOwnership:
         self._session.run(sa.update(ownership).where(these).values(**POOLED))
         return groups
 
-    def expiring(self, today: date) -> tuple[Customer, ...]:
-        """List the owned customers whose warning is due and that are not public yet."""
-        m = mapper(Customer)
+    def expiring(
+        self, today: date, most: int, *, after_owner: int, owners: int
+    ) -> tuple[Losing, ...]:  # fmt: skip
+        """Tell some owners what they will lose: what is to be warned of and not yet public."""
         o = ownership.c
-        chosen = m.select().where(o.warn_on <= today, o.due_on > today, o.owner_id.is_not(None))
-        rows = self._session.run(chosen.order_by(o.owner_id, o.due_on, o.customer_id))
-        return m.records(self._session, rows)
+        soon = (o.warn_on <= today, o.due_on > today, o.owner_id > after_owner)
+        next_ones = sa.select(o.owner_id).where(*soon).distinct().order_by(o.owner_id).limit(owners)
+        place = sa.func.row_number().over(
+            partition_by=o.owner_id, order_by=(o.due_on, o.customer_id)
+        )
+        many = sa.func.count().over(partition_by=o.owner_id)
+        ranked = (
+            sa.select(o.owner_id, o.customer_id, o.assignment_id, o.due_on, o.due_status,
+                      place.label("place"), many.label("many"))
+            .where(*soon, o.owner_id.in_(next_ones))
+            .subquery()
+        )  # fmt: skip
+        few = (
+            sa.select(ranked, customer.c.name)
+            .join(customer, customer.c.id == ranked.c.customer_id)
+            .where(ranked.c.place <= most)
+            .order_by(ranked.c.owner_id, ranked.c.place)
+        )
+        found: dict[int, list[Any]] = {}
+        for row in self._session.run(few):
+            found.setdefault(row.owner_id, []).append(row)
+        return tuple(
+            Losing(owner_id=owner, count=rows[0].many, first=tuple(_expiring(r) for r in rows))
+            for owner, rows in found.items()
+        )
 
     def to_contact(self, before: datetime, today: date) -> dict[int, tuple[int, tuple[str, ...]]]:
         """Find whom owners meant to contact before a moment, and have not."""
@@ -362,4 +385,11 @@ def _ended(row: Any) -> Ended:
         customer_id=row.customer_id, customer_name=row.name, consultant_id=row.owner_id,
         assignment_id=row.assignment_id, status=AssignmentStatus(row.due_status),
         limit_days=row.due_days,
+    )  # fmt: skip
+
+
+def _expiring(row: Any) -> Expiring:
+    return Expiring(
+        customer_id=row.customer_id, customer_name=row.name, assignment_id=row.assignment_id,
+        due_on=row.due_on, status=AssignmentStatus(row.due_status),
     )  # fmt: skip

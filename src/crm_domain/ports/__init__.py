@@ -15,6 +15,8 @@ from crm_domain.ports.customers import (
     Closing,
     Customers,
     Ended,
+    Expiring,
+    Losing,
     MyCustomer,
     NewAssignment,
     Released,
@@ -41,10 +43,10 @@ from crm_domain.ports.work import (
 
 __all__ = [
     "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked", "Clock", "Closing",
-    "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Ends", "Happening",
-    "Imports", "JobQueue", "Loaded", "Mate", "MyCustomer", "NewAssignment", "Notices",
-    "Notifier", "Now", "Page", "PasswordHasher", "Pauses", "Period", "PoolRules", "Query", "Reach",
-    "Records", "Released", "Resumed", "Roster", "Row", "Schedule", "Settings", "Sheet",
-    "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table", "Tally", "Turns",
-    "UnitOfWork", "Work",
+    "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Ends", "Expiring",
+    "Happening", "Imports", "JobQueue", "Loaded", "Losing", "Mate", "MyCustomer", "NewAssignment",
+    "Notices", "Notifier", "Now", "Page", "PasswordHasher", "Pauses", "Period", "PoolRules",
+    "Query", "Reach", "Records", "Released", "Resumed", "Roster", "Row", "Schedule", "Settings",
+    "Sheet", "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table", "Tally",
+    "Turns", "UnitOfWork", "Work",
 ]  # fmt: skip

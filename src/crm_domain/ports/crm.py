@@ -112,7 +112,7 @@ class Settings:
         metadata={"help": "channels that notices go out by, with commas between"},
     )
     batch_rows: int = attrs.field(
-        default=1000, metadata={"help": "rows an import or sweep takes in one transaction"}
+        default=1000, metadata={"help": "rows of a sheet that an import takes in one transaction"}
     )
     sweep_max_share: float = attrs.field(
         default=0.5,

@@ -87,6 +87,29 @@ class Released:
         return sum(self.by_status.values())
 
 
+@attrs.frozen(kw_only=True)
+class Expiring:
+    """A customer that will be public soon."""
+
+    customer_id: int
+    customer_name: str
+    assignment_id: int
+    due_on: date
+    """The first local day on which it is public."""
+    status: AssignmentStatus
+    """Which limit passes then."""
+
+
+@attrs.frozen(kw_only=True)
+class Losing:
+    """What one owner will lose soon."""
+
+    owner_id: int
+    count: int
+    first: tuple[Expiring, ...]
+    """Those that go first, as many as were asked for."""
+
+
 @attrs.frozen
 class Closing:
     """How an assignment ends."""
@@ -300,8 +323,17 @@ class Customers(Protocol):
         """
         ...
 
-    def expiring(self, today: date) -> tuple[Customer, ...]:
-        """List the owned customers whose warning is due and that are not public yet."""
+    def expiring(
+        self, today: date, most: int, *, after_owner: int, owners: int
+    ) -> tuple[Losing, ...]:  # fmt: skip
+        """Tell some owners what they will lose: what is to be warned of and not yet public.
+
+        Args:
+            today: The local day.
+            most: So many customers of each owner are read at most; all are counted.
+            after_owner: Only owners with a higher number, the lowest first.
+            owners: So many owners at most. Fewer means that there are no others.
+        """
         ...
 
     def to_contact(self, before: datetime, today: date) -> dict[int, tuple[int, tuple[str, ...]]]:

@@ -370,11 +370,33 @@ class ListsPart:
         number = enter(crm, consultant)
         enter(crm, consultant, due=NEVER)
 
-        def expiring(day: date) -> list[int | None]:
-            return [c.id for c in read(crm, lambda uow: uow.customers.expiring(day))]
+        def expiring(day: date) -> list[int]:
+            found = read(crm, lambda uow: uow.customers.expiring(day, 9, after_owner=0, owners=9))
+            return [one.customer_id for losing in found for one in losing.first]
 
         days = [DUE - timedelta(days=n) for n in (2, 1, 0)]
         assert [expiring(d) for d in days] == [[], [number], []]
+
+    def test_what_is_due_soon_is_read_owner_by_owner(self, crm: Crm) -> None:
+        """So many owners, so many customers of each, the first due first; all are counted."""
+        one, other = employee(crm), employee(crm)
+        later = enter(crm, one, due=DUE + timedelta(days=1))
+        first = enter(crm, one)
+        alone = enter(crm, other)
+
+        day = DUE - timedelta(days=1)
+        with crm.unit_of_work() as uow:
+            uow.customers.redate(changed(c, warn_on=day) for c in uow.customers.lock_many([later]))
+
+        def told(after: int) -> list[tuple[int, int, list[int]]]:
+            found = read(
+                crm, lambda uow: uow.customers.expiring(day, 1, after_owner=after, owners=1)
+            )
+            return [(f.owner_id, f.count, [c.customer_id for c in f.first]) for f in found]
+
+        assert told(0) == [(one, 2, [first])]
+        assert told(one) == [(other, 1, [alone])]
+        assert told(other) == []
 
     def test_owners_are_told_whom_they_meant_to_contact(self, crm: Crm) -> None:
         """Those whose moment has come and who were not contacted since."""

@@ -153,7 +153,7 @@ def _hand_over(
 ) -> ImportProgress:  # fmt: skip
     """Let workers run an import in somebody's name."""
     by.need("customer:import")
-    if by.user_id is None and by is not SYSTEM:
+    if by.user_id is None and by != SYSTEM:
         raise NotFound(what="用户", id=by.name)
     clock = crm.storage.clock()
 

@@ -21,6 +21,7 @@ from crm_domain.errors import (
     NotFound,
     NotPermitted,
     RightsWithdrawn,
+    UnreadableSheet,
 )
 from crm_domain.model import ImportRun, ImportStatus, User
 from crm_domain.model.fields import changed
@@ -111,7 +112,11 @@ def run_started(
     except RightsWithdrawn as e:
         _halt(crm, import_id, fence, ImportStatus.PAUSED, e)
     except CrmError as e:
-        _halt(crm, import_id, fence, ImportStatus.FAILED, e)
+        if isinstance(e, UnreadableSheet) and e.passing:
+            # It was read when it was checked. Its lease ends by itself, and the attempt counts.
+            log.warning("the import %d was too heavy to read for now", import_id)
+        else:
+            _halt(crm, import_id, fence, ImportStatus.FAILED, e)
     clock = crm.storage.clock()
     with crm.unit_of_work(read_only=True) as uow:
         return told_of(uow, _read(uow, import_id), clock)

@@ -17,7 +17,7 @@ from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, 
 from crm_domain.model import ScheduledJob
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.usecases import follow_up, imports, notices, sessions, sweep
+from crm_domain.usecases import consistency, follow_up, imports, notices, sessions, sweep
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._keeping import kept
 
@@ -103,7 +103,7 @@ def _imports(crm: Crm) -> Result:
 
 
 def _check(crm: Crm) -> Result:
-    found = crm.storage.check()
+    found = consistency.check_database(crm, by=SYSTEM)
     broken = [f"{c.code} {c.count}" for c in found if c.count]
     if broken:
         raise Inconsistent(codes=", ".join(broken))

@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import FieldError, Invalid, SweepStopped
-from crm_domain.model import AssignmentStatus, Customer, Event, Notice
-from crm_domain.ports import Crm, Ended, Released
+from crm_domain.model import AssignmentStatus, Event, Notice
+from crm_domain.ports import Crm, Ended, Expiring, Losing, Released
 from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import audit, notices
 from crm_domain.usecases._redating import finish_dating
@@ -21,6 +21,14 @@ FURTHEST = 9000
 """The last year that can be looked at; in the last of all a day may have no morrow."""
 SWEEP_BATCH = 50_000
 """Customers that a sweep releases in one transaction."""
+OWNERS = 50
+"""Owners that are warned in one transaction."""
+NAMED_ALONE = 20
+"""Of so many customers at most an owner gets a warning each, of more one for all."""
+NAMED_TOGETHER = 5
+"""So many customers are named in a warning for all."""
+FEW = 20
+"""So many released customers are never implausible."""
 
 
 @attrs.frozen(kw_only=True)
@@ -54,7 +62,7 @@ def sweep_pool(
         What it did.
 
     Raises:
-        SweepStopped: The guard found the share or the clock implausible; nothing was changed.
+        SweepStopped: The guard found the share or the clock implausible; it says what was changed.
         Invalid: The moment lies in the future.
         NotPermitted: Without the permission.
     """
@@ -71,11 +79,12 @@ def sweep_pool(
     with crm.unit_of_work(read_only=True) as uow:
         doomed = uow.customers.overdue_counts(today)
         listed = uow.customers.overdue(today, 10_000) if dry_run else ()
-        if guard:
-            _guard(crm, sum(doomed.values()), uow.customers.owned_count(), now)
+        most = _guarded(crm, uow.customers.owned_count()) if guard else None
+    if most is not None:
+        _guard(crm, sum(doomed.values()), most, now)
     if dry_run:
         return _report(doomed, today, listed)
-    ended = _release(crm, today, by) if doomed else {}
+    ended = _release(crm, today, by, most) if doomed else {}
     if ended:
         crm.jobs.wake("deliver_due")
     return _report(ended, today)
@@ -92,8 +101,14 @@ def _check_moment(at: datetime, now: datetime, dry_run: bool) -> None:
                                   "only a dry run may look ahead")])  # fmt: skip
 
 
-def _release(crm: Crm, today: date, by: Principal) -> Counter[tuple[int, int]]:
-    """Release all overdue customers in bounded batches; each owner is told once."""
+def _release(
+    crm: Crm, today: date, by: Principal, most: int | None
+) -> Counter[tuple[int, int]]:  # fmt: skip
+    """Release all overdue customers in bounded batches; each owner is told once.
+
+    Raises:
+        SweepStopped: More than ``most`` are overdue by now: the rules were changed meanwhile.
+    """
     ended: Counter[tuple[int, int]] = Counter()
     told = last = 0
     more = True
@@ -101,7 +116,11 @@ def _release(crm: Crm, today: date, by: Principal) -> Counter[tuple[int, int]]:
         with crm.unit_of_work() as uow:
             now = crm.now()
             released = uow.customers.sweep(today, now, SWEEP_BATCH, from_owner=last)
-            more = sum(r.count for r in released) == SWEEP_BATCH
+            done = sum(r.count for r in released)
+            if most is not None and ended.total() + done > most:
+                # This transaction is undone, and all that is overdue stays so.
+                _refuse_more(crm, most, ended.total())
+            more = done == SWEEP_BATCH
             for r in released:
                 if r.owner_id == told:
                     continue
@@ -138,19 +157,37 @@ def _expired(crm: Crm, released: Released, total: int, now: datetime) -> list[No
     )  # fmt: skip
 
 
-def _guard(crm: Crm, doomed: int, owned: int, now: datetime) -> None:
-    share = doomed / owned if owned else 0
-    if doomed > 20 and share > crm.settings.sweep_max_share:
+def _guarded(crm: Crm, owned: int) -> int:
+    """Tell how many an unattended sweep may release of those that are owned."""
+    return max(FEW, int(crm.settings.sweep_max_share * owned))
+
+
+def _guard(crm: Crm, doomed: int, most: int, now: datetime) -> None:
+    if doomed > most:
         raise SweepStopped(
-            reason_zh=f"将回收 {doomed} 位客户，占全部在跟客户的 {share:.0%}。",
-            reason_en=f"it would release {doomed} customers, {share:.0%} of all owned ones.",
-        )
+            reason_zh=f"将回收 {doomed} 位客户，超过上限 {most} 位；没有改动任何数据。",
+            reason_en=f"it would release {doomed} customers, more than {most}; "
+                      "nothing was changed.",
+        )  # fmt: skip
     drift = abs(now - crm.storage.clock())
     if drift > timedelta(minutes=10):
         raise SweepStopped(
-            reason_zh=f"程序时钟与数据库相差 {drift}。",
-            reason_en=f"the program's clock is {drift} away from the database's.",
-        )
+            reason_zh=f"程序时钟与数据库相差 {drift}；没有改动任何数据。",
+            reason_en=f"the program's clock is {drift} away from the database's; "
+                      "nothing was changed.",
+        )  # fmt: skip
+
+
+def _refuse_more(crm: Crm, most: int, released: int) -> None:
+    """Stop where more fell due than the guard had let pass."""
+    if released:
+        crm.jobs.wake("deliver_due")
+    raise SweepStopped(
+        reason_zh=f"期间规则有变，将回收的客户超过上限 {most} 位；"
+                  f"已回收 {released} 位，其余未改动。",
+        reason_en=f"the rules changed meanwhile, and it would release more than {most} customers; "
+                  f"{released} were released before, and no others.",
+    )  # fmt: skip
 
 
 def _report(
@@ -165,31 +202,64 @@ def _report(
                  dry_run=listed is not None, customers=tuple(listed or ()))  # fmt: skip
 
 
-def _expiring(crm: Crm, customer: Customer, now: datetime) -> list[Notice]:
-    day = f"{customer.due_on.month}月{customer.due_on.day}日"
-    what = "跟进" if customer.due_status == AssignmentStatus.NO_FOLLOW_UP else "成单"
-    return notices(
-        crm, Event.EXPIRING, customer.owner_id or 0, f"{customer.name} 即将到期",
-        f"请在 {day}零点前{what}，否则该客户将进入公海。",
-        about=f"customer:{customer.id}",
-        key=f"expiring:{customer.assignment_id}:{customer.due_on}", now=now,
-        # From then on it is public, and no warning helps.
-        until=datetime.combine(customer.due_on, midnight(), crm.settings.zone),
-    )  # fmt: skip
-
-
 def warn_owners(crm: Crm, *, by: Principal) -> int:
-    """Tell owners which customers fall due soon, once for each deadline, and count the notices.
+    """Tell owners which customers fall due soon, and count the notices.
+
+    Of few each deadline has a notice of its own, written once. Whoever is about to lose more than
+    `NAMED_ALONE` gets one for all of them, once a day.
 
     Raises:
         NotPermitted: Without ``pool:sweep``.
     """
     by.need("pool:sweep")
-    with crm.unit_of_work() as uow:
-        now = crm.now()
-        written = uow.notices.add_new(
-            [n for c in uow.customers.expiring(crm.day(now)) for n in _expiring(crm, c, now)]
-        )
+    written = last = 0
+    more = True
+    while more:
+        with crm.unit_of_work() as uow:
+            now = crm.now()
+            some = uow.customers.expiring(
+                crm.day(now), NAMED_ALONE, after_owner=last, owners=OWNERS
+            )
+            written += uow.notices.add_new([n for one in some for n in _warnings(crm, one, now)])
+        more = len(some) == OWNERS
+        last = some[-1].owner_id if some else last
     if written:
         crm.jobs.wake("deliver_due")
     return written
+
+
+def _warnings(crm: Crm, losing: Losing, now: datetime) -> list[Notice]:
+    if losing.count > NAMED_ALONE:
+        return _many_expire(crm, losing, now)
+    return [n for one in losing.first for n in _expires(crm, losing.owner_id, one, now)]
+
+
+def _expires(crm: Crm, owner_id: int, one: Expiring, now: datetime) -> list[Notice]:
+    what = "跟进" if one.status is AssignmentStatus.NO_FOLLOW_UP else "成单"
+    return notices(
+        crm, Event.EXPIRING, owner_id, f"{one.customer_name} 即将到期",
+        f"请在 {_said(one.due_on)}零点前{what}，否则该客户将进入公海。",
+        about=f"customer:{one.customer_id}", key=f"expiring:{one.assignment_id}:{one.due_on}",
+        now=now, until=_start(crm, one.due_on),
+    )  # fmt: skip
+
+
+def _many_expire(crm: Crm, losing: Losing, now: datetime) -> list[Notice]:
+    first = losing.first[0].due_on
+    names = "、".join(one.customer_name for one in losing.first[:NAMED_TOGETHER])
+    return notices(
+        crm, Event.EXPIRING, losing.owner_id, f"{losing.count} 位客户即将到期",
+        f"{names}等（{losing.count} 位客户）即将超过跟进或成单期限，最早的将于 {_said(first)}零点"
+        "进入公海。请在“我的客户”中查看并及时跟进。",
+        about=f"employee:{losing.owner_id}", key=f"expiring:{losing.owner_id}:on:{crm.day(now)}",
+        now=now, until=_start(crm, first),
+    )  # fmt: skip
+
+
+def _said(day: date) -> str:
+    return f"{day.month}月{day.day}日"
+
+
+def _start(crm: Crm, day: date) -> datetime:
+    """Tell when a day begins: whoever falls due is public from then on, and no warning helps."""
+    return datetime.combine(day, midnight(), crm.settings.zone)
