@@ -18,7 +18,7 @@ from crm_adapters.jobs.broker import QUEUE
 from crm_adapters.logs import job_named
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
-from crm_domain.usecases import imports, notices, schedule
+from crm_domain.usecases import imports, notices, pool_rules, schedule
 
 if TYPE_CHECKING:
     from dramatiq import Broker
@@ -30,9 +30,11 @@ Work = Callable[..., bool]
 """Does something and tells whether there was anything to do."""
 
 DELIVER = "deliver_due"
+DATE = "date_customers"
 IMPORT, IMPORTS = "run_import", "run_imports"
 SECONDS: Mapping[str, int] = {
     DELIVER: 600,
+    DATE: 3600,
     IMPORT: 3600,
     IMPORTS: 3600,
     **{job.name: job.seconds for job in schedule.JOBS.values()},
@@ -64,7 +66,10 @@ def works(
         metrics.delivered(attrs.asdict(done))
         return any(attrs.astuple(done))
 
-    importing = threading.Lock()
+    dating, importing = threading.Lock(), threading.Lock()
+
+    def date_customers() -> bool:
+        return _alone(dating, lambda: pool_rules.date_customers(crm, by=SYSTEM) is not None)
 
     def run_import(import_id: int) -> bool:
         return _alone(importing, lambda: imports.run_started(
@@ -82,7 +87,9 @@ def works(
             raise JobFailed(run.error)
         return run is not None
 
-    plain: dict[str, Work] = {DELIVER: deliver_due, IMPORT: run_import, IMPORTS: run_imports}
+    plain: dict[str, Work] = {
+        DELIVER: deliver_due, DATE: date_customers, IMPORT: run_import, IMPORTS: run_imports,
+    }  # fmt: skip
     plain |= {name: partial(run_due, name) for name in schedule.JOBS}
     return {name: partial(_observed, name, work, metrics) for name, work in plain.items()}
 

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 import attrs
 
 from crm_adapters.jobs import OutboxOnly
-from crm_adapters.jobs.actors import DELIVER, IMPORT, SECONDS, declare_actors, works
+from crm_adapters.jobs.actors import DATE, DELIVER, IMPORT, SECONDS, declare_actors, works
 from crm_adapters.jobs.broker import make_broker, start_worker
 from crm_adapters.jobs.queue import DramatiqQueue
 from crm_adapters.jobs.watch import Watch
 from crm_adapters.metrics import Metrics
 from crm_domain.ports import Crm, JobQueue
 from crm_domain.rules.access import SYSTEM
-from crm_domain.usecases import imports, schedule
+from crm_domain.usecases import imports, pool_rules, schedule
 
 DRAIN = 15.0
 """Seconds that work in progress has to end."""
@@ -33,9 +33,11 @@ class Ticker:
         self._sent: dict[str, float] = {}
 
     def look(self) -> None:
-        """Hand over what is due, and see to notices and imports that nobody was woken for."""
+        """Hand over what is due, and see to what nobody was woken for: notices, imports, dates."""
         now = time.monotonic()
         self._queue.wake(DELIVER)
+        if pool_rules.is_dating(self._crm, by=SYSTEM):
+            self._queue.wake(DATE)
         for number in imports.started_imports(self._crm, by=SYSTEM):
             self._queue.wake(IMPORT, import_id=number)
         due = schedule.due_jobs(self._crm, by=SYSTEM)

@@ -79,7 +79,7 @@ def run_child(threads: int, *, as_json: bool) -> None:
         as_json: Whether logs are JSON lines.
     """
     from crm_adapters import open_crm
-    from crm_adapters.jobs.actors import DELIVER, IMPORTS, declare_actors, works
+    from crm_adapters.jobs.actors import DATE, DELIVER, IMPORTS, declare_actors, works
     from crm_adapters.jobs.broker import close_broker, make_broker, start_worker
     from crm_adapters.jobs.watch import Watch
 
@@ -91,7 +91,7 @@ def run_child(threads: int, *, as_json: bool) -> None:
         declare_actors(broker, work)
         worker = start_worker(broker, threads)
         # Imports take long, and notices should not wait for them.
-        watches = [Watch(work[job], LOOK) for job in (DELIVER, IMPORTS)]
+        watches = [Watch(work[job], LOOK) for job in (DELIVER, IMPORTS, DATE)]
         log.info("ready")
         stop.wait()
         log.info("ending")
