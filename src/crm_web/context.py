@@ -10,7 +10,7 @@ import attrs
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from crm_domain.errors import Language
+from crm_domain.errors import FieldError, Invalid, Language
 from crm_domain.ports import Crm
 from crm_domain.rules.access import Principal
 from crm_domain.usecases.sessions import Session
@@ -154,9 +154,17 @@ def number(text: str) -> int | None:
     return int(text) if known else None
 
 
-def read_version(c: Context) -> int | None:
-    """Read the version that a form was shown with; None where it says none."""
-    return number(c.one("version"))
+def read_version(c: Context) -> int:
+    """Read the version that a form was shown with.
+
+    Raises:
+        Invalid: The form says none: it would overwrite what others wrote meanwhile.
+    """
+    found = number(c.one("version"))
+    if found is None:
+        zh, en = "表单不完整，请刷新页面后重试", "the form is not complete; load the page again"
+        raise Invalid([FieldError("", "missing", None, zh, en)])
+    return found
 
 
 def numbers(texts: Iterable[str]) -> list[int]:

@@ -88,6 +88,8 @@ def test_everything_of_somebody_is_handed_over(school: School, sit: Sit) -> None
         page.get_by_role("checkbox", name=name).check()
     page.fill("#reason", "离职")
     page.get_by_role("button", name="移交").click()
+    expect(page.get_by_text("韩梅梅 4 位、王强 3 位")).to_be_visible()
+    page.get_by_role("button", name="移交").click()
     expect(page.locator("#flash")).to_contain_text("7")
     left = intake.list_customers(
         school.crm, Query(where={"owner_id": school.world.a.employee_id}), by=SYSTEM

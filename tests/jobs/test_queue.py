@@ -16,7 +16,7 @@ from crm_adapters.jobs.queue import DramatiqQueue
 from crm_domain import SYSTEM, Settings
 from crm_domain.errors import BadSetting
 from crm_domain.testing.jobs import JobQueueContract
-from crm_domain.usecases import intake, notices
+from crm_domain.usecases import intake, notices, pool_rules
 
 
 class Desk:
@@ -228,6 +228,27 @@ def test_embedded_delivers_what_is_written(world):
     with embedded(attrs.evolve(world.crm, settings=off), seconds=0.1) as crm:
         intake.register_customer(world.crm, {"name": "王芳", "qq": "12346"}, by=SYSTEM)
         assert within(5, lambda: [n.status.value for n in read(crm)] == ["sent", "sent"])
+
+
+def test_embedded_dates_customers_by_the_newest_rules(world):
+    """Whoever saves rules waits for nobody; what was not woken for is found by the next look."""
+    off = attrs.evolve(world.crm.settings, cron_sweep="", cron_warn="", cron_remind="",
+                       cron_check="", cron_tidy="", cron_imports="",
+                       cron_deliver="")  # fmt: skip
+    customer = world.customer(world.a)
+
+    def due():
+        return intake.get_customer(world.crm, customer.id, by=SYSTEM).due_on
+
+    seen = [due()]
+    for seconds, saves in ((60, "embedded"), (0.1, "elsewhere")):
+        with embedded(attrs.evolve(world.crm, settings=off), seconds=seconds) as crm:
+            rules = [{"contact_days": 5 + len(seen), "closing_days": 30}]
+            saving = crm if saves == "embedded" else world.crm
+            pool_rules.save_pool_rules(saving, rules, by=SYSTEM)
+            assert within(10, lambda: not pool_rules.is_dating(world.crm, by=SYSTEM)), saves
+        assert due() not in seen, saves
+        seen.append(due())
 
 
 def test_embedded_runs_the_schedule(crm):

@@ -229,7 +229,7 @@ def test_running_sessions_are_ended_one_by_one_and_all(
     assert third.get("/me").status_code == 200
     visitor.post(f"/users/{name}", {"do": "end", "id": min(s.id for s in running)})
     assert (first.get("/me").status_code, second.get("/me").status_code) == (303, 200)
-    visitor.post(f"/users/{name}", {"do": "end", "all": "1"})
+    visitor.post(f"/users/{name}", {"do": "end", "all": "1", "sure": "1"})
     assert second.get("/me").status_code == 303
 
 
@@ -238,7 +238,7 @@ def test_a_disabled_account_is_out_at_once_and_comes_back_without_its_sessions(
 ) -> None:
     """Enabled again, it has to sign in."""
     visitor, theirs, name = visit(boss), visit(world.a), login(world.crm, world.a)
-    assert visitor.post(f"/users/{name}", {"do": "disable"}).status_code == 303
+    assert visitor.post(f"/users/{name}", {"do": "disable", "sure": "1"}).status_code == 303
     assert theirs.get("/me").status_code == 303
     visitor.post(f"/users/{name}", {"do": "enable"})
     assert theirs.get("/me").status_code == 303
@@ -253,7 +253,7 @@ def test_the_last_administrator_is_not_lost_by_a_form(
     answer = visitor.post(f"/users/{name}", form(world, name, roles=[number(world, "老师")]))
     assert answer.status_code == 409
     assert roles_of(world, name) == ["管理员"]
-    visitor.post(f"/users/{name}", {"do": "disable"})
+    visitor.post(f"/users/{name}", {"do": "disable", "sure": "1"})
     assert access.get_account(world.crm, name, by=SYSTEM).active
 
 
@@ -318,7 +318,7 @@ def test_nobody_lifts_an_account_above_himself(visit: Visit, world: World, head:
     assert page.status_code == 200
     assert 'value="link"' not in page.text and 'name="version"' not in page.text
     for do in ("link", "disable", "end", "save"):
-        answer = visitor.post(f"/users/{mightier}", {"do": do, "all": "1"})
+        answer = visitor.post(f"/users/{mightier}", {"do": do, "all": "1", "version": "1"})
         assert answer.status_code in (403, 409), do
     assert access.get_account(world.crm, mightier, by=SYSTEM).active
 
@@ -336,7 +336,8 @@ def test_a_role_is_made_changed_and_removed(visit: Visit, world: World, boss: Pr
     # when
     page = visitor.get(to).text
     assert re.search(r'value="course:view" data-was="1" checked', page)
-    answer = visitor.post(to, typed | {"permissions": ["course:view"], "scope": "all"})
+    wider = {"permissions": ["course:view"], "scope": "all", "version": "1"}
+    answer = visitor.post(to, typed | wider)
     # then
     assert answer.status_code == 303
     found = {r.role.title: r for r in access.list_roles(world.crm, by=SYSTEM)}["教务"]
@@ -393,11 +394,11 @@ def test_nobody_gives_a_permission_or_a_scope_that_he_does_not_have(
     assert 'value="更宽"' in answer.text
     lifted = {"title": "权限员", "scope": "department",
               "permissions": ["role:manage", "customer:view", "user:manage"]}  # fmt: skip
-    assert visitor.post(f"/roles/{own}", lifted).status_code == 403
+    assert visitor.post(f"/roles/{own}", lifted | {"version": "1"}).status_code == 403
     admin = number(world, "管理员")
     page = visitor.get(f"/roles/{admin}")
     assert "<fieldset disabled>" in page.text
-    assert visitor.post(f"/roles/{admin}", typed).status_code == 403
+    assert visitor.post(f"/roles/{admin}", typed | {"version": "1"}).status_code == 403
     # who may not give a permission is not offered it
     assert re.search(r'value="customer:export" data-was="" disabled',
                      visitor.get("/roles/new").text)  # fmt: skip

@@ -394,7 +394,8 @@ def test_views_that_are_not_shared_are_nobody_elses(place: Place) -> None:
     with house.crm.unit_of_work(read_only=True) as uow:
         (view,) = uow.records.all(SavedView, title="外人的视图")
     answers = [
-        browser.post("/views/manage", {"list": "customers", "id": n}) for n in (view.id, MISSING)
+        browser.post("/views/manage", {"list": "customers", "id": n, "sure": "1"})
+        for n in (view.id, MISSING)
     ]
     assert [a.status_code for a in answers] == [404, 404]
     assert known_by(view.id or 0, answers[0]) == known_by(MISSING, answers[1])

@@ -135,7 +135,8 @@ ENDINGS: dict[str, Ending] = {
         w.crm, login(w.crm, w.a), OTHER, by=SYSTEM),
     "account disabled": lambda w, me, other: access.set_active(
         w.crm, login(w.crm, w.a), False, by=SYSTEM),
-    "signed out everywhere": lambda w, me, other: other.post("/me/sessions/end", {"others": "1"}),
+    "signed out everywhere": lambda w, me, other: other.post(
+        "/me/sessions/end", {"others": "1", "sure": "1"}),
     "idle too long": lambda w, me, other: w.clock.advance(timedelta(minutes=181)),
 }  # fmt: skip
 
@@ -173,7 +174,7 @@ def test_the_device_that_signs_others_out_stays(visit: Visit, world: World) -> N
     me = visit(world.a)
     other = visit()
     other.sign_in(login(world.crm, world.a))
-    me.post("/me/sessions/end", {"others": "1"})
+    me.post("/me/sessions/end", {"others": "1", "sure": "1"})
     assert (signed_in(me), signed_in(other)) == (True, False)
     thief, before = visit(), me.session
     changed = me.post("/me/password", {"old": PASSWORD, "new": OTHER, "repeated": OTHER})

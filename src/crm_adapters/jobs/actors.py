@@ -18,7 +18,7 @@ from crm_adapters.logs import job_named
 from crm_domain.model import Employee, Notice
 from crm_domain.ports import Crm, Notifier
 from crm_domain.rules.access import SYSTEM
-from crm_domain.usecases import imports, notices, schedule
+from crm_domain.usecases import imports, notices, pool_rules, schedule
 
 if TYPE_CHECKING:
     from dramatiq import Broker
@@ -31,9 +31,11 @@ Work = Callable[..., bool]
 
 DELIVER = "deliver_due"
 IMPORT = "run_import"
+DATE = "date_customers"
 SECONDS: Mapping[str, int] = {
     DELIVER: 600,
     IMPORT: 3600,
+    DATE: 3600,
     **{job.name: job.seconds for job in schedule.JOBS.values()},
 }
 """The jobs that can be woken, with the seconds after which each is stopped."""
@@ -90,6 +92,11 @@ class Desk:
     def run_imports(self) -> bool:
         """Run the imports that nobody is at, one after another."""
         return bool(imports.run_started_imports(self.crm, stopping=self.stopping, by=SYSTEM))
+
+    def date_customers(self) -> bool:
+        """Date the customers that wait for it since the pool rules were changed."""
+        done = pool_rules.date_customers(self.crm, stopping=self.stopping, by=SYSTEM)
+        return done is not None
 
     def run_due(self, name: str, run: Callable[[Crm], schedule.Result] | None = None) -> bool:
         """Run a job of the schedule, unless that has been done."""

@@ -1,4 +1,4 @@
-"""Who works in one process: a thread for each channel, one for imports, and some for the rest.
+"""Who works in one process: threads for each channel, imports and dates, and some for the rest.
 
 What is slow has a thread of its own. So a mail server that does not answer holds up no other
 channel, an import no notice, and neither of them the sweep; and whoever is woken for what is going
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crm_adapters.jobs.actors import DELIVER, IMPORT, Desk, declare_actors, silent
+from crm_adapters.jobs.actors import DATE, DELIVER, IMPORT, Desk, declare_actors, silent
 from crm_adapters.jobs.broker import start_worker
 from crm_adapters.jobs.watch import Watch
 from crm_adapters.jobs.watchdog import Watchdog
@@ -56,12 +56,14 @@ class Crew:
         self._desk = Desk(crm, metrics or Metrics(), self._watchdog, self._ending.is_set)
         self._channels = {name: self._watch_channel(name, seconds) for name in crm.notifiers}
         self._imports = self._watch_imports(seconds)
+        self._dating = self._watch_dating(seconds)
         # What the schedule wants of the two is said to their threads: so no second thread of this
         # process ever is at what they are at, and both hear that they are to stop.
         instead = {"deliver": self._deliver, "imports": self._run_imports}
         declare_actors(broker, {
             DELIVER: self._wake_channels,
             IMPORT: self._wake_imports,
+            DATE: self._wake_dating,
             **{
                 name: self._desk.observed(
                     name, partial(self._desk.run_due, name, instead.get(name))
@@ -82,7 +84,7 @@ class Crew:
         """
         until = time.monotonic() + seconds
         self._ending.set()
-        watches = [*self._channels.values(), self._imports]
+        watches = [*self._channels.values(), self._imports, self._dating]
         for watch in watches:
             watch.end()
         # In a thread, because Dramatiq waits this long twice.
@@ -112,6 +114,10 @@ class Crew:
         self._imports.wake()
         return True
 
+    def _wake_dating(self) -> bool:
+        self._dating.wake()
+        return True
+
     def _watch_channel(self, name: str, seconds: float) -> Watch:
         def replace() -> None:
             self._channels[name].replace()
@@ -124,6 +130,10 @@ class Crew:
             IMPORT, self._desk.run_imports, lambda: self._imports.replace()
         )  # fmt: skip
         return Watch(silent(work), seconds, "crm-imports")
+
+    def _watch_dating(self, seconds: float) -> Watch:
+        work = self._desk.observed(DATE, self._desk.date_customers, lambda: self._dating.replace())
+        return Watch(silent(work), seconds, "crm-dating")
 
     # -- what the schedule wants of them ------------------------------------------------------
 

@@ -27,7 +27,7 @@ from crm_domain.model import ImportRun, ImportStatus, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, never
 from crm_domain.usecases._import_jobs import ImportProgress, told_of
 from crm_domain.usecases._import_rights import may_import, theirs
 from crm_domain.usecases._import_run import (
@@ -55,11 +55,6 @@ class _TakenOver(Exception):
 
 class _Stopping(Exception):
     """This worker is to end."""
-
-
-def never() -> bool:
-    """Say that nobody is to stop."""
-    return False
 
 
 def started_imports(crm: Crm, *, by: Principal) -> tuple[int, ...]:

@@ -7,11 +7,12 @@ on with it, in another process or after a crash, dates by the newest rules and a
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from crm_domain.errors import DatabaseBusy
 from crm_domain.ports import Crm
 from crm_domain.rules.pool import dated, is_public
-from crm_domain.usecases._common import policy
+from crm_domain.usecases._common import never, policy
 
 BATCH = 1000
 """Customers that are dated in one transaction."""
@@ -20,15 +21,19 @@ PAUSE = 0.05
 TRIES = 5
 
 
-def finish_dating(crm: Crm) -> int:
+def finish_dating(crm: Crm, stopping: Callable[[], bool] = never) -> int:
     """Date those who wait for it, and count the private ones who become public by it.
+
+    Args:
+        crm: The CRM.
+        stopping: Whether to leave the rest to others after the batch under way.
 
     Raises:
         DatabaseBusy: Others held customers for long; the next sweep, or the next change of the
             rules, goes on from there.
     """
     became, done, busy = 0, False, 0
-    while not done:
+    while not done and not stopping():
         try:
             n, done = _date_batch(crm)
             became, busy = became + n, 0

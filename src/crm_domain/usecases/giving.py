@@ -159,11 +159,20 @@ def transfer_customers(
 
 
 def hand_over(
-    crm: Crm, from_id: int, to_ids: Sequence[int], *, reason: str = "", by: Principal
-) -> Bulk:
+    crm: Crm, from_id: int, to_ids: Sequence[int], *, reason: str = "", dry_run: bool = False,
+    by: Principal,
+) -> Bulk:  # fmt: skip
     """Move all private customers of a consultant to others in turn (离职交接).
 
     Whoever can be given nothing is refused before anything is moved.
+
+    Args:
+        crm: The CRM.
+        from_id: The employee whose customers they are.
+        to_ids: The employees to whom they go: the first customer to the first, and so on in turn.
+        reason: Why; both sides read it.
+        dry_run: Only tell which customers would be moved, in the order of their turns.
+        by: Who asks; needs ``customer:transfer``.
 
     Raises:
         Invalid: The reason is too long, or no text.
@@ -186,7 +195,8 @@ def hand_over(
             if page.next is None:
                 break
             query = attrs.evolve(query, after=page.next)
-    return _give(crm, _in_turn(ids, to_ids), TRANSFER, why, by)
+    wishes = _in_turn(ids, to_ids)
+    return Bulk(done=tuple(ids), refused=()) if dry_run else _give(crm, wishes, TRANSFER, why, by)
 
 
 def _refuse_receivers(

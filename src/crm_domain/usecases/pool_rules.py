@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, PoolRules, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import Calendar, dated, is_public
-from crm_domain.usecases._common import audit, policy, refuse_stale
+from crm_domain.usecases._common import audit, never, policy, refuse_stale
 from crm_domain.usecases._redating import finish_dating
 
 BATCH = 5000
@@ -46,10 +46,45 @@ def set_pool_rules(
         NotPermitted: Without the permission.
     """
     by.need("pool:rules")
+    if dry_run:
+        _check_holidays(holidays)
+        return _would_become_public(crm, _read_rules(rules), holidays)
+    _keep(crm, rules, holidays, version, by)
+    return finish_dating(crm)
+
+
+def save_pool_rules(
+    crm: Crm, rules: Sequence[Mapping[str, Any]], *, holidays: Mapping[date, bool] | None = None,
+    version: int | None = None, by: Principal,
+) -> None:  # fmt: skip
+    """Replace the pool rules at once, and leave the dating of customers to a worker that is woken.
+
+    Whoever is to be dated has the old date until then. Where no worker runs the next sweep does it
+    first.
+
+    Args:
+        crm: The CRM.
+        rules: As for `set_pool_rules`.
+        holidays: As for `set_pool_rules`.
+        version: As for `set_pool_rules`.
+        by: Who asks; needs ``pool:rules``.
+
+    Raises:
+        EditConflict: Somebody changed the rules since.
+        Invalid: With every problem.
+        NotPermitted: Without the permission.
+    """
+    by.need("pool:rules")
+    _keep(crm, rules, holidays, version, by)
+    crm.jobs.wake("date_customers")
+
+
+def _keep(
+    crm: Crm, rules: Sequence[Mapping[str, Any]], holidays: Mapping[date, bool] | None,
+    version: int | None, by: Principal,
+) -> None:  # fmt: skip
     read = _read_rules(rules)
     _check_holidays(holidays)
-    if dry_run:
-        return _would_become_public(crm, read, holidays)
     with crm.unit_of_work() as uow:
         uow.pool_rules_changing()
         now = crm.now()
@@ -60,7 +95,35 @@ def set_pool_rules(
         audit(uow, by, now, "set_pool_rules", "PoolRule", None,
               *({"rules": [str(r) for r in rules]} for rules in (before.rules, read)))  # fmt: skip
         uow.turns.begin_dating(crm.day(now))
-    return finish_dating(crm)
+
+
+def is_dating(crm: Crm, *, by: Principal) -> bool:
+    """Tell whether customers still wait to be dated by the newest rules.
+
+    Raises:
+        NotPermitted: Without ``pool:rules``.
+    """
+    by.need("pool:rules")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.turns.dating() is not None
+
+
+def date_customers(crm: Crm, *, stopping: Callable[[], bool] = never, by: Principal) -> int | None:
+    """Date those who wait for it by the newest rules, in batches others pass between.
+
+    Args:
+        crm: The CRM.
+        stopping: Whether to leave the rest to others after the batch under way.
+        by: Who asks; needs ``pool:rules``.
+
+    Returns:
+        How many private customers became public by it; None where nobody waited.
+
+    Raises:
+        DatabaseBusy: Others held customers for long; some still wait.
+        NotPermitted: Without the permission.
+    """
+    return finish_dating(crm, stopping) if is_dating(crm, by=by) else None
 
 
 def show_pool_rules(crm: Crm, *, by: Principal) -> PoolRules:

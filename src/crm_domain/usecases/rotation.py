@@ -18,8 +18,9 @@ from crm_domain.usecases._dealing import absence_now, cycles
 
 
 def set_rotation(
-    crm: Crm, entries: Sequence[Mapping[str, Any]], *, version: int | None = None, by: Principal
-) -> None:
+    crm: Crm, entries: Sequence[Mapping[str, Any]], *, version: int | None = None,
+    at_once: bool = False, by: Principal,
+) -> None:  # fmt: skip
     """Replace the whole plan, from the next cycle on; the first plan takes effect at once.
 
     Args:
@@ -27,6 +28,7 @@ def set_rotation(
         entries: For each consultant ``employee_id``, ``quota`` (turns per cycle), ``weight`` (the
             higher, the earlier) and, if not True, ``active``.
         version: The version of the newest plan as it was read; None replaces whatever is there.
+        at_once: Drop the rest of the running cycle, so that the plan takes effect now.
         by: Who asks; needs ``rotation:edit``.
 
     Raises:
@@ -54,6 +56,8 @@ def set_rotation(
         uow.turns.set_plan(plan, crm.settings.rotation_strategy, now)
         audit(uow, by, now, "set_rotation", "RotationEntry", None,
               _written(roster.next_plan), _written(plan))  # fmt: skip
+        if at_once:
+            _reset(crm, uow, by)
 
 
 def _written(plan: Sequence[Entry | RotationEntry]) -> dict[str, Any]:
@@ -84,8 +88,12 @@ def reset_rotation(crm: Crm, *, by: Principal) -> None:
     """
     by.need("rotation:edit")
     with crm.unit_of_work() as uow:
-        uow.turns.reset()
-        audit(uow, by, crm.now(), "reset_rotation", "RotationEntry", None)
+        _reset(crm, uow, by)
+
+
+def _reset(crm: Crm, uow: UnitOfWork, by: Principal) -> None:
+    uow.turns.reset()
+    audit(uow, by, crm.now(), "reset_rotation", "RotationEntry", None)
 
 
 MOST_TURNS = 1_000_000

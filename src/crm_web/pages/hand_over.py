@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from crm_domain.errors import CrmError
 from crm_domain.model import Employee
-from crm_domain.usecases import assignment
+from crm_domain.usecases import assignment, records
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number, numbers
+from crm_web.endpoint import status_of
 from crm_web.screen import screen
+from crm_web.sure import question
 from crm_web.widgets import options_of
 
 
 @screen("/hand-over", needs="customer:transfer", methods=("GET", "POST"))
 def hand_over(c: Context) -> Answer:
-    """Ask from whom to whom, or do it and tell what became of each customer."""
-    people = options_of(c, Employee)
-    given, to = c.one("from_id"), c.many("to_ids")
+    """Ask from whom to whom, say how many that are, and do it once somebody is sure."""
     if c.request.method == "GET":
-        given = c.request.query_params.get("from", "")
-        return Page(template="hand_over.html", data=_data(people, given, to))
+        return _page(c)
+    given, to, reason = number(c.one("from_id")) or 0, numbers(c.many("to_ids")), c.one("reason")
     try:
-        done = assignment.hand_over(
-            c.crm, number(given) or 0, numbers(to), reason=c.one("reason"), by=c.by
-        )
+        found = assignment.hand_over(c.crm, given, to, reason=reason, dry_run=True, by=c.by).done
+        if not found:
+            return _page(
+                c, said=c.t("没有可以移交的客户。", "There are no customers to hand over.")
+            )
+        word = c.t("移交", "Hand over")
+        if asked := question(c, _planned(c, given, to, found), word, "/hand-over"):
+            return asked
+        done = assignment.hand_over(c.crm, given, to, reason=reason, by=c.by)
     except CrmError as e:
-        return Page(template="hand_over.html", status=422,
-                    data=_data(people, given, to, [e.message(c.language)]))  # fmt: skip
+        return _page(c, [e.message(c.language)], status=status_of(e))
     said = c.t("已移交 {n} 位客户。", "{n} customers were handed over.").format(n=len(done.done))
     if not done.refused:
         return Redirect(to="/hand-over", said=said)
-    refused = [f"#{n}: {e.message(c.language)}" for n, e in done.refused]
-    return Page(template="hand_over.html", data=_data(people, given, to, refused, said))
+    return _page(c, [f"#{n}: {e.message(c.language)}" for n, e in done.refused], said)
 
 
-def _data(
-    people: object, given: str, to: list[str], problems: list[str] | None = None, said: str = ""
-) -> dict[str, object]:
-    return {"people": people, "from_id": given, "to": to, "problems": problems or [], "said": said}
+def _planned(c: Context, given: int, to: Sequence[int], found: Sequence[int]) -> str:
+    """Say how many customers go from whom to whom."""
+    names = records.titles(c.crm, Employee, [given, *to], by=c.by)
+    parts = [
+        c.t("{who} {n} 位", "{n} to {who}").format(
+            who=names.get(one, f"#{one}"), n=len(found[i :: len(to)])
+        )
+        for i, one in enumerate(to)
+    ]
+    return c.t(
+        "{who} 的 {n} 位客户将移交给：{parts}。不能一次撤销。",
+        "{n} customers of {who} are handed over: {parts}. This cannot be undone at once.",
+    ).format(who=names.get(given, f"#{given}"), n=len(found), parts=c.t("、", ", ").join(parts))
+
+
+def _page(c: Context, problems: Sequence[str] = (), said: str = "", status: int = 200) -> Answer:
+    """Show the form with what was typed."""
+    return Page(template="hand_over.html", status=status, data={
+        "people": options_of(c, Employee), "problems": problems, "said": said,
+        "from_id": c.one("from_id") or c.request.query_params.get("from", ""),
+        "to": c.many("to_ids"), "reason": c.one("reason"),
+    })  # fmt: skip
 
 
 SCREENS = (hand_over,)

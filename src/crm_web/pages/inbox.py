@@ -31,11 +31,12 @@ def read(c: Context) -> Answer:
     return Redirect(to="/inbox")
 
 
-@screen("/inbox/{id:int}", needs=SIGNED_IN)
+@screen("/inbox/{id:int}", needs=SIGNED_IN, methods=("POST",))
 def follow(c: Context, id: int) -> Answer:
-    """Lead to what a message is about."""
+    """Lead to what a message is about; whoever follows it has read it."""
     page = inbox.list_messages(c.crm, Query(where={"id": id}), by=c.by)
     about = page.items[0].about if page.items else None
+    inbox.mark_read(c.crm, [id], by=c.by)
     kind, _, number = (about or "").partition(":")
     places = {"customer": f"/customers/{number}", "employee": "/my/customers"}
     return Redirect(to=places.get(kind, "/inbox"))

@@ -8,6 +8,7 @@ from crm_web.answers import Answer, Cookie, Page, Redirect
 from crm_web.context import LANGUAGES, Context, local, number, said_of
 from crm_web.pages.sign_in import LONG, session_cookies
 from crm_web.screen import SIGNED_IN, screen
+from crm_web.sure import question
 
 
 @screen("/me", needs=SIGNED_IN)
@@ -61,6 +62,13 @@ def devices(c: Context) -> Answer:
 def end_device(c: Context) -> Answer:
     """Sign one device out, or all others."""
     if c.one("others"):
+        n = len(sessions.list_sessions(c.crm, by=c.by)) - 1
+        said = c.t("其他 {n} 处登录都将退出。", "You are signed out in {n} other places.").format(
+            n=n
+        )
+        word = c.t("退出其他所有设备", "Sign out everywhere else")
+        if asked := question(c, said, word, "/me/sessions"):
+            return asked
         sessions.end_other_sessions(c.crm, keep=c.session.id if c.session else None, by=c.by)
     elif (id := number(c.one("id"))) is not None:
         sessions.end_session(c.crm, id, by=c.by)
@@ -95,9 +103,14 @@ def save_view(c: Context) -> Answer:
 @screen("/views/manage", needs=SIGNED_IN, methods=("GET", "POST"))
 def manage_views(c: Context) -> Answer:
     """Show the views of a list that one may remove, or remove one."""
-    asked = c.form if c.request.method == "POST" else c.request.query_params
-    name = str(asked.get("list", ""))
+    given = c.form if c.request.method == "POST" else c.request.query_params
+    name = str(given.get("list", ""))
     if c.request.method == "POST" and (id := number(c.one("id"))) is not None:
+        called = {s.view.id: s.view.title for s in views.list_views(c.crm, name, by=c.by)}
+        said = c.t("删除视图“{title}”？", "Remove the view “{title}”?")
+        said = said.format(title=called.get(id, f"#{id}"))
+        if asked := question(c, said, c.t("删除", "Remove"), local(f"/{name}")):
+            return asked
         views.remove_view(c.crm, id, by=c.by)
         return Redirect(to=local(f"/{name}"), said=c.t("视图已删除。", "The view is removed."))
     found = [s.view for s in views.list_views(c.crm, name, by=c.by) if s.own]

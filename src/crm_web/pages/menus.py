@@ -12,7 +12,7 @@ from crm_domain.model import Menu, Permission, PermissionGroup, specs
 from crm_domain.ports import Query
 from crm_domain.usecases import access, records
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context, number
+from crm_web.context import Context, read_version
 from crm_web.forms import typed_fields
 from crm_web.pages.users import named, problems_of
 from crm_web.resource import plain
@@ -133,11 +133,10 @@ def permission(c: Context, code: str) -> Answer:
     if c.request.method == "GET":
         return _form(c, found)
     typed = typed_fields(c, Permission, FIELDS)
-    version = str(typed.pop("version", ""))
-    seen = number(version) or found.version
+    typed.pop("version", None)
     typed |= {"title_en": typed["title_en"] or "", "parent": c.one("parent") or None}
     try:
-        access.arrange_permission(c.crm, code, typed, version=seen, by=c.by)
+        access.arrange_permission(c.crm, code, typed, version=read_version(c), by=c.by)
     except CrmError as e:
         errors, status = problems_of(c, e)
         return _form(c, _permission(c, code), typed, errors, status, isinstance(e, EditConflict))

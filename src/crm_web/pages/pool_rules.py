@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from crm_domain.errors import EditConflict, Invalid
+from crm_domain.errors import EditConflict, FieldError, Invalid
 from crm_domain.model import Course, PoolRule, School, specs
 from crm_domain.ports import PoolRules
 from crm_domain.usecases import pool_rules
@@ -27,13 +27,21 @@ def show(c: Context) -> Answer:
     stored = pool_rules.show_pool_rules(c.crm, by=c.by)
     if c.request.method == "GET":
         return _page(c, _written(stored), _calendar(c, stored.holidays), stored.version)
-    typed, days = _typed(c), str(c.form.get("holidays", ""))
-    version, trial = read_version(c), c.one("do") != "save"
+    typed, days, version = _typed(c), str(c.form.get("holidays", "")), read_version(c)
+    if c.one("do") == "add":
+        return _page(c, _added(typed), days, version)
+    trial, became = c.one("do") != "save", None
     try:
+        _refuse_many(typed)
         rules = [{n: v for n, v in one.items() if v != ""} for one in typed]
-        became = pool_rules.set_pool_rules(
-            c.crm, rules, holidays=_read_calendar(days), dry_run=trial, version=version, by=c.by
-        )
+        if trial:
+            became = pool_rules.set_pool_rules(
+                c.crm, rules, holidays=_read_calendar(days), dry_run=True, by=c.by
+            )
+        else:
+            pool_rules.save_pool_rules(
+                c.crm, rules, holidays=_read_calendar(days), version=version, by=c.by
+            )
     except Invalid as e:
         problems = [_placed(c, p) for p in e.problems]
         return _page(c, typed, days, version, problems=problems, status=422)
@@ -42,12 +50,11 @@ def show(c: Context) -> Answer:
         return _page(c, typed, days, e.version, problems=problems, status=409)
     if trial:
         return _page(c, typed, days, version, became=became)
-    said = c.t("规则已保存，{n} 位客户进入公海。", "Saved; {n} customers became public.")
-    return Redirect(to="/pool-rules", said=said.format(n=became))
+    return Redirect(to="/pool-rules", said=c.t("规则已保存。", "The rules are saved."))
 
 
 def _page(
-    c: Context, rules: Sequence[Mapping[str, str]], calendar: str, version: int | None, *,
+    c: Context, rules: Sequence[Mapping[str, str]], calendar: str, version: int, *,
     problems: Sequence[str] = (), became: int | None = None, status: int = 200,
 ) -> Answer:  # fmt: skip
     fields = specs(PoolRule)
@@ -56,13 +63,11 @@ def _page(
     }
     choices["school_id"] = options_of(c, School)
     choices["course_id"] = options_of(c, Course)
-    empty = dict.fromkeys(NAMES, "") | {"contact_days": "3", "closing_days": "15",
-                                        "warning_days": "1"}  # fmt: skip
     return Page(template="pool_rules.html", status=status, data={
-        "rules": rules, "empty": empty, "calendar": calendar, "choices": choices,
+        "rules": rules, "calendar": calendar, "choices": choices,
         "labels": {n: fields[n].label(c.language) for n in NAMES}, "problems": problems,
         "became": became, "conditions": CONDITIONS, "days": DAYS, "version": version,
-        "conflict": status == 409,
+        "conflict": status == 409, "dating": pool_rules.is_dating(c.crm, by=c.by),
     })  # fmt: skip
 
 
@@ -83,14 +88,26 @@ def _text(value: Any) -> str:
 def _typed(c: Context) -> list[dict[str, str]]:
     """Read the rules in the order in which they stand; a removed one is left out."""
     found = []
-    for place in c.many("rule")[:MOST]:
+    for place in c.many("rule"):
         if c.one(f"{place}.remove") == "true":
             continue
         found.append({n: c.one(f"{place}.{n}") for n in NAMES})
-    if c.one("do") == "add":
-        found.insert(max(0, len(found) - 1), dict.fromkeys(NAMES, "") | {
-            "contact_days": "3", "closing_days": "15", "warning_days": "1"})  # fmt: skip
     return found
+
+
+def _added(rules: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Put a new rule before the last one, which fits all."""
+    new = dict.fromkeys(NAMES, "") | {
+        "contact_days": "3", "closing_days": "15", "warning_days": "1",
+    }  # fmt: skip
+    last = max(0, len(rules) - 1)
+    return [*rules[:last], new, *rules[last:]]
+
+
+def _refuse_many(rules: Sequence[object]) -> None:
+    if len(rules) > MOST:
+        raise Invalid([FieldError("rules", "too_many", None, f"最多 {MOST} 条规则",
+                                  f"at most {MOST} rules")])  # fmt: skip
 
 
 def _calendar(c: Context, holidays: Mapping[date, bool]) -> str:
@@ -100,8 +117,6 @@ def _calendar(c: Context, holidays: Mapping[date, bool]) -> str:
 
 
 def _read_calendar(text: str) -> dict[date, bool]:
-    from crm_domain.errors import FieldError
-
     found: dict[date, bool] = {}
     for number, line in enumerate(text.splitlines(), 1):
         day, _, word = line.strip().partition(" ")

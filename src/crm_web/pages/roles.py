@@ -12,7 +12,7 @@ from crm_domain.model import Permission, Role, Scope, specs
 from crm_domain.usecases import access
 from crm_domain.usecases.access import RoleSummary
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context, number
+from crm_web.context import Context, read_version
 from crm_web.forms import typed_fields
 from crm_web.pages.users import named, problems_of, within
 from crm_web.screen import screen
@@ -76,10 +76,9 @@ def edit(c: Context, id: int) -> Answer:
     if c.request.method == "GET":
         return _form(c, found)
     typed = _typed(c)
-    version = str(typed.pop("version", ""))
-    seen = number(version) or found.role.version
+    typed.pop("version", None)
     try:
-        access.edit_role(c.crm, id, typed, version=seen, by=c.by)
+        access.edit_role(c.crm, id, typed, version=read_version(c), by=c.by)
     except CrmError as e:
         errors, status = problems_of(c, e)
         return _form(c, _role(c, id), typed, errors, status, isinstance(e, EditConflict))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from crm_domain.errors import BadPlan, CrmError, EditConflict
+from crm_domain.errors import BadPlan, EditConflict
 from crm_domain.model import Employee
 from crm_domain.usecases import assignment, records
 from crm_domain.usecases.assignment import Rotation
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number, numbers, read_version
 from crm_web.screen import screen
+from crm_web.sure import question
 
 NEXT = 20
 ABSENT = {
@@ -68,9 +69,8 @@ def save(c: Context) -> Answer:
                      "weight": c.one("add-weight", "0") or "0", "active": True})  # fmt: skip
     version = read_version(c)
     try:
-        assignment.set_rotation(c.crm, plan, version=version, by=c.by)
-        if c.one("now") == "true":
-            assignment.reset_rotation(c.crm, by=c.by)
+        assignment.set_rotation(c.crm, plan, version=version, at_once=c.one("now") == "true",
+                                by=c.by)  # fmt: skip
     except BadPlan as e:
         return _page(c, e.message(c.language), _named(c, plan), version=version, status=422)
     except EditConflict as e:
@@ -88,11 +88,15 @@ def _named(c: Context, plan: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @screen("/rotation/reset", needs="rotation:edit", methods=("POST",))
 def reset(c: Context) -> Answer:
-    """Drop the rest of the running cycle."""
-    try:
-        assignment.reset_rotation(c.crm, by=c.by)
-    except CrmError as e:
-        return Redirect(to="/rotation", said=e.message(c.language), tone="danger")
+    """Drop the rest of the running cycle, once somebody is sure."""
+    found = assignment.show_rotation(c.crm, 0, by=c.by)
+    said = c.t(
+        "放弃本轮余下的 {n} 个顺位，立即开始新的一轮？",
+        "Drop the {n} places left of this cycle and begin a new one?",
+    ).format(n=found.length - found.position)
+    if asked := question(c, said, c.t("重置", "Reset"), "/rotation"):
+        return asked
+    assignment.reset_rotation(c.crm, by=c.by)
     return Redirect(to="/rotation", said=c.t("已开始新的一轮。", "A new cycle has begun."))
 
 

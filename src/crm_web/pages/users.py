@@ -24,10 +24,11 @@ from crm_domain.usecases import access, records, sessions
 from crm_domain.usecases.access import Account, Effective, RoleSummary
 from crm_domain.usecases.sessions import SignedIn
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context, number, numbers, said_of
+from crm_web.context import Context, number, numbers, read_version, said_of
 from crm_web.endpoint import status_of
 from crm_web.forms import typed_fields
 from crm_web.screen import screen
+from crm_web.sure import question
 from crm_web.widgets import MANY, Input, inputs
 
 NEW = ("username", "email", "employee_id", "student_id")
@@ -75,10 +76,10 @@ def account(c: Context, username: str) -> Answer:
 
 def _save(c: Context, known: Account) -> Answer:
     typed = typed_fields(c, User, _offered(c, EDITED)) | {"roles": c.many("roles")}
-    version = str(typed.pop("version", ""))
-    seen = number(version) or known.version
+    typed.pop("version", None)
     try:
-        access.update_user(c.crm, known.username, _given(typed), version=seen, by=c.by)
+        access.update_user(c.crm, known.username, _given(typed), version=read_version(c),
+                           by=c.by)  # fmt: skip
     except CrmError as e:
         errors, status = problems_of(c, e)
         return _account(c, known.username, typed=typed, errors=errors, status=status,
@@ -87,6 +88,13 @@ def _save(c: Context, known: Account) -> Answer:
 
 
 def _switch(c: Context, known: Account, active: bool) -> Answer:
+    if not active:
+        n = len(sessions.list_sessions(c.crm, known.username, by=c.by))
+        said = c.t("停用 {who}？现有的 {n} 处登录会立即结束。",
+                   "Disable {who}? The {n} sessions that run end at once.")  # fmt: skip
+        said = said.format(who=known.name or known.username, n=n)
+        if asked := question(c, said, c.t("停用", "Disable"), address_of(known.username)):
+            return asked
     try:
         access.set_active(c.crm, known.username, active, by=c.by)
     except (LastAdministrator, EditConflict) as e:
@@ -100,6 +108,11 @@ def _switch(c: Context, known: Account, active: bool) -> Answer:
 def _end(c: Context, known: Account) -> Answer:
     keep = c.session.id if c.session else None
     if c.one("all"):
+        every = sessions.list_sessions(c.crm, known.username, by=c.by)
+        said = c.t("结束 {who} 的全部 {n} 处登录？", "End all {n} sessions of {who}?")
+        said = said.format(who=known.name or known.username, n=sum(s.id != keep for s in every))
+        if asked := question(c, said, c.t("全部结束", "End all"), address_of(known.username)):
+            return asked
         sessions.end_other_sessions(c.crm, keep=keep, username=known.username, by=c.by)
     else:
         running = {s.id for s in sessions.list_sessions(c.crm, known.username, by=c.by)}

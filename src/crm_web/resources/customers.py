@@ -14,7 +14,7 @@ from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
-from crm_web.context import Context, number
+from crm_web.context import Context, number, read_version
 from crm_web.resource import Action, Column, Filter, Form, Outcome, Resource, Tab, column, narrowing
 from crm_web.resources.sales import said_status
 
@@ -62,9 +62,8 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
         # What is shown masked comes back as it was shown, and is no change.
         if name in typed and typed[name] == getattr(before, name):
             del typed[name]
-    version = str(typed.pop("version", ""))
-    seen = number(version) or before.version
-    intake.edit_customer(c.crm, id, typed, version=seen, by=c.by)
+    typed.pop("version", None)
+    intake.edit_customer(c.crm, id, typed, version=read_version(c), by=c.by)
     return id
 
 

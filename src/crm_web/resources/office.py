@@ -44,7 +44,7 @@ ACTIONS: Mapping[str, Words] = {
 
 
 @attrs.frozen(kw_only=True)
-class Line:
+class LogLine:
     """One entry of the audit log as its list shows it."""
 
     id: int
@@ -60,13 +60,13 @@ class Line:
     """What the records are called that fields refer to, by kind; as far as one may know them."""
 
 
-def list_lines(crm: Crm, query: Query, by: Principal) -> Page[Line]:
+def list_log(crm: Crm, query: Query, by: Principal) -> Page[LogLine]:
     """Give one page of the log."""
     page = audit_log.list_entries(crm, query, by=by)
-    changes = [_changes(e.entry) for e in page]
+    changes = [_both(e.entry) for e in page]
     titles = _titles(crm, [(e.entry.record, c) for e, c in zip(page, changes, strict=True)], by)
     return Page(next=page.next, items=tuple(
-        Line(
+        LogLine(
             id=e.entry.id or 0, at=e.entry.at, by_id=e.entry.by_id, by_name=e.by_name,
             action=e.entry.action, record=e.entry.record, record_id=e.entry.record_id, changes=c,
             titles=titles,
@@ -75,7 +75,7 @@ def list_lines(crm: Crm, query: Query, by: Principal) -> Page[Line]:
     ))  # fmt: skip
 
 
-def _changes(entry: AuditEntry) -> dict[str, tuple[Any, Any]]:
+def _both(entry: AuditEntry) -> dict[str, tuple[Any, Any]]:
     before, after = entry.before or {}, entry.after or {}
     return {n: (before.get(n), after.get(n)) for n in {**before, **after}}
 
@@ -107,7 +107,7 @@ def _resend(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcom
 
 AUDIT = Resource(
     name="audit", record=AuditEntry, words=("操作日志", "Audit log"), icon="history",
-    needs="audit:view", rows=list_lines,
+    needs="audit:view", rows=list_log,
     tally=lambda crm, query, names, by: audit_log.tally_entries(crm, query, names, by=by),
     columns=(
         column(AuditEntry, "at"),
