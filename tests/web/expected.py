@@ -81,6 +81,7 @@ EXPECTED: dict[str, Row] = {
     "/reset/{token}": Row(ANYBODY, post=404, at={"token": "nonsense"}),
     "/sign-out": Row(SIGNED_IN, get=None, post=303),
     "/": Row(SIGNED_IN),
+    "/suggest/{source}.json": Row(SIGNED_IN, get=404, at={"source": "nothing"}),
     "/me": Row(SIGNED_IN),
     "/me/language": Row(SIGNED_IN, get=None, post=303),
     "/me/password": Row(SIGNED_IN, get=None, post=422),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, get_args
 
 import attrs
@@ -55,7 +56,8 @@ def register_customer(
         Invalid: With every problem.
         Duplicate: The phone, QQ or WeChat is another customer's.
         NotAssignable: The named consultant is not active.
-        NotFound: The named consultant is not within one's reach, or a reference points to nothing.
+        NotFound: The named consultant or the customer that referred is not within one's reach, or
+            a reference points to nothing.
         NotPermitted: Without the permission.
     """
     by.need("customer:add")
@@ -69,6 +71,7 @@ def register_customer(
         # The rules stand still before anything is locked; the rotation is locked last of all.
         rules = None if dealt else policy(crm, uow)
         entered = crm.now()
+        _refuse_unseen(crm, uow, customer.referred_by_id, by)
         customer = changed(customer, created_at=entered, created_by_id=by.user_id)
         [saved] = uow.customers.add([customer])
         if saved is None:
@@ -89,6 +92,24 @@ def register_customer(
         audit(uow, by, entered, "create", "Customer", owned.id, None, given(owned))
     crm.jobs.wake("deliver_due")
     return owned
+
+
+def _refuse_unseen(crm: Crm, uow: UnitOfWork, number: int | None, by: Principal) -> None:
+    """Refuse to name a customer that one may not see, just as one that is not there.
+
+    Otherwise whoever enters customers could ask by this field which numbers there are.
+
+    Raises:
+        NotFound: It is another's, or there is none.
+    """
+    if number is None:
+        return
+    customer = uow.customers.get(number) if record_number(number) is not None else None
+    if customer is not None and customer.archived_at is None and by.may("customer:view"):
+        with suppress(NotFound):
+            seen(crm, uow, customer, by)
+            return
+    raise NotFound(what="客户", id=quoted(number))
 
 
 def _may_name(crm: Crm, consultant_id: int | None, by: Principal) -> None:
@@ -308,7 +329,8 @@ def edit_customer(
         Invalid: With every problem.
         Duplicate: A contact is another customer's.
         EditConflict: Somebody changed it since.
-        NotFound: It is not theirs, or a reference points to nothing.
+        NotFound: It is not theirs, or a reference points to nothing, or to a customer that is not
+            theirs to see.
         NotPermitted: Without the permission.
     """
     by.need("customer:edit")
@@ -331,6 +353,8 @@ def edit_customer(
             raise EditConflict(what="客户", seen=version, version=before.version)
         _refuse_masked(found, before, seen_by_who_changed(crm, uow, before, by))
         after = changed(before, **found)
+        if after.referred_by_id != before.referred_by_id:
+            _refuse_unseen(crm, uow, after.referred_by_id, by)
         # Who lost a customer at midnight has lost it, even if another rule applies from now on.
         if not is_public(before, today):
             after = dated(after, rules)

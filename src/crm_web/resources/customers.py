@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -14,8 +15,19 @@ from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
-from crm_web.context import Context, number
-from crm_web.resource import Action, Column, Filter, Form, Outcome, Resource, Tab, column, narrowing
+from crm_web.context import Context, beside, number
+from crm_web.resource import (
+    Action,
+    Column,
+    Filter,
+    Form,
+    Outcome,
+    Pick,
+    Resource,
+    Tab,
+    column,
+    narrowing,
+)
 from crm_web.resources.sales import said_status
 
 GROUPS = (
@@ -47,7 +59,7 @@ def _also(c: Context) -> tuple[Spec, ...]:
                 default=Giving.ROTATION)  # fmt: skip
     if not may_name:
         return (ways,) if c.crm.settings.assign_oneself else ()
-    return ways, Spec(kind="reference", name="consultant_id", zh="指定顾问", en="Consultant",
+    return ways, Pick(kind="reference", name="consultant_id", zh="指定顾问", en="Consultant",
                       target="Employee", optional=True, default=None)  # fmt: skip
 
 
@@ -56,7 +68,8 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
     typed = dict(values)
     if id is None:
         typed = {n: v for n, v in typed.items() if n in FIELDS}
-        return _enter(c, typed).id or 0
+        with beside("referred_by_id", typed.get("referred_by_id")):
+            return _enter(c, typed).id or 0
     before = intake.get_customer(c.crm, id, by=c.by)
     for name in HIDDEN:
         # What is shown masked comes back as it was shown, and is no change.
@@ -64,7 +77,9 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
             del typed[name]
     version = str(typed.pop("version", ""))
     seen = number(version) or before.version
-    intake.edit_customer(c.crm, id, typed, version=seen, by=c.by)
+    referred = typed.get("referred_by_id")
+    with beside("referred_by_id", referred) if referred != str(id) else nullcontext():
+        intake.edit_customer(c.crm, id, typed, version=seen, by=c.by)
     return id
 
 
@@ -101,7 +116,7 @@ _NEEDED = (
 _MEMO = Spec(
     kind="text", name="memo", zh="说明", en="Note", length=200, optional=True, default=None
 )
-_TO = Spec(
+_TO = Pick(
     kind="reference", name="to_id", zh="转给", en="To", target="Employee", default=attrs.NOTHING
 )
 
