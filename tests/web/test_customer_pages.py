@@ -9,7 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 from crm_domain import SYSTEM
-from crm_domain.model import Department, Employee, Role, User
+from crm_domain.model import Course, Department, Employee, Role, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Query
 from crm_domain.usecases import _lookups, access, assignment, intake, records
@@ -192,3 +192,65 @@ def test_an_expired_one_says_after_how_many_days(
         access.set_language(world.crm, language, by=boss)
         book = load_workbook(io.BytesIO(visit(boss).get(f"{path}.xlsx").content))
         assert said in [cell.value for row in book.active.rows for cell in row]
+
+
+# -- a customer's page ------------------------------------------------------------------------
+
+
+def test_only_contacts_are_asked_for_while_typing_and_too_often_is_told(
+    visit: Visit, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form sends no token and no name with it; silence would read as "nobody has it"."""
+    me = visit(world.a)
+    page = me.get("/customers/new").text
+    assert page.count('hx-get="/customers/similar"') == 3
+    assert page.count('hx-params="phone,qq,wechat"') == 3
+    monkeypatch.setattr(_lookups, "CONTACTS_ASKED", 1)
+    known = world.customer(world.b)
+    first, second = (me.get(f"/customers/similar?phone={known.phone}").text for _ in range(2))
+    assert "韩梅梅" in first
+    assert "韩梅梅" not in second
+    assert 'class="alert alert-danger"' in second
+
+
+def test_the_timeline_says_what_changed_as_people_do(visit: Visit, world: World) -> None:
+    """Names, words and moments of the business day; nothing that follows from the rest."""
+    course = records.save_record(world.crm, Course(title="Python <入门>"), by=SYSTEM)
+    own = world.customer(world.a, source="baidu")
+    values = {"source": "website", "courses": [course.id], "company": "甲<b>"}
+    intake.edit_customer(world.crm, own.id or 0, values, version=1, by=world.a)
+    assignment.transfer_customer(world.crm, own.id or 0, world.b.employee_id or 0, by=world.manager)
+    page = visit(world.manager).get(f"/customers/{own.id}").text
+    for before, after in (("百度推广", "官方网站"), ("李雷", "韩梅梅")):
+        assert f"<del>{before}</del> → <ins>{after}</ins>" in page
+    assert "<ins>Python &lt;入门&gt;</ins>" in page
+    assert "<ins>甲&lt;b&gt;</ins>" in page
+    assert "<ins>2026-11-01 10:00</ins>" in page
+    assert "+00:00</ins>" not in page
+    assert "期限天数" not in page
+
+
+def test_a_form_that_could_never_be_saved_is_not_opened(visit: Visit, world: World) -> None:
+    """A masked customer of the pool: seen by all who sell, changed by who keeps the pool."""
+    pooled = world.customer().id
+    for who, status in ((world.a, 404), (world.manager, 200)):
+        me = visit(who)
+        page = me.get(f"/customers/{pooled}")
+        assert page.status_code == 200
+        assert (f"/customers/{pooled}/edit" in page.text) is (status == 200)
+        assert me.get(f"/customers/{pooled}/edit").status_code == status
+
+
+def test_who_transfers_may_also_give_back_what_is_anothers(visit: Visit, world: World) -> None:
+    """Beside the row and on the page, as the use case allows it; not what is locked."""
+    theirs, locked = world.customer(world.b).id, world.customer(world.b).id
+    assignment.lock_customer(world.crm, locked or 0, reason="VIP", by=world.manager)
+    manager, colleague = visit(world.manager), visit(world.a)
+    for page in (manager.get("/customers").text, manager.get(f"/customers/{theirs}").text):
+        assert f"/customers/actions/release?ids={theirs}" in page
+    for page in (manager.get("/customers").text, manager.get(f"/customers/{locked}").text):
+        assert f"/customers/actions/release?ids={locked}" not in page
+    assert colleague.get(f"/customers/{theirs}").status_code == 404
+    answer = manager.post("/customers/actions/release", {"ids": theirs, "reason": "重复"})
+    assert answer.status_code == 303
+    assert intake.get_customer(world.crm, theirs or 0, by=SYSTEM).owner_id is None

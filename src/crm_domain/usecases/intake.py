@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any, Literal, get_args
 
 import attrs
@@ -221,6 +222,33 @@ def get_customer(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
         return seen(crm, uow, customer, by)
 
 
+def customer_to_edit(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
+    """Read a customer that one may change, for the form that does.
+
+    Returns:
+        The customer, as `get_customer` would give it.
+
+    Raises:
+        NotFound: `edit_customer` would never save it: it is not theirs, or there is none.
+        NotPermitted: Without ``customer:view`` or ``customer:edit``.
+    """
+    by.need("customer:view")
+    by.need("customer:edit")
+    with crm.unit_of_work(read_only=True) as uow:
+        known = record_number(customer_id) is not None
+        customer = uow.customers.get(customer_id) if known else None
+        there = customer is not None and customer.archived_at is None
+        if customer is None or not there or not _may_edit(uow, customer, by, crm.today()):
+            raise NotFound(what="客户", id=quoted(customer_id))
+        return seen(crm, uow, customer, by)
+
+
+def _may_edit(uow: UnitOfWork, customer: Customer, by: Principal, today: date) -> bool:
+    """Whether somebody may change a customer: whoever holds it, and who keeps the pool in order."""
+    keeps = is_public(customer, today) and by.may("customer:assign")
+    return keeps or holds(uow, customer, by, today)
+
+
 def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Customer:
     """Give a customer as somebody may see it.
 
@@ -345,9 +373,7 @@ def edit_customer(
         before = locked_customer(uow, customer_id)
         now = crm.now()
         today = crm.day(now)
-        # Whoever may assign keeps the pool in order.
-        keeps = is_public(before, today) and by.may("customer:assign")
-        if not (keeps or holds(uow, before, by, today)):
+        if not _may_edit(uow, before, by, today):
             raise NotFound(what="客户", id=customer_id)
         if before.version != version:
             raise EditConflict(what="客户", seen=version, version=before.version)

@@ -185,7 +185,7 @@ LOG = Action(
 )  # fmt: skip
 RELEASE = Action(
     name="release", words=("退回公海", "Give back"), icon="swimming", needs="customer:release",
-    run=_release, fields=_REASON, danger=True, fits=lambda row, c: _mine(row, c),
+    run=_release, fields=_REASON, danger=True, fits=lambda row, c: _takes_back(row, c),
     hint=("退回后其他顾问可以抢单，您自己不能再抢回。",
           "Others may claim it then; you yourself may not."),
 )  # fmt: skip
@@ -222,6 +222,14 @@ def _mine(row: Any, c: Context) -> bool:
     return open_ and row.owner_id is not None and row.owner_id == c.by.employee_id
 
 
+def _takes_back(row: Any, c: Context) -> bool:
+    """Whether somebody may give a customer back: the own, and who transfers also of others."""
+    if isinstance(row, MyCustomer) or _mine(row, c):
+        return _mine(row, c)
+    owned = row.owner_id is not None and row.status is CustomerStatus.NOT_ENROLLED
+    return owned and not row.locked and c.by.may("customer:transfer")
+
+
 # -- the lists --------------------------------------------------------------------------------
 
 
@@ -252,7 +260,7 @@ CUSTOMERS = Resource(
     needs="customer:view",
     rows=lambda crm, query, by: intake.list_customers(crm, query, by=by),
     tally=lambda crm, query, names, by: intake.tally_customers(crm, query, names, by=by),
-    get=lambda crm, id, by: intake.get_customer(crm, id, by=by),
+    get=lambda crm, id, by: intake.customer_to_edit(crm, id, by=by),
     columns=_columns(
         "name", "phone", "wechat", "owner_id", "status", "intention", "source", "due_on",
         "last_contacted_at", "next_contact_at", *_BESIDE, hidden=_BESIDE,
