@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import attrs
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from crm_domain.errors import FieldError, Invalid, Language
+from crm_domain.errors import FieldError, Invalid, Language, NotFound
 from crm_domain.ports import Crm
 from crm_domain.rules.access import Principal
 from crm_domain.usecases.sessions import Session
@@ -179,3 +180,23 @@ def said_of(problems: Any, language: Language) -> Mapping[str, list[str]]:
     for problem in problems:
         found.setdefault(problem.path, []).append(problem.message(language))
     return found
+
+
+@contextmanager
+def beside(name: str, typed: object) -> Iterator[None]:
+    """Tell of a record that is not there, or not to be seen, beside the field that names it.
+
+    Args:
+        name: The field.
+        typed: The number in it.
+
+    Raises:
+        Invalid: In place of the `NotFound` of this number.
+    """
+    try:
+        yield
+    except NotFound as e:
+        if str(e.facts.get("id")) != str(typed):
+            raise
+        problem = FieldError(name, e.code, typed, e.message("zh"), e.message("en"))
+        raise Invalid([problem]) from e

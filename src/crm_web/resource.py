@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 
 Words = tuple[str, str]
 """Chinese and English."""
+RECEIVERS = "receivers"
+"""Of employees those who may be given customers."""
+
+
+@attrs.frozen(kw_only=True)
+class Pick(Spec):
+    """A reference of a form that offers some records only."""
+
+    among: str = RECEIVERS
+
+
 VALUES = ("choice", "state", "flag", "reference", "references")
 RANGES = ("moment", "day", "number", "money")
 PAGE = 50

@@ -9,16 +9,20 @@ from typing import Any
 
 import attrs
 
+from crm_domain.errors import NotFound, NotPermitted
 from crm_domain.model import Choice, Spec
 from crm_domain.model.fields import RECORDS
-from crm_domain.usecases import records
+from crm_domain.usecases import assignment, records
 from crm_web.context import Context, numbers
 from crm_web.look import Look
+from crm_web.resource import RECEIVERS, Pick
 
-MANY = 300
-"""So many records a drop-down holds; of more it shows these."""
+FEW = 50
+"""So many records a drop-down holds; where there are more, one is picked by typing."""
+MANY = 1000
+"""So many records a list of choices holds."""
 TYPED = ("Customer", "Student")
-"""What there is too much of for a drop-down: its number is typed, which its list shows."""
+"""What there is too much of for a drop-down, always."""
 LONG = 300
 """Text that may be longer than this gets several lines."""
 _TYPES = {"day": "date", "moment": "datetime-local", "clock": "time", "number": "number"}
@@ -31,13 +35,16 @@ class Input:
     name: str
     label: str
     kind: str
-    """``text``, ``area``, ``select``, ``many``, ``flag``, or a type of HTML's input."""
+    """``text``, ``area``, ``select``, ``many``, ``flag``, ``pick`` and ``picks`` (one and several
+    that are found by typing), or a type of HTML's input."""
     value: str = ""
     chosen: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     errors: tuple[str, ...] = ()
     required: bool = False
     length: int | None = None
+    source: str = ""
+    """Among what is picked: the name that the suggestions go by."""
     now: str | None = None
     """What is stored by now, where somebody else changed it meanwhile."""
 
@@ -56,27 +63,38 @@ def inputs(
         errors: What was wrong, by field.
         changed: The record as it is by now, where it was changed meanwhile.
     """
-    return [_input(context, spec, record, typed, errors, changed) for spec in fields]
+    look, by_now = Look(context), dict[str, tuple[str, ...]]()
+    values: dict[str, tuple[str, ...]] = {}
+    fields = tuple(fields)
+    for spec in fields:
+        default = None if record is not None else _default(spec)
+        values[spec.name] = written(look, getattr(record, spec.name, default))
+        if typed is not None:
+            values[spec.name] = tuple(_listed(typed.get(spec.name)))
+        if changed is not None:
+            by_now[spec.name] = written(look, getattr(changed, spec.name))
+    known = {n: (*chosen, *by_now.get(n, ())) for n, chosen in values.items()}
+    choices = _Choices(context, look, fields, known)
+    return [
+        _input(context, spec, choices, values[spec.name], errors, by_now.get(spec.name))
+        for spec in fields
+    ]
 
 
 def _input(
-    context: Context, spec: Spec, record: Any, typed: Mapping[str, Any] | None,
-    errors: Mapping[str, Sequence[str]], changed: Any,
+    context: Context, spec: Spec, choices: _Choices, values: tuple[str, ...],
+    errors: Mapping[str, Sequence[str]], by_now: tuple[str, ...] | None,
 ) -> Input:  # fmt: skip
-    look = Look(context)
-    default = None if record is not None else _default(spec)
-    stored = getattr(record, spec.name, default)
-    values = written(look, stored)
-    if typed is not None:
-        values = tuple(_listed(typed.get(spec.name)))
-    by_now = written(look, getattr(changed, spec.name)) if changed is not None else None
-    options = _options(context, spec, values)
+    kind, options = _kind(spec), choices.of(spec)
     told = None
     if by_now is not None and by_now != values:
         told = "、".join(dict(options).get(v, v) for v in by_now) or context.t("（空）", "(empty)")
+    if choices.picked(spec):
+        kind = "picks" if kind == "many" else "pick"
+        options = tuple((v, dict(options).get(v, v)) for v in values)
     return Input(
-        name=spec.name, label=spec.label(context.language), kind=_kind(spec), chosen=values,
-        value=values[0] if values else "", options=options, now=told,
+        name=spec.name, label=spec.label(context.language), kind=kind, chosen=values,
+        value=values[0] if values else "", options=options, now=told, source=source_of(spec),
         errors=tuple(errors.get(spec.name, ())), length=spec.length,
         required=not spec.optional and spec.kind not in ("flag", "references")
         and spec.default != "",
@@ -122,30 +140,104 @@ def _kind(spec: Spec) -> str:
     if spec.kind in ("choice", "state"):
         return "select"
     if spec.kind == "reference":
-        return "select" if spec.target not in TYPED else "number"
+        return "select"
     if spec.kind == "references":
         return "many"
     return "flag" if spec.kind == "flag" else _TYPES.get(spec.kind, "text")
 
 
-def _options(context: Context, spec: Spec, values: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Give what can be chosen; what is chosen already is always among it."""
-    if spec.kind in ("choice", "state"):
-        look = Look(context)
-        return tuple((str(m.value), look.choice(m)) for m in spec.type)
-    if spec.kind not in ("reference", "references") or spec.target in TYPED:
-        return ()
-    return options_of(context, RECORDS[spec.target], values)
+class _Choices:
+    """What the fields of one form offer: one question for each kind of record, and its titles."""
+
+    def __init__(
+        self, context: Context, look: Look, fields: Sequence[Spec],
+        chosen: Mapping[str, Sequence[str]],
+    ) -> None:  # fmt: skip
+        self._look = look
+        self._offered: dict[str, dict[str, str] | None] = {}
+        """By source; None where one is picked by typing."""
+        self._titles: dict[str, dict[str, str]] = {}
+        refer = [spec for spec in fields if spec.kind in ("reference", "references")]
+        for spec in refer:
+            source = source_of(spec)
+            if source not in self._offered:
+                self._offered[source] = _few(context, source)
+        for target in {spec.target for spec in refer}:
+            # What is chosen already has a title, too, whether it is offered or not.
+            known = numbers(v for s in refer if s.target == target for v in chosen[s.name])
+            found = records.titles(context.crm, RECORDS[target], known,
+                                   language=context.language, by=context.by)  # fmt: skip
+            self._titles[target] = {
+                str(number): found.get(number, f"#{number}") for number in known
+            }
+        self._chosen = chosen
+
+    def picked(self, spec: Spec) -> bool:
+        """Whether one types to find a record, because there are many."""
+        return self._offered.get(source_of(spec), {}) is None
+
+    def of(self, spec: Spec) -> tuple[tuple[str, str], ...]:
+        """Give what can be chosen; what is chosen already is always among it."""
+        if spec.kind in ("choice", "state"):
+            return tuple((str(m.value), self._look.choice(m)) for m in spec.type)
+        if spec.kind not in ("reference", "references"):
+            return ()
+        titles, chosen = self._titles[spec.target], self._chosen[spec.name]
+        known = {v: titles[v] for v in chosen if v in titles}
+        return tuple({**(self._offered[source_of(spec)] or {}), **known}.items())
+
+
+def source_of(spec: Spec) -> str:
+    """Say among what a reference is picked, as `offered` reads it."""
+    return spec.among if isinstance(spec, Pick) else spec.target
+
+
+def offered(context: Context, source: str, text: str, limit: int) -> dict[int, str]:
+    """Find what can be picked, by a part of its title.
+
+    Args:
+        context: The request.
+        source: The name of a record, or `RECEIVERS`.
+        text: What was typed; "" gives the first ones.
+        limit: So many at most.
+
+    Raises:
+        AskedTooOften: Too many contacts of masked customers were asked for.
+        GuardedField: Records of this kind have no titles.
+        NotFound: There is no such source.
+        NotPermitted: Without the permission to see them.
+    """
+    if source == RECEIVERS:
+        return assignment.find_receivers(context.crm, text, limit, by=context.by)
+    if source not in RECORDS:
+        raise NotFound(what=context.t("列表", "list"), id=source[:40])
+    return records.suggest(
+        context.crm, RECORDS[source], text, limit, language=context.language, by=context.by
+    )
+
+
+def _few(context: Context, source: str) -> dict[str, str] | None:
+    """Give all that can be picked; None where there are many, or where they are not to be seen."""
+    if source in TYPED:
+        return None
+    try:
+        found = offered(context, source, "", FEW + 1)
+    except NotPermitted:
+        # Whoever may not look into the list may still know a number of it.
+        return None
+    return None if len(found) > FEW else {str(number): title for number, title in found.items()}
 
 
 def options_of(
     context: Context, cls: type[Any], values: Sequence[str] = ()
 ) -> tuple[tuple[str, str], ...]:
     """Give the records that can be chosen, as number and title, and those chosen already."""
-    offered = records.suggest(context.crm, cls, "", MANY, by=context.by)
-    found = {str(number): title for number, title in offered.items()}
+    first = records.suggest(
+        context.crm, cls, "", MANY, language=context.language, by=context.by
+    )  # fmt: skip
+    found = {str(number): title for number, title in first.items()}
     missing = numbers(v for v in values if v not in found)
     if missing:
-        more = records.titles(context.crm, cls, missing, by=context.by)
+        more = records.titles(context.crm, cls, missing, language=context.language, by=context.by)
         found |= {str(number): title for number, title in more.items()}
     return tuple(found.items())

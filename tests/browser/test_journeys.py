@@ -83,7 +83,7 @@ def test_a_follow_up_is_logged_in_one_step(school: School, sit: Sit) -> None:
 def test_everything_of_somebody_is_handed_over(school: School, sit: Sit) -> None:
     """From one to two others, in turn; the list of the first is empty afterwards."""
     page = sit(school.world.manager, "/hand-over").page
-    page.select_option("#from_id", label="李雷")
+    page.select_option("#h-from_id", label="李雷")
     for name in ("韩梅梅", "王强"):
         page.get_by_role("checkbox", name=name).check()
     page.fill("#reason", "离职")
@@ -121,6 +121,53 @@ def test_each_person_reads_the_own_language(school: School, sit: Sit) -> None:
     headings = page.locator("thead, #menu, header, .nav-tabs").all_inner_texts()
     # Left are the name of whoever reads, and of the other language.
     assert not re.search(r"[一-鿿]", re.sub("李雷|雷|中文", "", "".join(headings)))
+
+
+def test_one_of_many_is_picked_by_typing_with_keys_or_a_thumb(school: School, sit: Sit) -> None:
+    """In a dialog by the keyboard alone, on a phone by taps; Escape closes only the list."""
+    for n in range(60):
+        school.world.person(f"顾问{n:02d}")
+    number = intake.list_customers(school.crm, Query(search="王小明"), by=SYSTEM).items[0].id or 0
+
+    def owner() -> int | None:
+        return intake.get_customer(school.crm, number, by=SYSTEM).owner_id
+
+    page = sit(school.world.manager, f"/customers/{number}").page
+    page.get_by_role("link", name="转移").click()
+    opened(page)
+    box, options = page.get_by_role("combobox", name="转给"), page.get_by_role("option")
+    expect(box).to_be_focused()
+    page.keyboard.type("顾问")
+    expect(options).to_have_count(20)
+    expect(page.locator("#dialog .pick-said")).to_contain_text("还有更多")
+    page.keyboard.press("Escape")
+    expect(options.first).not_to_be_visible()
+    opened(page)
+    page.keyboard.type("57")
+    expect(options).to_have_count(1)
+    picture(page, "pick")
+    page.keyboard.press("ArrowDown")
+    expect(box).to_have_attribute("aria-activedescendant", re.compile("pick-"))
+    page.keyboard.press("Enter")
+    expect(box).to_have_value("顾问57")
+    page.keyboard.press("Enter")
+    expect(page.locator("#flash")).to_contain_text("1")
+    expect(page.locator("#dialog")).not_to_be_visible()
+    first = owner()
+    assert first not in (None, school.world.a.employee_id)
+
+    phone = sit(school.world.manager, "/hand-over", viewport=PHONE, has_touch=True).page
+    phone.get_by_role("combobox", name="从").tap()
+    phone.keyboard.type("顾问57")
+    phone.get_by_role("option", name="顾问57").tap()
+    for name in ("韩梅梅", "王强"):
+        phone.get_by_role("combobox", name="轮流交给").fill(name)
+        phone.get_by_role("option", name=name).tap()
+        expect(phone.get_by_role("checkbox", name=name)).to_be_checked()
+    phone.get_by_role("checkbox", name="王强").uncheck()
+    phone.get_by_role("button", name="移交").tap()
+    expect(phone.locator("#flash")).to_contain_text("1")
+    assert owner() == school.world.b.employee_id
 
 
 PAGES = ("/", "/customers", "/pool", "/my/customers", "/customers/new", "/rotation", "/me",

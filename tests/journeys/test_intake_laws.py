@@ -428,6 +428,42 @@ def test_a_customer_that_cannot_be_saved_costs_no_turn(world: World) -> None:
     assert [p for _, p in places] == [1, 2]
 
 
+def test_who_referred_is_seen_or_refused_as_if_there_were_none(world: World) -> None:
+    """Another's, one put away and one that is not there are refused alike, new and edited."""
+    own, other = world.customer(world.a), world.customer(world.b)
+    pooled, gone = world.customer(), 987_654
+    reception = world.person("前台", "consultant")
+    blind = attrs.evolve(reception, permissions=frozenset({"customer:add"}))
+
+    def refuse(number: int, by: Principal, act: str = "enter") -> tuple[str, str]:
+        with pytest.raises(NotFound) as refused:
+            if act == "enter":
+                typed = {"name": "孙", "phone": phone(), "referred_by_id": number}
+                intake.register_customer(world.crm, typed, by=by)
+            else:
+                intake.edit_customer(world.crm, own.id or 0, {"referred_by_id": number},
+                                     version=1, by=by)  # fmt: skip
+        return refused.value.message("zh").replace(str(number), "N"), refused.value.code
+
+    answers = {refuse(n, world.a, act) for n in (other.id or 0, gone) for act in ("enter", "edit")}
+    answers |= {refuse(own.id or 0, blind), refuse(gone, blind)}
+    assert len(answers) == 1
+    for seen in (own, pooled):
+        typed = {"name": "孙", "phone": phone(), "referred_by_id": seen.id}
+        assert intake.register_customer(world.crm, typed, by=world.a).referred_by_id == seen.id
+
+
+def test_who_referred_may_be_anothers_by_now(world: World) -> None:
+    """What was written once stays when something else is changed."""
+    first, own = world.customer(world.b), world.customer(world.a)
+    intake.edit_customer(
+        world.crm, own.id or 0, {"referred_by_id": first.id}, version=1, by=world.manager
+    )
+    typed = {"company": "甲", "referred_by_id": first.id}
+    found = intake.edit_customer(world.crm, own.id or 0, typed, version=2, by=world.a)
+    assert (found.company, found.referred_by_id) == ("甲", first.id)
+
+
 def test_a_named_consultant_costs_no_turn(world: World) -> None:
     """Method manual; the rotation goes on as if nothing had been."""
     named = world.customer(world.c)

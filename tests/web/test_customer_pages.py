@@ -9,10 +9,13 @@ import pytest
 from openpyxl import load_workbook
 
 from crm_domain import SYSTEM
+from crm_domain.model import Course, Department, Employee, Role, User
+from crm_domain.model.fields import changed
 from crm_domain.ports import Query
-from crm_domain.usecases import access, assignment, intake
+from crm_domain.usecases import _lookups, access, assignment, intake, records
+from crm_web.pages.suggest import SHOWN
 from make import World, phone
-from steps import on
+from steps import login, on
 from web.conftest import Visit
 
 
@@ -55,6 +58,117 @@ def test_a_new_customer_goes_where_the_form_says(visit: Visit, world: World) -> 
     assert enter("nowhere") == "refused"
 
 
+# -- picking a record -------------------------------------------------------------------------
+
+
+def crowd(world: World, many: int) -> None:
+    """Hire so many consultants: with an account each, which a role of its own lets claim."""
+    with world.crm.unit_of_work() as uow:
+        role = uow.records.find(Role, code="consultant")
+        assert role is not None
+        for n in range(many):
+            person = Employee(name=f"顾问{n:03d}", department_id=world.department.id or 0)
+            made = uow.records.add(person)
+            uow.records.add(
+                User(username=f"c{n}", employee_id=made.id, roles=(role.id or 0,), active=True)
+            )
+
+
+@pytest.mark.parametrize(("many", "typed"), [(20, False), (120, True)])
+def test_of_many_consultants_one_is_found_by_typing_and_none_is_cut_off(
+    visit: Visit, world: World, many: int, typed: bool
+) -> None:
+    """Few stand in a drop-down; of more one is looked for, the last as well as the first."""
+    crowd(world, many)
+    own = world.customer(world.a).id
+    me = visit(world.manager)
+    for path in (f"/customers/actions/transfer?ids={own}", "/customers/new", "/hand-over",
+                 "/rotation"):  # fmt: skip
+        page = me.get(path).text
+        assert ('data-pick="/suggest/receivers.json"' in page) is typed, path
+        assert (
+            f"顾问{many - 1:03d}</option>" in page or f">顾问{many - 1:03d}</span>" in page
+        ) is (not typed), path
+    found = me.get(f"/suggest/receivers.json?q=顾问{many - 1:03d}").json()
+    assert [one["title"] for one in found["items"]] == [f"顾问{many - 1:03d}"]
+    assert me.get("/suggest/receivers.json?q=顾问").json()["more"] is (many > SHOWN)
+    number = found["items"][0]["id"]
+    form = {"ids": own, "to_id": number}
+    assert me.post("/customers/actions/transfer", form).status_code == 303
+    assert intake.get_customer(world.crm, own or 0, by=SYSTEM).owner_id == number
+
+
+def test_only_who_may_receive_is_offered(visit: Visit, world: World) -> None:
+    """No teacher, nobody who left or whose account is disabled, nobody beyond one's reach."""
+    world.person("老师", "teacher")
+    gone = world.person("走了")
+    access.set_active(world.crm, login(world.crm, world.person("停用")), False, by=SYSTEM)
+    with world.crm.unit_of_work() as uow:
+        left = uow.records.get(Employee, gone.employee_id or 0)
+        assert left is not None
+        uow.records.save(changed(left, left_on=world.crm.today()))
+    far = records.save_record(world.crm, Department(code=77, title="二部"), by=SYSTEM)
+    world.person("外人", department_id=far.id)
+    found = visit(world.manager).get("/suggest/receivers.json").json()["items"]
+    assert {one["title"] for one in found} == {"李雷", "韩梅梅", "王强"}
+    assert visit(world.a).get("/suggest/receivers.json").status_code == 403
+    page = visit(world.manager).get("/customers/new").text
+    assert "李雷</option>" in page
+    assert "老师</option>" not in page
+
+
+def test_suggestions_are_within_reach_and_asked_only_so_often(
+    visit: Visit, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Customers of others are not suggested; who asks for contacts too often is told so."""
+    world.customer(world.a, name="孙悟空")
+    world.customer(world.b, name="孙尚香")
+    me = visit(world.a)
+    found = me.get("/suggest/Customer.json?q=孙").json()
+    assert [one["title"] for one in found["items"]] == ["孙悟空"]
+    for source in ("nothing", "AuditEntry", "User.password_hash"):
+        assert me.get(f"/suggest/{source}.json?q=a").status_code in (403, 404, 409), source
+    monkeypatch.setattr(_lookups, "CONTACTS_ASKED", 2)
+    finance = visit(world.person("钱进", "finance"))
+    asked = [finance.get(f"/suggest/Customer.json?q=1381234000{n}") for n in range(3)]
+    assert [one.status_code for one in asked] == [200, 200, 429]
+    assert asked[-1].json()["title"]
+    assert visit().get("/suggest/Employee.json").status_code == 401
+
+
+def test_what_was_picked_keeps_its_name_and_what_was_typed_stays(
+    visit: Visit, world: World
+) -> None:
+    """A form that is shown again has the title of a number, and text that is no number as it is."""
+    crowd(world, 60)
+    me = visit(world.manager)
+    number = world.c.employee_id
+    typed = {"name": "", "to": "named", "consultant_id": str(number)}
+    page = me.post("/customers/new", typed).text
+    assert f'name="consultant_id" value="{number}" data-title="王强"' in page
+    page = me.post("/customers/new", {**typed, "consultant_id": "王<强"}).text
+    assert 'name="consultant_id" value="王&lt;强"' in page
+
+
+def test_a_number_of_nobody_is_told_beside_its_field(visit: Visit, world: World) -> None:
+    """What was typed stays, whether the number is another's or there is none."""
+    other, own = world.customer(world.b).id, world.customer(world.a)
+    me = visit(world.a)
+    for number in (other, 987_654):
+        told = f"找不到该客户（{number}）"
+        typed = {"name": "孙大圣", "phone": phone(), "referred_by_id": str(number)}
+        answer = me.post("/customers/new", typed)
+        assert answer.status_code == 422
+        assert re.search(f'id="f-referred_by_id-e">{told}', answer.text)
+        assert 'value="孙大圣"' in answer.text
+        answer = me.post(f"/customers/{own.id}/edit", {**typed, "version": "1"})
+        assert (answer.status_code, told in answer.text) == (422, True)
+        paid = {"customer_id": str(number), "kind": "deposit", "amount": "100",
+                "paid_on": "2026-11-01"}  # fmt: skip
+        answer = me.post("/payments/new", paid)
+        assert (answer.status_code, told in answer.text) == (422, True)
+
+
 # -- what a list says -------------------------------------------------------------------------
 
 
@@ -78,3 +192,65 @@ def test_an_expired_one_says_after_how_many_days(
         access.set_language(world.crm, language, by=boss)
         book = load_workbook(io.BytesIO(visit(boss).get(f"{path}.xlsx").content))
         assert said in [cell.value for row in book.active.rows for cell in row]
+
+
+# -- a customer's page ------------------------------------------------------------------------
+
+
+def test_only_contacts_are_asked_for_while_typing_and_too_often_is_told(
+    visit: Visit, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form sends no token and no name with it; silence would read as "nobody has it"."""
+    me = visit(world.a)
+    page = me.get("/customers/new").text
+    assert page.count('hx-get="/customers/similar"') == 3
+    assert page.count('hx-params="phone,qq,wechat"') == 3
+    monkeypatch.setattr(_lookups, "CONTACTS_ASKED", 1)
+    known = world.customer(world.b)
+    first, second = (me.get(f"/customers/similar?phone={known.phone}").text for _ in range(2))
+    assert "韩梅梅" in first
+    assert "韩梅梅" not in second
+    assert 'class="alert alert-danger"' in second
+
+
+def test_the_timeline_says_what_changed_as_people_do(visit: Visit, world: World) -> None:
+    """Names, words and moments of the business day; nothing that follows from the rest."""
+    course = records.save_record(world.crm, Course(title="Python <入门>"), by=SYSTEM)
+    own = world.customer(world.a, source="baidu")
+    values = {"source": "website", "courses": [course.id], "company": "甲<b>"}
+    intake.edit_customer(world.crm, own.id or 0, values, version=1, by=world.a)
+    assignment.transfer_customer(world.crm, own.id or 0, world.b.employee_id or 0, by=world.manager)
+    page = visit(world.manager).get(f"/customers/{own.id}").text
+    for before, after in (("百度推广", "官方网站"), ("李雷", "韩梅梅")):
+        assert f"<del>{before}</del> → <ins>{after}</ins>" in page
+    assert "<ins>Python &lt;入门&gt;</ins>" in page
+    assert "<ins>甲&lt;b&gt;</ins>" in page
+    assert "<ins>2026-11-01 10:00</ins>" in page
+    assert "+00:00</ins>" not in page
+    assert "期限天数" not in page
+
+
+def test_a_form_that_could_never_be_saved_is_not_opened(visit: Visit, world: World) -> None:
+    """A masked customer of the pool: seen by all who sell, changed by who keeps the pool."""
+    pooled = world.customer().id
+    for who, status in ((world.a, 404), (world.manager, 200)):
+        me = visit(who)
+        page = me.get(f"/customers/{pooled}")
+        assert page.status_code == 200
+        assert (f"/customers/{pooled}/edit" in page.text) is (status == 200)
+        assert me.get(f"/customers/{pooled}/edit").status_code == status
+
+
+def test_who_transfers_may_also_give_back_what_is_anothers(visit: Visit, world: World) -> None:
+    """Beside the row and on the page, as the use case allows it; not what is locked."""
+    theirs, locked = world.customer(world.b).id, world.customer(world.b).id
+    assignment.lock_customer(world.crm, locked or 0, reason="VIP", by=world.manager)
+    manager, colleague = visit(world.manager), visit(world.a)
+    for page in (manager.get("/customers").text, manager.get(f"/customers/{theirs}").text):
+        assert f"/customers/actions/release?ids={theirs}" in page
+    for page in (manager.get("/customers").text, manager.get(f"/customers/{locked}").text):
+        assert f"/customers/actions/release?ids={locked}" not in page
+    assert colleague.get(f"/customers/{theirs}").status_code == 404
+    answer = manager.post("/customers/actions/release", {"ids": theirs, "reason": "重复"})
+    assert answer.status_code == 303
+    assert intake.get_customer(world.crm, theirs or 0, by=SYSTEM).owner_id is None

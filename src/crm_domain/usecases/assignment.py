@@ -29,6 +29,7 @@ from crm_domain.usecases.giving import (
     Bulk,
     assign_customer,
     assign_customers,
+    find_receivers,
     hand_over,
     transfer_customer,
     transfer_customers,
@@ -43,7 +44,8 @@ from crm_domain.usecases.rotation import (
 )
 
 __all__ = [
-    "Bulk", "Rotation", "assign_customer", "assign_customers", "current", "hand_over", "history",
+    "Bulk", "Rotation", "assign_customer", "assign_customers", "current", "find_receivers",
+    "hand_over", "history",
     "list_assignments", "lock_customer", "my_customers", "my_tabs", "reset_rotation",
     "set_rotation", "show_rotation", "tally_assignments", "tally_mine", "transfer_customer",
     "transfer_customers", "upcoming",

@@ -20,6 +20,7 @@ from crm_domain.model import (
 from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import Closing, Crm, NewAssignment, Query, UnitOfWork
 from crm_domain.rules.access import Principal
+from crm_domain.rules.duty import has_left
 from crm_domain.rules.pool import dated, is_public
 from crm_domain.usecases._common import (
     audited,
@@ -40,6 +41,8 @@ from crm_domain.usecases._owning import (
     some,
 )
 
+GIVING = ("customer:assign", "customer:transfer", "rotation:edit")
+"""Whoever may do any of this picks among those who may be given customers."""
 BATCH = 5000
 """Customers that change hands in one transaction."""
 
@@ -197,6 +200,35 @@ def hand_over(
             query = attrs.evolve(query, after=page.next)
     wishes = _in_turn(ids, to_ids)
     return Bulk(done=tuple(ids), refused=()) if dry_run else _give(crm, wishes, TRANSFER, why, by)
+
+
+def find_receivers(
+    crm: Crm, text: str = "", limit: int = 10, *, by: Principal
+) -> dict[int, str]:  # fmt: skip
+    """Find the consultants within one's reach who may be given customers, for whoever picks one.
+
+    Args:
+        crm: The CRM.
+        text: Words, each of which must be found in the name, in large letters or small.
+        limit: So many at most.
+        by: Who asks; needs ``customer:assign``, ``customer:transfer`` or ``rotation:edit``.
+
+    Returns:
+        Their names by number, in the order of the names.
+
+    Raises:
+        NotPermitted: Without any of these permissions.
+    """
+    if not any(map(by.may, GIVING)):
+        by.need(GIVING[0])
+    words = text.casefold().split()
+    with crm.unit_of_work(read_only=True) as uow:
+        today = crm.today()
+        found = uow.directory.with_permission("customer:claim", reach_of(by))
+        there = [e for e in found if not has_left(e, today)]
+    fitting = [e for e in there if all(word in e.name.casefold() for word in words)]
+    fitting.sort(key=lambda e: (e.name, e.id))
+    return {e.id or 0: e.name for e in fitting[: max(1, limit)]}
 
 
 def _refuse_receivers(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
 from typing import Any, Literal, get_args
 
 import attrs
@@ -63,7 +65,8 @@ def register_customer(
         Invalid: With every problem.
         Duplicate: The phone, QQ or WeChat is another customer's.
         NotAssignable: The named consultant is not active.
-        NotFound: The named consultant is not within one's reach, or a reference points to nothing.
+        NotFound: The named consultant or the customer that referred is not within one's reach, or
+            a reference points to nothing.
         NotPermitted: Without the permission.
     """
     by.need("customer:add")
@@ -77,6 +80,7 @@ def register_customer(
         # The rules stand still before anything is locked; the rotation is locked last of all.
         rules = None if dealt else policy(crm, uow)
         entered = crm.now()
+        _refuse_unseen(crm, uow, customer.referred_by_id, by)
         customer = changed(customer, created_at=entered, created_by_id=by.user_id)
         [saved] = uow.customers.add([customer])
         if saved is None:
@@ -97,6 +101,24 @@ def register_customer(
         audit(uow, by, entered, "create", "Customer", owned.id, None, given(owned))
     crm.jobs.wake("deliver_due")
     return owned
+
+
+def _refuse_unseen(crm: Crm, uow: UnitOfWork, number: int | None, by: Principal) -> None:
+    """Refuse to name a customer that one may not see, just as one that is not there.
+
+    Otherwise whoever enters customers could ask by this field which numbers there are.
+
+    Raises:
+        NotFound: It is another's, or there is none.
+    """
+    if number is None:
+        return
+    customer = uow.customers.get(number) if record_number(number) is not None else None
+    if customer is not None and customer.archived_at is None and by.may("customer:view"):
+        with suppress(NotFound):
+            seen(crm, uow, customer, by)
+            return
+    raise NotFound(what="客户", id=quoted(number))
 
 
 def _may_name(crm: Crm, consultant_id: int | None, by: Principal) -> None:
@@ -212,6 +234,33 @@ def get_customer(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
         return seen(crm, uow, customer, by)
 
 
+def customer_to_edit(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
+    """Read a customer that one may change, for the form that does.
+
+    Returns:
+        The customer, as `get_customer` would give it.
+
+    Raises:
+        NotFound: `edit_customer` would never save it: it is not theirs, or there is none.
+        NotPermitted: Without ``customer:view`` or ``customer:edit``.
+    """
+    by.need("customer:view")
+    by.need("customer:edit")
+    with crm.unit_of_work(read_only=True) as uow:
+        known = record_number(customer_id) is not None
+        customer = uow.customers.get(customer_id) if known else None
+        there = customer is not None and customer.archived_at is None
+        if customer is None or not there or not _may_edit(uow, customer, by, crm.today()):
+            raise NotFound(what="客户", id=quoted(customer_id))
+        return seen(crm, uow, customer, by)
+
+
+def _may_edit(uow: UnitOfWork, customer: Customer, by: Principal, today: date) -> bool:
+    """Whether somebody may change a customer: whoever holds it, and who keeps the pool in order."""
+    keeps = is_public(customer, today) and by.may("customer:assign")
+    return keeps or holds(uow, customer, by, today)
+
+
 def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Customer:
     """Give a customer as somebody may see it.
 
@@ -320,7 +369,8 @@ def edit_customer(
         Invalid: With every problem.
         Duplicate: A contact is another customer's.
         EditConflict: Somebody changed it since.
-        NotFound: It is not theirs, or a reference points to nothing.
+        NotFound: It is not theirs, or a reference points to nothing, or to a customer that is not
+            theirs to see.
         NotPermitted: Without the permission.
     """
     by.need("customer:edit")
@@ -335,14 +385,14 @@ def edit_customer(
         before = locked_customer(uow, customer_id)
         now = crm.now()
         today = crm.day(now)
-        # Whoever may assign keeps the pool in order.
-        keeps = is_public(before, today) and by.may("customer:assign")
-        if not (keeps or holds(uow, before, by, today)):
+        if not _may_edit(uow, before, by, today):
             raise NotFound(what="客户", id=customer_id)
         if before.version != version:
             raise EditConflict(what="客户", seen=version, version=before.version)
         _refuse_masked(found, before, seen_by_who_changed(crm, uow, before, by))
         after = changed(before, **found)
+        if after.referred_by_id != before.referred_by_id:
+            _refuse_unseen(crm, uow, after.referred_by_id, by)
         # Who lost a customer at midnight has lost it, even if another rule applies from now on.
         if not is_public(before, today):
             after = dated(after, rules)

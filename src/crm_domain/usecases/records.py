@@ -43,7 +43,7 @@ SEES: dict[type[Any], tuple[str, ...]] = {
 """Which permissions, any of them, let somebody read the titles of records that are not plain."""
 MANY = 1000
 """So many customers are asked for at once."""
-LONGEST_LIST = 100
+LONGEST_LIST = 1000
 """So many suggestions are given at most."""
 
 
@@ -299,7 +299,7 @@ def suggest(
         cls: As for `titles`.
         text: Words, each of which must be found; of customers what a search finds. Without any,
             the first ones.
-        limit: So many at most, 1 to 100.
+        limit: So many at most, 1 to 1,000.
         language: As for `titles`.
         by: Who asks; needs what `titles` asks for.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 MODULES = (
     "sign_in", "me", "home", "customer", "rotation", "pool_rules", "hand_over", "inbox", "users",
-    "roles", "menus", "jobs", "plugins",
+    "roles", "menus", "jobs", "plugins", "suggest",
 )  # fmt: skip
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from crm_domain.errors import CrmError, Invalid, NotFound
-from crm_domain.model import Assignment, Customer, FollowUp, specs
+import attrs
+
+from crm_domain.errors import AskedTooOften, Invalid, NotFound
+from crm_domain.model import Assignment, AuditEntry, Customer, FollowUp, specs
 from crm_domain.ports import Query
 from crm_domain.rules.pool import is_public
 from crm_domain.usecases import follow_up, intake, timeline
+from crm_domain.usecases.audit_log import Entry
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, said_of
+from crm_web.look import Look
 from crm_web.resource import Action, column
 from crm_web.resources.customers import ASSIGN, CLAIM, FOLLOW_UP, LOCK, RELEASE, TRANSFER, UNLOCK
+from crm_web.resources.office import LogLine, lines_of
 from crm_web.rows import titles_of
 from crm_web.screen import screen
 from crm_web.widgets import inputs
@@ -21,6 +27,9 @@ TOLD = ("gender", "source", "courses", "school_id", "consulted_on", "education",
         "graduation_school", "major", "experience", "work_status", "company", "salary",
         "memo", "created_at")  # fmt: skip
 STREAM = 30
+UNTOLD = frozenset({"assignment_id", "due_status", "due_days", "warn_on", "created_by_id",
+                    "created_at", "import_row"})  # fmt: skip
+"""Fields that follow from what the timeline tells anyhow."""
 
 
 @screen("/customers/{id:int}", needs="customer:view")
@@ -42,6 +51,8 @@ def _page(
     except NotFound:
         # Of a public customer people see who it is, not what was said before.
         stream = None
+    look = Look(c)
+    lines = _changes(c, stream.items if stream is not None else ())
     columns = [column(Customer, n) for n in (*TOLD, "owner_id", "last_consultant_id")]
     mine = customer.owner_id is not None and customer.owner_id == c.by.employee_id
     return Page(template="customer.html", status=422 if errors else 200, data={
@@ -52,7 +63,26 @@ def _page(
         "may_log": mine and not public and c.by.may("customer:follow_up"),
         "state_of": lambda a: a.status.label(c.language, a.limit_days),
         "field": lambda name: _field(c, name),
+        "changes": lambda entry: look.changes(lines[entry.id]),
+        "editable": _editable(c, customer, public),
     })  # fmt: skip
+
+
+def _changes(c: Context, events: Iterable[timeline.TimelineEvent]) -> dict[int, LogLine]:
+    """Read what was changed as the audit log shows it: names, words and moments of people."""
+    entries = [e.record for e in events if isinstance(e.record, AuditEntry)]
+    found = lines_of(c.crm, [Entry(entry=one, by_name=None) for one in entries], c.by)
+    return {
+        one.id: attrs.evolve(
+            one, changes={n: both for n, both in one.changes.items() if n not in UNTOLD}
+        )
+        for one in found
+    }
+
+
+def _editable(c: Context, customer: Customer, public: bool) -> bool:
+    """Whether the page offers the form: of a public one to whoever keeps the pool in order."""
+    return c.by.may("customer:edit") and (not public or c.by.may("customer:assign"))
 
 
 def _field(c: Context, name: str) -> str:
@@ -90,13 +120,17 @@ def similar(c: Context) -> Answer:
     """Say, while somebody types, whether a contact is known: status and owner's name only."""
     asked = c.request.query_params
     values = {n: asked[n] for n in ("phone", "qq", "wechat") if asked.get(n, "").strip()}
+    found: tuple[intake.Similar, ...] = ()
+    problem = ""
     try:
         found = intake.find_duplicates(c.crm, values, by=c.by) if values else ()
-    except CrmError:
-        found = ()
+    except AskedTooOften as e:
+        # Nothing found would read as "nobody has it".
+        problem = e.message(c.language)
     return Page(
-        template="similar.html", part=True, data={"found": found, "field": lambda n: _field(c, n)}
-    )
+        template="similar.html", part=True,
+        data={"found": found, "problem": problem, "field": lambda n: _field(c, n)},
+    )  # fmt: skip
 
 
 SCREENS = (show, log, similar)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from crm_domain.errors import CrmError
-from crm_domain.model import Employee
+from crm_domain.model import Employee, Spec
 from crm_domain.usecases import assignment, records
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number, numbers
 from crm_web.endpoint import status_of
+from crm_web.resource import Pick
 from crm_web.screen import screen
 from crm_web.sure import question
-from crm_web.widgets import options_of
+from crm_web.widgets import inputs
+
+FROM = Spec(kind="reference", name="from_id", zh="从", en="From", target="Employee",
+            default=attrs.NOTHING)  # fmt: skip
+TO = Pick(kind="references", name="to_ids", zh="轮流交给", en="In turn to", target="Employee",
+          default=())  # fmt: skip
 
 
 @screen("/hand-over", needs="customer:transfer", methods=("GET", "POST"))
@@ -55,11 +63,15 @@ def _planned(c: Context, given: int, to: Sequence[int], found: Sequence[int]) ->
 
 
 def _page(c: Context, problems: Sequence[str] = (), said: str = "", status: int = 200) -> Answer:
-    """Show the form with what was typed."""
-    return Page(template="hand_over.html", status=status, data={
-        "people": options_of(c, Employee), "problems": problems, "said": said,
+    """Show the form with what was typed: from anybody, to those who may be given customers."""
+    typed = {
         "from_id": c.one("from_id") or c.request.query_params.get("from", ""),
-        "to": c.many("to_ids"), "reason": c.one("reason"),
+        "to_ids": c.many("to_ids"),
+    }
+    giver, takers = inputs(c, (FROM, TO), None, typed, {})
+    return Page(template="hand_over.html", status=status, data={
+        "giver": giver, "takers": takers, "problems": problems, "said": said,
+        "reason": c.one("reason"),
     })  # fmt: skip
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
+
 from crm_domain.errors import BadPlan, EditConflict
 from crm_domain.model import Employee
 from crm_domain.usecases import assignment, records
 from crm_domain.usecases.assignment import Rotation
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number, numbers, read_version
+from crm_web.resource import Pick
 from crm_web.screen import screen
 from crm_web.sure import question
+from crm_web.widgets import Input, inputs
 
 NEXT = 20
+ADDED = Pick(kind="reference", name="add", zh="添加顾问", en="Add a consultant", target="Employee",
+             optional=True, default=None)  # fmt: skip
 ABSENT = {
     "off_duty": ("不在岗", "off duty"), "on_leave": ("请假", "on leave"),
     "left": ("已离职", "left"), "no_account": ("账号停用", "no enabled account"),
@@ -33,13 +39,13 @@ def _page(
     version: int | None = None, status: int = 200,
 ) -> Answer:  # fmt: skip
     found = assignment.show_rotation(c.crm, NEXT, by=c.by)
-    others: dict[int, str] = {}
+    add: Input | None = None
     if c.by.may("rotation:edit"):
-        planned = {line[0] for line in found.entries}
-        offered = records.suggest(c.crm, Employee, "", 100, by=c.by)
-        others = {n: name for n, name in offered.items() if n not in planned}
+        planned = {str(line[0]) for line in found.entries}
+        [add] = inputs(c, (ADDED,), None, None, {})
+        add = attrs.evolve(add, options=tuple(o for o in add.options if o[0] not in planned))
     return Page(template="rotation.html", status=status, data={
-        "rotation": found, "others": others, "problem": problem, "conflict": status == 409,
+        "rotation": found, "add": add, "problem": problem, "conflict": status == 409,
         "version": found.version if typed is None else version,
         "plan": typed if typed is not None else _lines(found),
         "absences": lambda code: c.t(*ABSENT.get(code, (code, code))),

@@ -179,7 +179,9 @@ def _inputs(
     ]
     own = None if record is None else record.employee_id
     return [
-        attrs.evolve(one, options=_employees(c, own)) if one.name == "employee_id" else one
+        attrs.evolve(one, options=_employees(c, own))
+        if one.name == "employee_id" and one.kind == "select"
+        else one
         for one in inputs(c, fields, record, typed, errors, changed)
     ]
 

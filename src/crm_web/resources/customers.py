@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -14,8 +15,19 @@ from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
-from crm_web.context import Context, number, read_version
-from crm_web.resource import Action, Column, Filter, Form, Outcome, Resource, Tab, column, narrowing
+from crm_web.context import Context, beside, number, read_version
+from crm_web.resource import (
+    Action,
+    Column,
+    Filter,
+    Form,
+    Outcome,
+    Pick,
+    Resource,
+    Tab,
+    column,
+    narrowing,
+)
 from crm_web.resources.sales import said_status
 
 GROUPS = (
@@ -47,7 +59,7 @@ def _also(c: Context) -> tuple[Spec, ...]:
                 default=Giving.ROTATION)  # fmt: skip
     if not may_name:
         return (ways,) if c.crm.settings.assign_oneself else ()
-    return ways, Spec(kind="reference", name="consultant_id", zh="指定顾问", en="Consultant",
+    return ways, Pick(kind="reference", name="consultant_id", zh="指定顾问", en="Consultant",
                       target="Employee", optional=True, default=None)  # fmt: skip
 
 
@@ -56,14 +68,17 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
     typed = dict(values)
     if id is None:
         typed = {n: v for n, v in typed.items() if n in FIELDS}
-        return _enter(c, typed).id or 0
+        with beside("referred_by_id", typed.get("referred_by_id")):
+            return _enter(c, typed).id or 0
     before = intake.get_customer(c.crm, id, by=c.by)
     for name in HIDDEN:
         # What is shown masked comes back as it was shown, and is no change.
         if name in typed and typed[name] == getattr(before, name):
             del typed[name]
     typed.pop("version", None)
-    intake.edit_customer(c.crm, id, typed, version=read_version(c), by=c.by)
+    referred = typed.get("referred_by_id")
+    with beside("referred_by_id", referred) if referred != str(id) else nullcontext():
+        intake.edit_customer(c.crm, id, typed, version=read_version(c), by=c.by)
     return id
 
 
@@ -100,7 +115,7 @@ _NEEDED = (
 _MEMO = Spec(
     kind="text", name="memo", zh="说明", en="Note", length=200, optional=True, default=None
 )
-_TO = Spec(
+_TO = Pick(
     kind="reference", name="to_id", zh="转给", en="To", target="Employee", default=attrs.NOTHING
 )
 
@@ -169,7 +184,7 @@ LOG = Action(
 )  # fmt: skip
 RELEASE = Action(
     name="release", words=("退回公海", "Give back"), icon="swimming", needs="customer:release",
-    run=_release, fields=_REASON, danger=True, fits=lambda row, c: _mine(row, c),
+    run=_release, fields=_REASON, danger=True, fits=lambda row, c: _takes_back(row, c),
     hint=("退回后其他顾问可以抢单，您自己不能再抢回。",
           "Others may claim it then; you yourself may not."),
 )  # fmt: skip
@@ -206,6 +221,14 @@ def _mine(row: Any, c: Context) -> bool:
     return open_ and row.owner_id is not None and row.owner_id == c.by.employee_id
 
 
+def _takes_back(row: Any, c: Context) -> bool:
+    """Whether somebody may give a customer back: the own, and who transfers also of others."""
+    if isinstance(row, MyCustomer) or _mine(row, c):
+        return _mine(row, c)
+    owned = row.owner_id is not None and row.status is CustomerStatus.NOT_ENROLLED
+    return owned and not row.locked and c.by.may("customer:transfer")
+
+
 # -- the lists --------------------------------------------------------------------------------
 
 
@@ -236,7 +259,7 @@ CUSTOMERS = Resource(
     needs="customer:view",
     rows=lambda crm, query, by: intake.list_customers(crm, query, by=by),
     tally=lambda crm, query, names, by: intake.tally_customers(crm, query, names, by=by),
-    get=lambda crm, id, by: intake.get_customer(crm, id, by=by),
+    get=lambda crm, id, by: intake.customer_to_edit(crm, id, by=by),
     columns=_columns(
         "name", "phone", "wechat", "owner_id", "status", "intention", "source", "due_on",
         "last_contacted_at", "next_contact_at", *_BESIDE, hidden=_BESIDE,

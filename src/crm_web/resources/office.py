@@ -63,16 +63,22 @@ class LogLine:
 def list_log(crm: Crm, query: Query, by: Principal) -> Page[LogLine]:
     """Give one page of the log."""
     page = audit_log.list_entries(crm, query, by=by)
-    changes = [_both(e.entry) for e in page]
-    titles = _titles(crm, [(e.entry.record, c) for e, c in zip(page, changes, strict=True)], by)
-    return Page(next=page.next, items=tuple(
+    return Page(next=page.next, items=lines_of(crm, page.items, by))
+
+
+def lines_of(crm: Crm, entries: Sequence[audit_log.Entry], by: Principal) -> tuple[LogLine, ...]:
+    """Give entries with what changed by field, and what the records are called in it."""
+    changes = [_both(e.entry) for e in entries]
+    told = [(e.entry.record, c) for e, c in zip(entries, changes, strict=True)]
+    titles = _titles(crm, told, by)
+    return tuple(
         LogLine(
             id=e.entry.id or 0, at=e.entry.at, by_id=e.entry.by_id, by_name=e.by_name,
             action=e.entry.action, record=e.entry.record, record_id=e.entry.record_id, changes=c,
             titles=titles,
         )
-        for e, c in zip(page, changes, strict=True)
-    ))  # fmt: skip
+        for e, c in zip(entries, changes, strict=True)
+    )  # fmt: skip
 
 
 def _both(entry: AuditEntry) -> dict[str, tuple[Any, Any]]:

@@ -160,3 +160,136 @@
     window.location.assign("/");
   }, true);
 })();
+
+// Picking a record by typing: a combobox as the ARIA practices describe it. Until something is
+// chosen the field holds what was typed, so that a number does, too, as it does without script.
+(function () {
+  "use strict";
+  const PAUSE = 200;
+  let serial = 0;
+  function element(tag, values, ...children) {
+    const made = Object.assign(document.createElement(tag), values);
+    made.append(...children);
+    return made;
+  }
+  function enhance(place) {
+    const input = place.querySelector("input[type=text]");
+    const several = "several" in place.dataset;
+    const id = `pick-${serial += 1}`;
+    const kept = element("input", { type: "hidden", name: place.dataset.name, value: input.value });
+    const list = element("ul", { id: id, role: "listbox" });
+    const said = element("div", { className: "pick-said", role: "status" });
+    const popup = element("div", { className: "pick-list", hidden: true }, list, said);
+    list.setAttribute("aria-label", input.labels.length ? input.labels[0].textContent : "");
+    input.removeAttribute("name");
+    if (input.dataset.title) input.value = input.dataset.title;
+    const roles = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id };
+    Object.entries(roles).forEach(([name, value]) => input.setAttribute(name, value));
+    input.after(kept, popup);
+    let timer, asking, at = -1;
+
+    function close() {
+      clearTimeout(timer);
+      if (asking) asking.abort();
+      popup.hidden = true;
+      at = -1;
+      input.setAttribute("aria-expanded", "false");
+      input.removeAttribute("aria-activedescendant");
+    }
+    function move(to) {
+      const options = [...list.children];
+      if (!options.length) return;
+      at = (to + options.length) % options.length;
+      options.forEach((one, i) => one.setAttribute("aria-selected", String(i === at)));
+      options[at].scrollIntoView({ block: "nearest" });
+      input.setAttribute("aria-activedescendant", options[at].id);
+    }
+    function choose(option) {
+      const { value, title } = option.dataset;
+      if (several) {
+        const chosen = place.querySelector(".pick-chosen");
+        const known = [...chosen.querySelectorAll("input")].find((box) => box.value === value);
+        if (known) known.checked = true;
+        else chosen.append(element("label", { className: "form-check form-check-inline" },
+          element("input", { className: "form-check-input", type: "checkbox", name: place.dataset.name, value: value, checked: true }),
+          element("span", { className: "form-check-label", textContent: title })));
+        input.value = kept.value = "";
+      } else {
+        input.value = title;
+        kept.value = value;
+      }
+      close();
+      kept.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+    function show(items, told) {
+      at = -1;
+      input.removeAttribute("aria-activedescendant");
+      list.replaceChildren(...items.map((item, i) => {
+        const option = element("li", { id: `${id}-${i}`, role: "option" },
+          element("span", { textContent: item.title }), element("small", { textContent: `#${item.id}` }));
+        option.setAttribute("aria-selected", "false");
+        option.dataset.value = item.id;
+        option.dataset.title = item.title;
+        return option;
+      }));
+      said.textContent = told;
+      popup.hidden = false;
+      input.setAttribute("aria-expanded", "true");
+    }
+    async function ask() {
+      if (asking) asking.abort();
+      asking = new AbortController();
+      const mine = asking;
+      try {
+        const address = `${place.dataset.pick}?q=${encodeURIComponent(input.value.trim())}`;
+        const answer = await fetch(address, { signal: mine.signal, credentials: "same-origin" });
+        const found = await answer.json();
+        if (mine.signal.aborted) return;
+        if (!answer.ok) show([], found.title || place.dataset.failed);
+        else show(found.items, found.more ? place.dataset.more : found.items.length ? "" : place.dataset.none);
+      } catch (e) {
+        if (e.name !== "AbortError") show([], place.dataset.failed);
+      }
+    }
+    function typed() {
+      kept.value = input.value.trim();
+      clearTimeout(timer);
+      timer = setTimeout(ask, PAUSE);
+    }
+    input.addEventListener("input", (event) => { if (!event.isComposing) typed(); });
+    input.addEventListener("compositionend", typed);
+    input.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      const open = !popup.hidden;
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        event.preventDefault();
+        if (open) move(event.key === "ArrowDown" ? at + 1 : at < 0 ? -1 : at - 1);
+        else ask();
+      } else if (event.key === "Enter" && open && at >= 0) {
+        event.preventDefault();
+        choose(list.children[at]);
+      } else if (event.key === "Escape" && open) {
+        // Only the list is closed, not the dialog around it.
+        event.preventDefault();
+        event.stopPropagation();
+        close();
+      }
+    });
+    input.addEventListener("click", () => { if (popup.hidden) ask(); });
+    input.addEventListener("blur", close);
+    // What is pressed must not take the focus away before it is chosen.
+    popup.addEventListener("pointerdown", (event) => event.preventDefault());
+    popup.addEventListener("mousedown", (event) => event.preventDefault());
+    list.addEventListener("click", (event) => {
+      const option = event.target.closest("[role=option]");
+      if (option) choose(option);
+    });
+  }
+  document.addEventListener("htmx:load", (event) => {
+    const within = event.detail.elt;
+    const places = [...within.querySelectorAll("[data-pick]")];
+    if (within.matches("[data-pick]")) places.push(within);
+    // Whatever was enhanced once has no name of its own any more.
+    places.filter((place) => place.querySelector("input[type=text][name]")).forEach(enhance);
+  });
+})();
