@@ -162,7 +162,7 @@ def respond(context: Context, answer: Answer) -> Response:
                 where = json.dumps({"path": answer.to, "target": "body"})
                 response = Response(status_code=204, headers={"HX-Location": where})
             if answer.said:
-                flash.put(response, answer.said, answer.tone)
+                flash.put(response, answer.said, answer.tone, https=context.site.https)
             _set(response, answer.cookies)
             return response
         case Nothing():
@@ -182,12 +182,12 @@ def respond(context: Context, answer: Answer) -> Response:
 def page(context: Context, answer: Page) -> Response:
     """Render a template; a word left by the request before is said and forgotten."""
     part = answer.part or context.fragment
-    left = None if part else flash.take(context.request)
+    left = None if part else flash.take(context.request, https=context.site.https)
     text = context.site.render(context, answer.template, {**answer.data, "flash": left})
     response = Response(text, status_code=answer.status, media_type="text/html",
                         headers=dict(answer.headers))  # fmt: skip
     if left is not None:
-        flash.forget(response)
+        flash.forget(response, https=context.site.https)
     _set(response, answer.cookies)
     return response
 
@@ -276,7 +276,7 @@ def _ask_to_sign_in(context: Context) -> Response:
     response = RedirectResponse(to, status_code=303)
     if request.cookies.get(context.site.cookie):
         said = context.t("登录已过期，请重新登录。", "Your session has ended; sign in again.")
-        flash.put(response, said, "warning")
+        flash.put(response, said, "warning", https=context.site.https)
     return response
 
 
