@@ -241,6 +241,15 @@ def _lacking(context: Context, permission: str) -> str:
 
 
 def _refuse(context: Context, status: int, code: str, said: str) -> Response:
+    """Show a refusal; without the menu where not even that can be read any more."""
+    try:
+        return _shown(context, status, code, said)
+    except Exception:
+        log.exception("request %s: no menu for its refusal", context.request.state.request_id)
+        return _shown(attrs.evolve(context, session=None), status, code, said)
+
+
+def _shown(context: Context, status: int, code: str, said: str) -> Response:
     """Show a refusal: as a page, or where something was pressed, as a word above that page."""
     number = context.request.state.request_id
     if _wants_json(context.request):
@@ -286,6 +295,11 @@ def _wants_json(request: Request) -> bool:
 
 def told(site: Site, request: Request, status: int, words: tuple[str, str]) -> Response:
     """Answer where no screen does: there is none, or the request was too large for any."""
-    session = _session(site, request)
+    try:
+        session = _session(site, request)
+    except Exception:
+        # Neither is who asks known without the database, nor does it matter here.
+        log.exception("request %s: nobody can be recognised", request.state.request_id)
+        session = None
     context = Context(crm=site.crm, site=site, request=request, session=session, form=FormData())
     return _refuse(context, status, "refused", context.t(*words))

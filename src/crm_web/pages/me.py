@@ -78,10 +78,11 @@ def save_view(c: Context) -> Answer:
     errors: dict[str, list[str]] = {}
     if c.request.method == "POST":
         try:
-            kept = views.save_view(c.crm, name, {"title": c.one("title"), "query": address},
-                                   replace=True, by=c.by)  # fmt: skip
-            if c.one("shared") == "true":
-                views.share_view(c.crm, kept.id or 0, by=c.by)
+            views.save_view(
+                c.crm, name, {"title": c.one("title"), "query": address}, replace=True,
+                # Who may not share is not asked, and says nothing of it.
+                shared=c.one("shared") == "true" if c.by.may("view:share") else None, by=c.by,
+            )  # fmt: skip
         except Invalid as e:
             errors = {k: list(v) for k, v in said_of(e.problems, c.language).items()}
         else:
@@ -94,10 +95,14 @@ def save_view(c: Context) -> Answer:
 
 @screen("/views/manage", needs=SIGNED_IN, methods=("GET", "POST"))
 def manage_views(c: Context) -> Answer:
-    """Show the views of a list that one may remove, or remove one."""
+    """Show the views of a list that one may remove, or remove one, or keep it to oneself again."""
     asked = c.form if c.request.method == "POST" else c.request.query_params
     name = str(asked.get("list", ""))
     if c.request.method == "POST" and (id := number(c.one("id"))) is not None:
+        if c.one("do") == "unshare":
+            views.share_view(c.crm, id, False, by=c.by)
+            said = c.t("视图不再共享。", "The view is yours alone again.")
+            return Redirect(to=local(f"/{name}"), said=said)
         views.remove_view(c.crm, id, by=c.by)
         return Redirect(to=local(f"/{name}"), said=c.t("视图已删除。", "The view is removed."))
     found = [s.view for s in views.list_views(c.crm, name, by=c.by) if s.own]
