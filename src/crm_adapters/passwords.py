@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from crm_domain.errors import TooManyAttempts
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher as Argon2
@@ -13,6 +17,9 @@ ROUNDS = 2
 LANES = 1
 AT_ONCE = 2
 """Each hash fills the memory bandwidth of a core: more at once only make every log-in wait."""
+
+WAITING = 6
+"""So many wait for that. More would hold the threads that serve all other pages, too."""
 
 # Right in form, with a salt and a digest of nothing but zero bits, so that it costs what any other
 # hash costs. Nobody's password is looked up by it: the answer is always no.
@@ -24,21 +31,39 @@ class Argon2Hasher:
 
     def __init__(self) -> None:
         self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._places = threading.BoundedSemaphore(AT_ONCE + WAITING)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise TooManyAttempts(retry_after=1)
+        try:
+            with self._turns:
+                yield
+        finally:
+            self._places.release()
 
     def hash(self, password: str) -> str:
         """Hash a password.
 
         Returns:
             The hash in the encoded form of Argon2, with parameters and salt in it.
+
+        Raises:
+            TooManyAttempts: Many others hash at the moment.
         """
-        with self._turns:
+        with self._turn():
             return _argon2().hash(_bytes(password))
 
     def verify(self, password: str, hashed: str | None) -> bool:
-        """Whether the password fits; takes as long when there is no hash."""
+        """Whether the password fits; takes as long when there is no hash.
+
+        Raises:
+            TooManyAttempts: Many others sign in at the moment.
+        """
         from argon2.exceptions import InvalidHashError, VerificationError
 
-        with self._turns:
+        with self._turn():
             try:
                 fits = _argon2().verify(hashed or _NOBODY, _bytes(password))
             except (VerificationError, InvalidHashError):

@@ -162,7 +162,7 @@ def respond(context: Context, answer: Answer) -> Response:
                 where = json.dumps({"path": answer.to, "target": "body"})
                 response = Response(status_code=204, headers={"HX-Location": where})
             if answer.said:
-                flash.put(response, answer.said, answer.tone)
+                flash.put(response, answer.said, answer.tone, https=context.site.https)
             _set(response, answer.cookies)
             return response
         case Nothing():
@@ -182,12 +182,12 @@ def respond(context: Context, answer: Answer) -> Response:
 def page(context: Context, answer: Page) -> Response:
     """Render a template; a word left by the request before is said and forgotten."""
     part = answer.part or context.fragment
-    left = None if part else flash.take(context.request)
+    left = None if part else flash.take(context.request, https=context.site.https)
     text = context.site.render(context, answer.template, {**answer.data, "flash": left})
     response = Response(text, status_code=answer.status, media_type="text/html",
                         headers=dict(answer.headers))  # fmt: skip
     if left is not None:
-        flash.forget(response)
+        flash.forget(response, https=context.site.https)
     _set(response, answer.cookies)
     return response
 
@@ -241,6 +241,15 @@ def _lacking(context: Context, permission: str) -> str:
 
 
 def _refuse(context: Context, status: int, code: str, said: str) -> Response:
+    """Show a refusal; without the menu where not even that can be read any more."""
+    try:
+        return _shown(context, status, code, said)
+    except Exception:
+        log.exception("request %s: no menu for its refusal", context.request.state.request_id)
+        return _shown(attrs.evolve(context, session=None), status, code, said)
+
+
+def _shown(context: Context, status: int, code: str, said: str) -> Response:
     """Show a refusal: as a page, or where something was pressed, as a word above that page."""
     number = context.request.state.request_id
     if _wants_json(context.request):
@@ -276,7 +285,7 @@ def _ask_to_sign_in(context: Context) -> Response:
     response = RedirectResponse(to, status_code=303)
     if request.cookies.get(context.site.cookie):
         said = context.t("登录已过期，请重新登录。", "Your session has ended; sign in again.")
-        flash.put(response, said, "warning")
+        flash.put(response, said, "warning", https=context.site.https)
     return response
 
 
@@ -286,6 +295,11 @@ def _wants_json(request: Request) -> bool:
 
 def told(site: Site, request: Request, status: int, words: tuple[str, str]) -> Response:
     """Answer where no screen does: there is none, or the request was too large for any."""
-    session = _session(site, request)
+    try:
+        session = _session(site, request)
+    except Exception:
+        # Neither is who asks known without the database, nor does it matter here.
+        log.exception("request %s: nobody can be recognised", request.state.request_id)
+        session = None
     context = Context(crm=site.crm, site=site, request=request, session=session, form=FormData())
     return _refuse(context, status, "refused", context.t(*words))

@@ -11,6 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 NAME = "flash"
+
+
+def _name(https: bool) -> str:
+    """The name of the cookie; by https the prefix binds it to this very host."""
+    return f"__Host-{NAME}" if https else NAME
+
+
 LONGEST = 600
 """Characters; a cookie holds 4096 bytes at most."""
 TONES = ("success", "warning", "danger", "info")
@@ -24,16 +31,17 @@ class Flash:
     tone: str
 
 
-def put(response: Response, text: str, tone: str) -> None:
+def put(response: Response, text: str, tone: str, *, https: bool) -> None:
     """Leave a word for the next request of this browser."""
     value = json.dumps([text[:LONGEST], tone], ensure_ascii=False)
     packed = base64.urlsafe_b64encode(value.encode()).decode()
-    response.set_cookie(NAME, packed, max_age=60, httponly=True, samesite="lax")
+    response.set_cookie(_name(https), packed, max_age=60, httponly=True, secure=https,
+                        samesite="lax")  # fmt: skip
 
 
-def take(request: Request) -> Flash | None:
+def take(request: Request, *, https: bool) -> Flash | None:
     """Read the word that was left. It comes from the browser, so it is shown as mere text."""
-    packed = request.cookies.get(NAME)
+    packed = request.cookies.get(_name(https))
     if not packed:
         return None
     try:
@@ -45,6 +53,6 @@ def take(request: Request) -> Flash | None:
     return Flash(text[:LONGEST], tone) if known else None
 
 
-def forget(response: Response) -> None:
+def forget(response: Response, *, https: bool) -> None:
     """Say a word only once."""
-    response.delete_cookie(NAME, httponly=True, samesite="lax")
+    response.delete_cookie(_name(https), httponly=True, secure=https, samesite="lax")

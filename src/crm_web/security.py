@@ -76,7 +76,7 @@ class Guard:
             return PlainTextResponse(
                 "This server is not known by that name; see CRM_HOSTS.\n", status_code=400
             )
-        if scope["method"] not in SAFE and not _same_origin(headers, host):
+        if scope["method"] not in SAFE and not _same_origin(headers, host, self._https):
             return PlainTextResponse(
                 "This request came from another site and was refused.\n", status_code=403
             )
@@ -97,6 +97,11 @@ def _impersonal(scope: Scope) -> str:
     What people type may name people, and a one-time link is a secret; numbers of records may stay.
     """
     path: str = scope["path"]
+    if "endpoint" not in scope:
+        # No screen has said which part of it is somebody's text; a one-time link with a slash too
+        # many is as secret as without.
+        first, slash, rest = path[1:].partition("/")
+        path = f"/{first}{slash}{'…' if rest else ''}"
     for name, value in scope.get("path_params", {}).items():
         if isinstance(value, str) and value:
             path = path.replace(value, f"{{{name}}}")
@@ -110,7 +115,7 @@ def _name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _same_origin(headers: Headers, host: str) -> bool:
+def _same_origin(headers: Headers, host: str, https: bool) -> bool:
     """Whether a request that changes something comes from a page of ours.
 
     Browsers say so in ``Sec-Fetch-Site``, older ones in ``Origin``; without either it is refused.
@@ -118,5 +123,7 @@ def _same_origin(headers: Headers, host: str) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() == host.lower()
+    origin = urlsplit(headers.get("origin", ""))
+    # What came by http may have been written by anybody on the way.
+    schemes = ("https",) if https else ("http", "https")
+    return origin.scheme in schemes and origin.netloc.lower() == host.lower()

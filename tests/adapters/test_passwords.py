@@ -9,7 +9,8 @@ import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
 
-from crm_adapters.passwords import Argon2Hasher
+from crm_adapters.passwords import AT_ONCE, WAITING, Argon2Hasher
+from crm_domain.errors import TooManyAttempts
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,28 @@ def test_nobody_s_hash_costs_what_a_real_one_costs(hasher):
     real = min(_seconds(hasher, hashed) for _ in range(3))
     nobody = min(_seconds(hasher, None) for _ in range(3))
     assert nobody > real / 3
+
+
+def test_whoever_comes_when_many_hash_is_sent_away_at_once(hasher):
+    """So that some hundred who try passwords hold eight threads, and no more."""
+    hashed, ready, found = hasher.hash("x"), threading.Barrier(40), []
+
+    def guess():
+        ready.wait()
+        try:
+            found.append("fits" if hasher.verify("x", hashed) else "no")
+        except TooManyAttempts as e:
+            found.append(f"in {e.retry_after} s")
+
+    threads = [threading.Thread(target=guess) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 40
+    assert set(found) == {"fits", "in 1 s"}
+    assert found.count("fits") >= AT_ONCE + WAITING
+    assert hasher.verify("x", hashed), "and after them all is as before"
 
 
 def test_half_a_surrogate_pair_is_a_password_like_any_other(hasher):

@@ -159,7 +159,7 @@ def test_a_trial_of_the_pool_rules(page):
 
 @of("admin")
 def test_an_account_with_a_link(page):
-    page.goto("/users/sales1")
+    page.goto("/users/of/sales1")
     page.click("form:has([name=do][value=link]) button")
     page.wait_for_load_state("networkidle")
     take(page, "account", 900)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
+import attrs
 import pytest
 
 from crm_domain import SYSTEM, Crm
@@ -21,6 +22,7 @@ from crm_domain.errors import (
 )
 from crm_domain.model import AuditEntry, Department, Employee, Role, Scope, User
 from crm_domain.model.fields import changed
+from crm_domain.ports import Query
 from crm_domain.rules.access import Declared, Principal
 from crm_domain.usecases import access, records, sessions
 from make import World
@@ -498,6 +500,90 @@ def test_two_administrators_who_disable_each_other_at_once_do_not_lock_all_out(
 
 
 # -- who has an account ----------------------------------------------------------------------------
+
+
+def words_of(crm: Crm) -> dict[str | None, int]:
+    """Give the numbers of the built-in roles by their codes."""
+    return {r.role.code: r.role.id or 0 for r in access.list_roles(crm, by=SYSTEM)}
+
+
+def test_accounts_are_paged_searched_and_counted_by_the_database(
+    world: World, clerk: Principal
+) -> None:
+    """Page by page in each order, each account once; the counts are of the same accounts."""
+    crm, boss = world.crm, world.person("管理", "administrator")
+    access.set_password(crm, login(crm, world.a), SECRET, by=SYSTEM)
+    access.set_active(crm, login(crm, world.c), False, by=SYSTEM)
+    # Names that are empty, and a name of an address of ours.
+    access.create_user(crm, {"username": "new", "roles": ["teacher"]}, by=SYSTEM)
+    access.create_user(crm, {"username": "zz", "roles": []}, by=SYSTEM)
+    for by in (SYSTEM, boss, clerk):
+        every = [a.username for a in access.list_accounts(crm, Query(limit=10_000), by=by)]
+        assert every == sorted(every)
+        assert access.tally_accounts(crm, by=by).total == len(every)
+        for sort in ("username", "-username", "name", "-name"):
+            found, query = [], Query(limit=2, sort=sort)
+            while True:
+                page = access.list_accounts(crm, query, by=by)
+                found += [a.username for a in page]
+                if page.next is None:
+                    break
+                query = attrs.evolve(query, after=page.next)
+            assert sorted(found) == every, sort
+    assert {"new", "zz"} <= set(every := [a.username for a in access.list_accounts(crm, by=boss)])
+    asked = {
+        "search": Query(search="李 USER"), "off": Query(where={"active": ["false"]}),
+        "open": Query(where={"has_password": ["true"]}),
+    }  # fmt: skip
+    consultant = words_of(crm)["consultant"]
+    asked["role"] = Query(where={"roles": [str(consultant)]})
+    names = {k: {a.name for a in access.list_accounts(crm, q, by=boss)} for k, q in asked.items()}
+    assert names == {"search": {"李雷"}, "role": {"李雷", "韩梅梅", "王强"}, "off": {"王强"},
+                     "open": {"李雷"}}  # fmt: skip
+    tally = access.tally_accounts(
+        crm, Query(where={"active": [False], "roles": [consultant]}),
+        ["roles", "active", "has_password"], by=boss,
+    )  # fmt: skip
+    assert tally.total == 1
+    assert tally.by["active"] == {True: 2, False: 1}
+    assert tally.by["has_password"] == {False: 1}
+    assert tally.by["roles"] == {consultant: 1}
+    counted = {r.role.code: r.accounts for r in access.list_roles(crm, by=boss)}
+    assert (counted["consultant"], counted["teacher"]) == (3, 1)
+    with pytest.raises(Invalid):
+        access.list_accounts(crm, Query(where={"password_hash": ["x"]}), by=boss)
+
+
+def test_what_is_told_of_accounts_ends_with_the_reach(world: World, clerk: Principal) -> None:
+    """Of those beyond it neither a row, nor a count, nor that a role is held."""
+    crm = world.crm
+    [own] = access.list_accounts(crm, by=clerk)
+    assert access.list_accounts(crm, Query(search=login(crm, world.a)), by=clerk).items == []
+    tally = access.tally_accounts(crm, facets=["roles"], by=clerk)
+    assert tally.total == 1
+    assert tally.by["roles"] == {r.id: 1 for r in own.roles}
+    held = {r.role.id: r.accounts for r in access.list_roles(crm, by=clerk)}
+    assert {n: many for n, many in held.items() if many} == {r.id: 1 for r in own.roles}
+
+
+def test_who_has_no_account_is_told_by_name_and_within_reach(world: World) -> None:
+    """All of them to whoever sees all; with one that is made, one fewer."""
+    crm, boss = world.crm, world.person("管理", "administrator")
+    far = records.save_record(crm, Department(code=7001, title="远方"), by=SYSTEM)
+    near = records.save_record(
+        crm, Employee(name="乙新", department_id=world.department.id), by=SYSTEM
+    )
+    away = records.save_record(crm, Employee(name="甲新", department_id=far.id), by=SYSTEM)
+    there = access.without_account(crm, by=boss)
+    assert {near.id: "乙新", away.id: "甲新"}.items() <= there.items()
+    assert world.a.employee_id not in there
+    access.add_role(crm, {"title": "部门人事", "scope": "department",
+                          "permissions": ["user:manage", "employee:view"]}, by=SYSTEM)  # fmt: skip
+    head = world.person("主任", "部门人事")
+    assert access.without_account(crm, by=head) == {near.id: "乙新"}
+    assert len(access.without_account(crm, most=1, by=boss)) == 1
+    access.create_user(crm, {"username": "yi", "employee_id": near.id, "roles": []}, by=head)
+    assert access.without_account(crm, by=head) == {}
 
 
 def test_accounts_are_listed_without_their_secrets(world: World, clerk: Principal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,7 +23,7 @@ from crm_domain.errors import (
     SignInRefused,
     TooManyAttempts,
 )
-from crm_domain.model import AuditEntry, Employee, Scope, SignIn, User
+from crm_domain.model import AuditEntry, Employee, School, Scope, SignIn, User
 from crm_domain.model.fields import changed
 from crm_domain.rules.access import Principal
 from crm_domain.usecases import access, records, schedule, sessions
@@ -80,6 +81,35 @@ def test_every_sign_in_gives_a_new_token_that_is_stored_nowhere(world: World, na
     forms = {sessions.resume(world.crm, t).csrf_token for t in (one, two, one)}
     assert len(forms) == 2
     assert not forms & {one, two}
+
+
+def test_nobody_waits_for_who_writes_to_have_it_noted_that_a_session_is_active(
+    world: World, name: str
+) -> None:
+    """The page is there at once; a later request notes it."""
+    token = signed_in(world, name)
+    world.clock.advance(timedelta(minutes=5))
+    before = sessions.resume(world.crm, token)
+    world.clock.advance(timedelta(minutes=5))
+    begun = time.monotonic()
+    with world.crm.unit_of_work() as uow, ThreadPoolExecutor(1) as elsewhere:
+        uow.records.add(School(title="正在写"))
+        session = elsewhere.submit(sessions.resume, world.crm, token).result(20)
+    assert session.principal == before.principal
+    assert time.monotonic() - begun < 10
+    sessions.resume(world.crm, token)
+    with world.crm.unit_of_work(read_only=True) as uow:
+        [kept] = uow.records.all(SignIn)
+    assert kept.seen_at == world.crm.now()
+
+
+def test_sessions_are_never_ended_without_saying_whose(world: World, name: str) -> None:
+    """A choice that is empty by mistake must not sign the whole school out."""
+    token = signed_in(world, name)
+    for more in ({}, {"keep": 1}):
+        with pytest.raises(ValueError), world.crm.unit_of_work() as uow:
+            uow.sign_ins.end(now=world.crm.now(), **more)
+    assert sessions.resume(world.crm, token)
 
 
 def test_what_a_browser_keeps_opens_nothing(world: World, name: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from crm_domain import SYSTEM
 from crm_domain.errors import Duplicate, EditConflict, Invalid, NotFound, NotPermitted
 from crm_domain.model import Density, ListPreference
+from crm_domain.rules.access import Principal
 from crm_domain.usecases import views
 from make import World
 
@@ -19,6 +20,27 @@ QUERY = "source=baidu&source=seo&sort=-received_at"
 def titles(world: World, by: Any, name: str = "customers") -> list[tuple[str, bool, str]]:
     found = views.list_views(world.crm, name, by=by)
     return [(s.view.title, s.own, s.by) for s in found]
+
+
+def test_a_view_is_saved_and_shared_at_once_or_not_at_all(world: World) -> None:
+    """Saving it again says anew whether others see it; who may not share saves nothing shared."""
+    crm, boss = world.crm, world.manager
+    query = {"title": "百度", "query": "source=baidu"}
+
+    def seen(by: Principal) -> list[bool]:
+        return [s.view.shared for s in views.list_views(crm, "customers", by=by)]
+
+    with pytest.raises(NotPermitted):
+        views.save_view(crm, "customers", query, shared=True, by=world.a)
+    assert seen(world.a) == []
+    views.save_view(crm, "customers", query, shared=True, by=boss)
+    assert seen(world.a) == [True]
+    views.save_view(crm, "customers", query, replace=True, by=boss)
+    assert seen(world.a) == [True], "who does not say keeps it as it is"
+    views.save_view(crm, "customers", query, replace=True, shared=False, by=boss)
+    assert (seen(world.a), seen(boss)) == ([], [False])
+    with pytest.raises(Invalid):
+        views.save_view(crm, "customers", query, replace=True, shared="yes", by=boss)  # type: ignore[arg-type]
 
 
 def test_one_finds_the_own_views_and_those_that_others_share(world: World) -> None:

@@ -96,7 +96,7 @@ EXPECTED: dict[str, Row] = {
     "/me/notifications/test": Row(SIGNED_IN, get=None, post=303),
     **listed("users", "user:manage", export="user:manage"),
     "/users/new": Row("user:manage", post=422),
-    "/users/{username:path}": Row("user:manage", get=404, post=404, at={"username": "nobody"}),
+    "/users/of/{username:path}": Row("user:manage", get=404, post=404, at={"username": "nobody"}),
     "/roles": Row("role:manage"),
     "/roles/new": Row("role:manage", post=422),
     "/roles/{id:int}": Row("role:manage", post=422),

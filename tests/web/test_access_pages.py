@@ -78,7 +78,7 @@ def test_every_page_of_access_is_there_in_both_languages(
     """For an administrator each page answers, in the chosen language."""
     access.set_language(world.crm, language, by=boss)
     visitor = visit(boss)
-    for path in (*PAGES, f"/users/{login(world.crm, world.a)}"):
+    for path in (*PAGES, f"/users/of/{login(world.crm, world.a)}"):
         answer = visitor.get(path)
         assert answer.status_code == 200, path
         if path != "/users/facets":
@@ -88,9 +88,9 @@ def test_every_page_of_access_is_there_in_both_languages(
 def test_pages_of_access_are_closed_to_whoever_does_not_manage(visit: Visit, world: World) -> None:
     """A consultant is refused each of them, by address and by form."""
     visitor, name = visit(world.a), login(world.crm, world.b)
-    for path in (*PAGES, f"/users/{name}", "/users.json", "/users.csv"):
+    for path in (*PAGES, f"/users/of/{name}", "/users.json", "/users.csv"):
         assert visitor.get(path).status_code == 403, path
-    for path in (f"/users/{name}", "/users/new", "/roles/1", "/roles/1/remove", "/menus/move"):
+    for path in (f"/users/of/{name}", "/users/new", "/roles/1", "/roles/1/remove", "/menus/move"):
         assert visitor.post(path, {"do": "link"}).status_code == 403, path
 
 
@@ -112,7 +112,7 @@ def test_a_new_account_comes_with_a_link_that_is_shown_once_and_opens_it(
     assert made.headers["cache-control"] == "no-store"
     (link,) = LINK.findall(made.text)
     assert f'data-copy="{link}"' in made.text
-    assert link not in visitor.get("/users/xin").text
+    assert link not in visitor.get("/users/of/xin").text
     visitor.post(link.removeprefix("http://localhost"), {"new": PASSWORD, "repeated": PASSWORD})
     assert visit().sign_in("xin").status_code == 303
     assert roles_of(world, "xin") == ["课程顾问"]
@@ -140,10 +140,10 @@ def test_names_are_shown_as_text_whatever_they_hold(
     person = world.person(bad)
     odd = "a/b?c#d 好"
     access.create_user(world.crm, {"username": odd, "roles": []}, by=SYSTEM)
-    for path in ("/users", f"/users/{login(world.crm, person)}", "/users/new"):
+    for path in ("/users", f"/users/of/{login(world.crm, person)}", "/users/new"):
         assert bad not in visitor.get(path).text
-    assert f'href="/users/{quote(odd, safe="")}"' in visitor.get("/users").text
-    answer = visitor.get(f"/users/{quote(odd, safe='')}")
+    assert f'href="/users/of/{quote(odd, safe="")}"' in visitor.get("/users").text
+    answer = visitor.get(f"/users/of/{quote(odd, safe='')}")
     assert answer.status_code == 200
     assert odd in answer.text
 
@@ -173,7 +173,7 @@ def test_the_page_of_an_account_tells_which_role_gives_what_and_what_it_reaches(
     visit: Visit, world: World, boss: Principal
 ) -> None:
     """Each permission stands with its roles, the scope with the role and with what it covers."""
-    text = visit(boss).get(f"/users/{login(world.crm, world.manager)}").text
+    text = visit(boss).get(f"/users/of/{login(world.crm, world.manager)}").text
     shown = re.sub(r"<[^>]+>|\s+", " ", text)
     assert re.search(r"分配客户\s+销售主管", shown)
     assert re.search(r"数据范围\s+本部门及下级\s+销售主管", shown)
@@ -181,12 +181,32 @@ def test_the_page_of_an_account_tells_which_role_gives_what_and_what_it_reaches(
     assert re.search(r"覆盖部门\s+销售部", shown)
 
 
+def test_an_account_may_be_named_as_an_address_of_ours(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """Its page opens from the list, whatever else there is below the list's own address."""
+    visitor = visit(boss)
+    for name in ("new", "facets", "columns", "of/new"):
+        access.create_user(world.crm, {"username": name, "roles": []}, by=SYSTEM)
+        to = f"/users/of/{quote(name, safe='')}"
+        assert f'href="{to}"' in visitor.get("/users").text
+        assert f"<title>{name} " in visitor.get(to).text
+
+
+def test_roles_count_the_accounts_within_reach(visit: Visit, world: World, head: Principal) -> None:
+    """Whoever manages one department is not told how many hold a role elsewhere."""
+    elsewhere(world)
+    found = {r.role.title: r.accounts for r in access.list_roles(world.crm, by=head)}
+    assert (found["见习"], found["课程顾问"], found["部门人事"]) == (0, 3, 1)
+    assert visit(head).get("/users/new").status_code == 200
+
+
 def test_other_roles_act_at_the_next_request(visit: Visit, world: World, boss: Principal) -> None:
     """Whoever is signed in may open at once what a new role gives, and no more what it gave."""
     visitor, name = visit(world.a), login(world.crm, world.a)
     assert visitor.get("/audit").status_code == 403
     answer = visit(boss).post(
-        f"/users/{name}", form(world, name, roles=[number(world, "管理员")])
+        f"/users/of/{name}", form(world, name, roles=[number(world, "管理员")])
     )  # fmt: skip
     assert answer.status_code == 303
     assert visitor.get("/audit").status_code == 200
@@ -202,14 +222,14 @@ def test_of_two_who_change_an_account_the_later_is_told_and_sees_what_differs(
     mine = form(world, name, roles=[number(world, "老师")], email="mine@example.com")
     access.update_user(world.crm, name, {"email": "theirs@example.com"}, by=SYSTEM)
     # when
-    answer = visitor.post(f"/users/{name}", mine)
+    answer = visitor.post(f"/users/of/{name}", mine)
     # then
     assert answer.status_code == 409
     assert 'value="mine@example.com"' in answer.text
     assert "现在已是：theirs@example.com" in re.sub(r"</?div[^>]*>", "", answer.text)
     version = re.search(r'name="version" value="(\d+)"', answer.text)
     assert version is not None
-    again = visitor.post(f"/users/{name}", mine | {"version": version[1]})
+    again = visitor.post(f"/users/of/{name}", mine | {"version": version[1]})
     assert again.status_code == 303
     assert roles_of(world, name) == ["老师"]
 
@@ -225,11 +245,11 @@ def test_running_sessions_are_ended_one_by_one_and_all(
     running = sessions.list_sessions(world.crm, name, by=boss)
     (foreign,) = sessions.list_sessions(world.crm, login(world.crm, world.b), by=boss)
     # when / then: a number of somebody else's does nothing on this page
-    visitor.post(f"/users/{name}", {"do": "end", "id": foreign.id})
+    visitor.post(f"/users/of/{name}", {"do": "end", "id": foreign.id})
     assert third.get("/me").status_code == 200
-    visitor.post(f"/users/{name}", {"do": "end", "id": min(s.id for s in running)})
+    visitor.post(f"/users/of/{name}", {"do": "end", "id": min(s.id for s in running)})
     assert (first.get("/me").status_code, second.get("/me").status_code) == (303, 200)
-    visitor.post(f"/users/{name}", {"do": "end", "all": "1", "sure": "1"})
+    visitor.post(f"/users/of/{name}", {"do": "end", "all": "1", "sure": "1"})
     assert second.get("/me").status_code == 303
 
 
@@ -238,9 +258,9 @@ def test_a_disabled_account_is_out_at_once_and_comes_back_without_its_sessions(
 ) -> None:
     """Enabled again, it has to sign in."""
     visitor, theirs, name = visit(boss), visit(world.a), login(world.crm, world.a)
-    assert visitor.post(f"/users/{name}", {"do": "disable", "sure": "1"}).status_code == 303
+    assert visitor.post(f"/users/of/{name}", {"do": "disable", "sure": "1"}).status_code == 303
     assert theirs.get("/me").status_code == 303
-    visitor.post(f"/users/{name}", {"do": "enable"})
+    visitor.post(f"/users/of/{name}", {"do": "enable"})
     assert theirs.get("/me").status_code == 303
     assert theirs.sign_in(name).status_code == 303
 
@@ -250,10 +270,10 @@ def test_the_last_administrator_is_not_lost_by_a_form(
 ) -> None:
     """Neither other roles nor disabling take the last one away; the page says why."""
     visitor, name = visit(boss), login(world.crm, boss)
-    answer = visitor.post(f"/users/{name}", form(world, name, roles=[number(world, "老师")]))
+    answer = visitor.post(f"/users/of/{name}", form(world, name, roles=[number(world, "老师")]))
     assert answer.status_code == 409
     assert roles_of(world, name) == ["管理员"]
-    visitor.post(f"/users/{name}", {"do": "disable", "sure": "1"})
+    visitor.post(f"/users/of/{name}", {"do": "disable", "sure": "1"})
     assert access.get_account(world.crm, name, by=SYSTEM).active
 
 
@@ -273,11 +293,11 @@ def test_a_manager_of_a_department_neither_sees_nor_changes_accounts_of_another(
         answer = visitor.get(path)
         assert answer.status_code == 200
         assert "冯娟" not in answer.text and name not in answer.text, path
-    assert visitor.get(f"/users/{name}").status_code == 404
-    assert visitor.get("/users/no-such-name").status_code == 404
+    assert visitor.get(f"/users/of/{name}").status_code == 404
+    assert visitor.get("/users/of/no-such-name").status_code == 404
     for do in ("link", "enable", "disable", "end", "save"):
         typed = {"do": do, "all": "1", "email": "me@example.com", "active": "true"}
-        assert visitor.post(f"/users/{name}", typed).status_code == 404, do
+        assert visitor.post(f"/users/of/{name}", typed).status_code == 404, do
     assert access.get_account(world.crm, name, by=SYSTEM) == before
 
 
@@ -308,17 +328,17 @@ def test_nobody_lifts_an_account_above_himself(visit: Visit, world: World, head:
     visitor, own = visit(head), login(world.crm, head)
     role, mightier = number(world, "管理员"), login(world.crm, world.manager)
     # when / then: oneself, and a new account
-    answer = visitor.post(f"/users/{own}", form(world, own, roles=[role]))
+    answer = visitor.post(f"/users/of/{own}", form(world, own, roles=[role]))
     assert answer.status_code == 403
     assert visitor.post("/users/new", {"username": "tool", "roles": [role]}).status_code == 403
     assert roles_of(world, own) == ["部门人事"]
     assert re.search(rf'value="{role}" data-was="" disabled', visitor.get("/users/new").text)
     # a mightier one: looked at, no more
-    page = visitor.get(f"/users/{mightier}")
+    page = visitor.get(f"/users/of/{mightier}")
     assert page.status_code == 200
     assert 'value="link"' not in page.text and 'name="version"' not in page.text
     for do in ("link", "disable", "end", "save"):
-        answer = visitor.post(f"/users/{mightier}", {"do": do, "all": "1", "version": "1"})
+        answer = visitor.post(f"/users/of/{mightier}", {"do": do, "all": "1", "version": "1"})
         assert answer.status_code in (403, 409), do
     assert access.get_account(world.crm, mightier, by=SYSTEM).active
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
 import pytest
+from starlette.testclient import TestClient
 
 from crm_domain import SYSTEM
 from crm_domain.rules.access import Principal
 from crm_domain.usecases import intake
 from crm_web import pages, resources
+from crm_web.answers import Json
 from crm_web.app import make_app
 from crm_web.asgi import application
+from crm_web.screen import ANYBODY, Screen
 from crm_web.security import A_YEAR, CSP, HEADERS
 from make import World, phone
 from steps import login
@@ -165,6 +171,51 @@ def whole(answer: Any) -> None:
     assert "hx-retarget" not in answer.headers
     assert "<html" in answer.text
     assert answer.headers["x-request-id"] in answer.text
+
+
+@pytest.mark.parametrize("gone", ["notice", "permission", "sign_in"])
+def test_a_refusal_is_shown_also_where_the_menu_cannot_be_read(
+    world: World, visit: Visit, gone: str
+) -> None:
+    """A page with a number to tell, and never a bare error, whatever the database has lost."""
+    person = world.person("孙总", "administrator")
+    me = visit(person)
+    lost = Visitor(me.client.app, portal=me.client.portal, raise_server_exceptions=False)
+    lost.client.cookies = me.client.cookies
+    engine = world.crm.storage.engine  # type: ignore[attr-defined] - the tables are really taken away
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {gone} RENAME TO lost")
+    for path in ("/customers", "/nothing", "/customers/987654", "/customers/new"):
+        answer = lost.get(path)
+        assert answer.status_code in (404, 500), path
+        assert answer.headers["x-request-id"] in answer.text, path
+        assert "</html>" in answer.text, path
+    ready = lost.get("/readyz")
+    assert ready.status_code == (503 if gone == "notice" else 200)
+
+
+def test_whoever_supervises_gets_an_answer_while_all_threads_are_taken(world: World) -> None:
+    """A process that is busy is alive and ready, and is not taken out."""
+    held, taken = threading.Event(), threading.Semaphore(0)
+
+    def busy(c: Any) -> Any:
+        taken.release()
+        held.wait(30)
+        return Json(data={})
+
+    slow = Screen(path="/slow", needs=ANYBODY, call=busy)
+    app = make_app(world.crm, [slow], threads=2)
+    with TestClient(app, base_url="http://localhost") as client, ThreadPoolExecutor(2) as people:
+        waiting = [people.submit(client.get, "/slow") for _ in range(2)]
+        try:
+            for _ in waiting:
+                assert taken.acquire(timeout=30)
+            begun = time.monotonic()
+            assert client.get("/readyz").status_code == 200
+            assert time.monotonic() - begun < 25
+        finally:
+            held.set()
+        assert [w.result().status_code for w in waiting] == [200, 200]
 
 
 # -- htmx -------------------------------------------------------------------------------------

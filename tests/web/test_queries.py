@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 
 from crm_domain import SYSTEM
 from crm_domain.model import Cohort, Course, Department, Employee, Lesson, School
+from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import follow_up, intake, records, views
+from crm_domain.usecases import access, follow_up, intake, records, views
 from make import phone
 from web.conftest import Visit
 from web.house import House, filled
@@ -63,6 +64,36 @@ def grow(house: House, owner: Principal, until: int, since: int) -> None:
                         teacher_id=teacher.id)  # fmt: skip
         records.save_record(crm, lesson, by=SYSTEM)
         views.save_view(crm, "customers", {"title": f"视图{n}", "query": "q=1"}, by=owner)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.parametrize("scope", ["own", "department", "department_and_below", "all"])
+def test_accounts_take_no_more_the_more_there_are(visit: Visit, house: House, scope: str) -> None:
+    """Their list, its counts, its file, and the pages of one and of a role, whoever asks."""
+    crm, codes = house.crm, ["user:manage", "role:manage", "employee:view", "audit:view"]
+    role = access.add_role(
+        crm, {"title": "人事", "permissions": codes, "scope": scope}, by=SYSTEM
+    )  # fmt: skip
+    me = visit(house.world.person("人事", "人事"))
+    [own] = access.list_accounts(crm, Query(search="人事"), by=SYSTEM)
+    paths = ("/users?size=200", "/users.json?size=200", "/users/facets", "/users.csv",
+             "/users?sort=-name", f"/users?roles={role.id}", "/users/new",
+             f"/users/of/{own.username}", "/roles", f"/roles/{role.id}")  # fmt: skip
+    taken: dict[str, list[int]] = {path: [] for path in paths}
+    for since, until in ((0, FEW), (FEW, 150)):
+        for n in range(since, until):
+            house.world.person(f"同事{n}", ("consultant", "teacher")[n % 2])
+        for path in paths:
+            me.get(path)
+            with counted() as statements:
+                answer = me.get(path)
+            assert answer.status_code == 200, path
+            taken[path].append(len(statements))
+    shown = len(me.get("/users.json?size=200").json()["items"])
+    assert (shown > 150) is (scope != "own")
+    more = {path: counts for path, counts in taken.items() if counts[1] > counts[0]}
+    assert not more
+    assert not {path: many for path, (_, many) in taken.items() if many > MOST}
 
 
 KINDS_OF_RECORDS = 12

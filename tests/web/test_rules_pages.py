@@ -120,7 +120,7 @@ def test_a_form_without_its_version_overwrites_nothing(
         f"/menus/{menu.id}/edit": {"title": "新", "position": "1"},
         "/menus/permissions/pool:view": {"title": "新", "position": "1"},
         f"/customers/{customer.id}/edit": {"name": "新名", "phone": customer.phone},
-        f"/users/{name}": {"email": "new@example.com"},
+        f"/users/of/{name}": {"email": "new@example.com"},
     }
     seen = state(world, name)
     for address, typed in forms.items():
@@ -241,14 +241,14 @@ def test_what_cannot_be_taken_back_is_asked_first(
         "/rotation/reset": ({}, "余下的 3 个顺位"),
         "/me/sessions/end": ({"others": "1"}, "其他 1 处登录"),
         "/views/manage": ({"list": "customers", "id": view.id}, "删除视图“我的”"),
-        f"/users/{name}": ({"do": "end", "all": "1"}, "全部 1 处登录"),
+        f"/users/of/{name}": ({"do": "end", "all": "1"}, "全部 1 处登录"),
     }
     for address, (typed, said) in places.items():
         assert said in visitor.post(address, typed, **FRAGMENT).text, address
         answer = visitor.post(address, typed)
         assert said in answer.text
         places[address] = sure(answer), said
-    disable = visitor.post(f"/users/{name}", {"do": "disable"})
+    disable = visitor.post(f"/users/of/{name}", {"do": "disable"})
     assert "停用 李雷？现有的 1 处登录" in disable.text
     # then: nothing has happened
     assert assignment.show_rotation(crm, by=SYSTEM).cycle == cycle
@@ -257,7 +257,7 @@ def test_what_cannot_be_taken_back_is_asked_first(
     # when
     for address, (typed, _) in places.items():
         assert visitor.post(address, typed).status_code == 303, address
-    assert visitor.post(f"/users/{name}", sure(disable)).status_code == 303
+    assert visitor.post(f"/users/of/{name}", sure(disable)).status_code == 303
     # then
     assert assignment.show_rotation(crm, by=SYSTEM).cycle == cycle + 1
     assert not views.list_views(crm, "customers", by=boss)

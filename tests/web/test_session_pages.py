@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from http.cookies import SimpleCookie
@@ -122,6 +123,62 @@ def test_a_second_window_may_sign_in_after_the_first(visit: Visit, world: World)
     before = visitor.session
     assert visitor.sign_in(login(world.crm, world.a)).status_code == 303
     assert visitor.session != before
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.parametrize("base", ["http://crm.example", "https://crm.example"])
+def test_a_word_that_is_left_is_of_this_host_and_said_once(
+    world: World, portal: object, base: str
+) -> None:
+    """Nobody else's page, and by https no stranger on the way, puts words into our mouth."""
+    crm = attrs.evolve(world.crm, settings=attrs.evolve(world.crm.settings, base_url=base))
+    name, https = login(crm, world.a), base.startswith("https")
+    access.set_password(crm, name, PASSWORD, by=SYSTEM)
+    visitor = Visitor(application(crm), portal=portal, base=base)
+    visitor.sign_in(name)
+    left = visitor.post("/me/sessions/end", {"others": "1"})
+    kept = "__Host-flash" if https else "flash"
+    [word] = [c for c in cookies(left).values() if c.key.endswith("flash")]
+    assert (word.key, bool(word["secure"])) == (kept, https)
+    if https:
+        visitor.client.cookies.set("flash", word.value)
+    assert "已退出登录。" in visitor.get("/me").text
+    assert "已退出登录。" not in visitor.get("/me").text
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_by_https_nothing_is_taken_from_a_page_that_came_by_http(
+    world: World, portal: object
+) -> None:
+    """Not even of our own name: whoever is on the way wrote it."""
+    settings = attrs.evolve(world.crm.settings, base_url="https://crm.example")
+    visitor = Visitor(application(attrs.evolve(world.crm, settings=settings)), portal=portal,
+                      base="https://crm.example")  # fmt: skip
+    for origin, status in (("http://crm.example", 403), ("https://crm.example", 422),
+                           ("ftp://crm.example", 403), ("null", 403)):  # fmt: skip
+        answer = visitor.client.post("/sign-in", data={}, headers={"Origin": origin})
+        assert answer.status_code == status, origin
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_no_address_that_is_nobodys_is_written_down(
+    visit: Visit, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A one-time link with a slash too many, or by another host, is as secret as without."""
+    token = access.issue_reset(world.crm, login(world.crm, world.a), by=SYSTEM)
+    stranger = visit()
+    with caplog.at_level(logging.INFO, "crm_web"):
+        stranger.get(f"/reset/{token}")
+        stranger.get(f"/reset/{token}/")
+        stranger.get(f"/reset/{token}/x")
+        stranger.client.get(f"/reset/{token}", headers={"Host": "evil.example"})
+        stranger.get("/livez")
+    written = [r.getMessage() for r in caplog.records if r.name == "crm_web.security"]
+    assert len(written) == 5
+    assert not [line for line in written if token in line]
+    assert "/reset/{token}" in written[0]
+    assert all("/reset/…" in line for line in written[1:4])
+    assert "/livez" in written[4]
 
 
 # -- how it ends ------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def test_an_english_screen_has_no_chinese_word(
 
     known = house.canaries["colleague"].secret[0]
     more = [f"/customers/{number}" for number in house.ids.values()]
-    more += [f"/customers/similar?phone={known}", f"/users/{everything.name}", "/roles/1"]
+    more += [f"/customers/similar?phone={known}", f"/users/of/{everything.name}", "/roles/1"]
     read = [a for p, (a, row) in rows.items() if row.get and not p.endswith(".xlsx")]
     for address in [*read, *more]:
         look(address, visitor.get(address))

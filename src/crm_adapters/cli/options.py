@@ -247,7 +247,8 @@ def _with_accounts(crm: Crm, numbers: Sequence[int]) -> list[str]:
     """Say numbers of employees with their login names, by which people tell them apart."""
     from crm_domain.usecases import access
 
-    named = {a.employee_id: a.username for a in access.list_accounts(crm, by=SYSTEM)}
+    asked = Query(where={"employee_id": list(numbers)}, limit=len(numbers))
+    named = {a.employee_id: a.username for a in access.list_accounts(crm, asked, by=SYSTEM)}
     return [f"{n} ({named[n]})" if n in named else str(n) for n in numbers]
 
 

@@ -12,11 +12,12 @@ from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import as_json, employee_number, opened
 from crm_adapters.cli.output import hint, line, plain, table, write_json
-from crm_domain.errors import NotFound
 from crm_domain.model import Employee, User
 from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import ROLES, SYSTEM
 
+PAGE = 2000
+"""Accounts that are read at a time."""
 ROLE_CODES = ", ".join(role.code for role in ROLES)
 
 
@@ -107,11 +108,9 @@ def _plain(crm: Crm, user: User) -> dict[str, Any]:
     """Give an account as JSON, the roles by the names that ``crm user roles`` takes."""
     from crm_domain.usecases import access
 
-    roles = {
-        a.id: [r.code or r.title for r in a.roles] for a in access.list_accounts(crm, by=SYSTEM)
-    }
+    known = access.get_account(crm, user.username, by=SYSTEM)
     found: dict[str, Any] = plain(user)
-    return found | {"roles": roles.get(user.id or 0, [])}
+    return found | {"roles": [r.code or r.title for r in known.roles]}
 
 
 @in_chinese("列出登录账号及其角色。")
@@ -119,8 +118,13 @@ def list_all(*, json: Annotated[bool, as_json()] = False) -> None:
     """List the login accounts and their roles."""
     from crm_domain.usecases import access
 
+    found: list[access.Account] = []
     with opened() as crm:
-        found = access.list_accounts(crm, by=SYSTEM)
+        query: Query | None = Query(limit=PAGE)
+        while query is not None:
+            page = access.list_accounts(crm, query, by=SYSTEM)
+            found += page.items
+            query = Query(limit=PAGE, after=page.next) if page.next else None
     if json:
         write_json({"items": [
             plain(a) | {"employee": a.name, "roles": [r.code or r.title for r in a.roles]}
@@ -150,8 +154,7 @@ def set_password(
 
     with opened() as crm:
         # A mistyped name is told before anybody is asked.
-        if username not in {a.username for a in access.list_accounts(crm, by=SYSTEM)}:
-            raise NotFound(what="用户", id=username)
+        access.get_account(crm, username, by=SYSTEM)
         password = _read_line() if password_stdin else _ask_twice()
         said = _plain(crm, access.set_password(crm, username, password, by=SYSTEM))
     if json:

@@ -7,17 +7,23 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 
-from crm_adapters.storage.rows import mapper
+from crm_adapters.storage.counting import Countable, fields_of, tallied
+from crm_adapters.storage.listing import any_holds, any_of, narrowed, paged
+from crm_adapters.storage.rows import Mapper, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import LINKS, TABLES
-from crm_domain.model import Employee, SavedView, Scope
-from crm_domain.ports import Reach
+from crm_domain.model import Employee, SavedView, Scope, Spec, User, specs
+from crm_domain.ports import HAS_PASSWORD, MOST, Page, Query, Reach, Tally
 
 _account, _employee = TABLES["User"], TABLES["Employee"]
 _department, _permission, _role = TABLES["Department"], TABLES["Permission"], TABLES["Role"]
 _user_roles, _role_permissions = LINKS["User", "roles"], LINKS["Role", "permissions"]
+_NAME = attrs.evolve(specs(Employee)["name"], optional=True)
+_PASSWORD = Spec(kind="flag", name=HAS_PASSWORD, zh="已设密码", en="Has a password", type=bool,
+                 default=False)  # fmt: skip
 
 
 @lru_cache(maxsize=256)
@@ -87,6 +93,18 @@ def _views(on_sqlite: bool) -> Any:
     )  # fmt: skip
 
 
+def _has_password() -> Any:
+    """Tell whether an account has a password, as a flag is kept; nothing else is told of it."""
+    a = _account.c
+    yes, no = (sa.literal(flag, a.active.type) for flag in (True, False))
+    return sa.case((a.password_hash.is_not(None), yes), else_=no)
+
+
+def _theirs(reach: Reach) -> list[sa.ColumnElement[bool]]:
+    """Limit accounts to those of the employees within a reach; who sees all, sees all accounts."""
+    return [] if reach.scope is Scope.ALL else [_account.c.employee_id.in_(within(reach))]
+
+
 class SqlDirectory:
     """Implements the port ``Directory``."""
 
@@ -142,6 +160,64 @@ class SqlDirectory:
         rows = self._session.rows(_views, list_name=list_name, user_id=user_id)
         kept = mapper(SavedView).records(self._session, [row[:-2] for row in rows])
         return tuple((view, r[-2] or r[-1]) for view, r in zip(kept, rows, strict=True))
+
+    def accounts(self, query: Query, reach: Reach) -> Page[User]:
+        """Read one page of the accounts within a reach, by username."""
+        m, chosen, rest = self._accounts(query, reach)
+        return paged(self._session, m, chosen, rest, order="username", chosen=True,
+                     beside={"name": (_NAME, _employee.c.name)})  # fmt: skip
+
+    def tally_accounts(
+        self, query: Query, facets: Sequence[str], reach: Reach, *, most: int = MOST
+    ) -> Tally:
+        """Count what `accounts` would give, and the values of some fields of it."""
+
+        def choose(query: Query) -> Countable:
+            m, chosen, _ = self._accounts(query, reach)
+            plain = fields_of(m)
+
+            def field(name: str) -> tuple[Spec, Any]:
+                return (_PASSWORD, _has_password()) if name == HAS_PASSWORD else plain(name)
+
+            return Countable(chosen, m.column("id"), field)
+
+        return tallied(self._session, choose, query, facets, most)
+
+    def _accounts(
+        self, query: Query, reach: Reach
+    ) -> tuple[Mapper[User], sa.Select[Any], Query]:  # fmt: skip
+        beside = _account.outerjoin(_employee, _employee.c.id == _account.c.employee_id)
+        m = attrs.evolve(mapper(User), source=beside)
+        chosen = m.select().where(*_theirs(reach))
+        for word in (query.search or "").split():
+            called = [_account.c.username, _employee.c.name]
+            chosen = chosen.where(any_holds(self._session, called, word))
+        if HAS_PASSWORD in query.where:
+            wish = query.where[HAS_PASSWORD]
+            chosen = chosen.where(any_of(_has_password(), _PASSWORD, wish))
+            rest = {n: w for n, w in query.where.items() if n != HAS_PASSWORD}
+            query = attrs.evolve(query, where=rest)
+        return m, narrowed(m, chosen, query, searched=True), query
+
+    def role_counts(self, reach: Reach) -> dict[int, int]:
+        """Count the accounts within a reach that have each role."""
+        chosen = (
+            sa.select(_user_roles.c.right_id, sa.func.count())
+            .join(_account, _account.c.id == _user_roles.c.left_id)
+            .where(*_theirs(reach))
+            .group_by(_user_roles.c.right_id)
+        )
+        return {role: many for role, many in self._session.run(chosen)}  # noqa: C416 - a row is no pair to mypy
+
+    def without_account(self, reach: Reach, limit: int) -> dict[int, str]:
+        """Read the employees within a reach who have no account, by name."""
+        e = _employee.c
+        taken = sa.exists().where(_account.c.employee_id == e.id)
+        chosen = sa.select(e.id, e.name).where(sa.not_(taken))
+        if reach.scope is not Scope.ALL:
+            chosen = chosen.where(e.id.in_(within(reach)))
+        rows = self._session.run(chosen.order_by(e.name, e.id).limit(limit))
+        return {number: name for number, name in rows}  # noqa: C416
 
     def covered(self, reach: Reach) -> int:
         """Count the employees whose records are within a reach."""

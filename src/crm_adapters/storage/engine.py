@@ -30,6 +30,11 @@ from crm_domain.model import RECORDS, about, specs
 SAFE_SQLITE = (3, 51, 3)
 """Older builds may corrupt a database when two connections reset the WAL at once."""
 
+PATIENCE = 30
+"""Seconds that whoever writes into SQLite waits for whoever does."""
+AT_ONCE = "crm_at_once"
+"""The option of a connection that does not wait."""
+
 
 def sqlite_module() -> ModuleType:
     """Give the newest SQLite there is: the one of the ``pysqlite3`` wheel, else Python's own."""
@@ -126,7 +131,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
 
 def _sqlite(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
     engine = sa.create_engine(
-        url, module=sqlite_module(), connect_args={"timeout": 30, "check_same_thread": False},
+        url, module=sqlite_module(), connect_args={"timeout": PATIENCE, "check_same_thread": False},
         poolclass=sa.pool.QueuePool, pool_size=10, max_overflow=20,
     )  # fmt: skip
     # Many read at once, and each connection keeps a cache of its own (in kibibytes).
@@ -148,9 +153,16 @@ def _sqlite(url: sa.URL, *, read_only: bool = False) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
+        raw: Any = connection.connection.driver_connection
+        at_once = connection.get_execution_options().get(AT_ONCE, False)
         with told(engine.dialect, begin):
-            raw: Any = connection.connection.driver_connection
-            raw.execute(begin)
+            try:
+                if at_once:
+                    raw.execute("PRAGMA busy_timeout=0")
+                raw.execute(begin)
+            finally:
+                if at_once:
+                    raw.execute(f"PRAGMA busy_timeout={PATIENCE * 1000}")
 
     return engine
 

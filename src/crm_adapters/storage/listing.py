@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -170,7 +170,7 @@ def paged(
     session: Session, m: Mapper[T], statement: sa.Select[Any], query: Query, *,
     order: str | None = None, number: sa.ColumnElement[Any] | None = None,
     twin: sa.ColumnElement[Any] | None = None, gathered: bool = False,
-    chosen: bool = False,
+    chosen: bool = False, beside: Mapping[str, tuple[Spec, Any]] | None = None,
 ) -> Page[T]:  # fmt: skip
     """Read one page of what a statement selects.
 
@@ -185,14 +185,19 @@ def paged(
         gathered: Whether all that is chosen is gathered before it is sorted, if by more than the
             number: then no index of the order may tempt the planner to walk it.
         chosen: Whether the statement is `narrowed` to the query already.
+        beside: What else it may be sorted by than the fields of the record.
     """
     statement = statement if chosen else narrowed(m, statement, query)
     wish = query.sort or order or "-id"
     down, name = wish.startswith("-"), wish.lstrip("-")
-    spec = known(m.cls, name)
+    other = (beside or {}).get(name)
+    spec = known(m.cls, name) if other is None else other[0]
     if spec.kind in ("references", "json"):
         raise refuse(name, "no_order", f"不能按“{spec.zh}”排序", f"cannot sort by {spec.en}")
-    sorted_by = customer.c.pinyin if m.cls is Customer and name == "name" else m.column(name)
+    if other is not None:
+        sorted_by = other[1]
+    else:
+        sorted_by = customer.c.pinyin if m.cls is Customer and name == "name" else m.column(name)
     number = m.column("id") if number is None else number
     keys = [number] if name == "id" else [sorted_by, number]
     if query.after is not None:

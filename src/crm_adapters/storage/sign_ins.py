@@ -187,6 +187,8 @@ class SqlSignIns:
         s = sign_in.c
         given = ((s.id, id), (s.user_id, user_id), (s.token_sha256, token_sha256))
         chosen = [column == value for column, value in given if value is not None]
+        if not chosen:
+            raise ValueError("whose sessions end is not said, and those of all shall not")
         if keep is not None:
             chosen.append(s.id != keep)
         # A clock that was put back must not end a session before it began.

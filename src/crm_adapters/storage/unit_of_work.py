@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from crm_adapters.storage.customers import SqlCustomers
 from crm_adapters.storage.directory import SqlDirectory
-from crm_adapters.storage.engine import make_engine, reader_of, translated
+from crm_adapters.storage.engine import AT_ONCE, make_engine, reader_of, translated
 from crm_adapters.storage.imports import SqlImports
 from crm_adapters.storage.outbox import SqlNotices
 from crm_adapters.storage.records import SqlRecords
@@ -139,10 +139,11 @@ class SqlStorage:
     def __init__(self, url: str) -> None:
         self.engine, self._temporary = make_engine(url)
         self.reader = reader_of(self.engine)
+        self._hasty = self.engine.execution_options(**{AT_ONCE: True})
         self._memory = Memory()
         self._of_thread = threading.local()
 
-    def unit_of_work(self, *, read_only: bool = False) -> SqlUnitOfWork:
+    def unit_of_work(self, *, read_only: bool = False, wait: bool = True) -> SqlUnitOfWork:
         """Begin one."""
         snapshot: _Snapshot | None = getattr(self._of_thread, "snapshot", None)
         if snapshot is not None and read_only:
@@ -151,6 +152,8 @@ class SqlStorage:
             # What is written now must be seen by what is read after.
             snapshot.end()
         engine = self.reader if read_only else self.engine
+        if not (wait or read_only):
+            engine = self._hasty
         return SqlUnitOfWork(engine, self._memory, read_only)
 
     @contextmanager

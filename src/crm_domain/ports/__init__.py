@@ -28,7 +28,14 @@ from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Cron, Schedule
 from crm_domain.ports.sheets import Cell, Row, Sheet, SheetReader, SheetWriter, Table
 from crm_domain.ports.sign_ins import Resumed, SignIns
-from crm_domain.ports.storage import Checked, Directory, Records, Storage, UnitOfWork
+from crm_domain.ports.storage import (
+    HAS_PASSWORD,
+    Checked,
+    Directory,
+    Records,
+    Storage,
+    UnitOfWork,
+)
 from crm_domain.ports.turns import Dating, Mate, PoolRules, Roster, Turns
 from crm_domain.ports.work import (
     STAGE,
@@ -42,11 +49,11 @@ from crm_domain.ports.work import (
 )
 
 __all__ = [
-    "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked", "Clock", "Closing",
-    "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Ends", "Expiring",
-    "Happening", "Imports", "JobQueue", "Loaded", "Losing", "Mate", "MyCustomer", "NewAssignment",
-    "Notices", "Notifier", "Now", "Page", "PasswordHasher", "Pauses", "Period", "PoolRules",
-    "Query", "Reach", "Records", "Released", "Resumed", "Roster", "Row", "Schedule", "Settings",
-    "Sheet", "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table", "Tally",
-    "Turns", "UnitOfWork", "Work",
+    "HAS_PASSWORD", "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked", "Clock",
+    "Closing", "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Ends",
+    "Expiring", "Happening", "Imports", "JobQueue", "Loaded", "Losing", "Mate", "MyCustomer",
+    "NewAssignment", "Notices", "Notifier", "Now", "Page", "PasswordHasher", "Pauses", "Period",
+    "PoolRules", "Query", "Reach", "Records", "Released", "Resumed", "Roster", "Row", "Schedule",
+    "Settings", "Sheet", "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table",
+    "Tally", "Turns", "UnitOfWork", "Work",
 ]  # fmt: skip

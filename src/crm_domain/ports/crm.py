@@ -65,11 +65,19 @@ class PasswordHasher(Protocol):
     """Turns passwords into what may be stored."""
 
     def hash(self, password: str) -> str:
-        """Hash a password."""
+        """Hash a password.
+
+        Raises:
+            TooManyAttempts: Too many hash at the moment.
+        """
         ...
 
     def verify(self, password: str, hashed: str | None) -> bool:
-        """Whether the password fits; takes as long when there is no hash."""
+        """Whether the password fits; takes as long when there is no hash.
+
+        Raises:
+            TooManyAttempts: Too many sign in at the moment.
+        """
         ...
 
     def outdated(self, hashed: str) -> bool:
@@ -241,9 +249,9 @@ class Crm:
     pauses: Pauses = attrs.field(factory=Pauses, repr=False)
     """Of the channels that fail, as this process knows them."""
 
-    def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
+    def unit_of_work(self, *, read_only: bool = False, wait: bool = True) -> UnitOfWork:
         """Begin a transaction: ``with crm.unit_of_work() as uow:``."""
-        return self.storage.unit_of_work(read_only=read_only)
+        return self.storage.unit_of_work(read_only=read_only, wait=wait)
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Let all reading of this thread see one state, in one transaction: as for one page."""

@@ -70,7 +70,11 @@ class SignIns(Protocol):
         self, *, now: datetime, id: int | None = None, user_id: int | None = None,
         token_sha256: str | None = None, keep: int | None = None,
     ) -> int:  # fmt: skip
-        """End the sessions that fit all that is given, but for one; count them."""
+        """End the sessions that fit all that is given, but for one; count them.
+
+        Raises:
+            ValueError: Nothing is given that they must fit.
+        """
         ...
 
     def knows(self, user_id: int, *, place: str | None, device: str | None) -> tuple[bool, bool]:

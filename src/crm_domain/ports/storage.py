@@ -15,6 +15,7 @@ from crm_domain.model import (
     Employee,
     SavedView,
     Scope,
+    User,
 )
 from crm_domain.ports.customers import Customers
 from crm_domain.ports.outbox import Imports, Notices
@@ -118,6 +119,10 @@ class Records(Protocol):
         ...
 
 
+HAS_PASSWORD = "has_password"
+"""Whether an account has a password: all that lists are told of it."""
+
+
 class Directory(Protocol):
     """People and their rights."""
 
@@ -147,6 +152,28 @@ class Directory(Protocol):
             permissions: The codes, each once.
             today: The local day; whoever has left by then has no account any more.
         """
+        ...
+
+    def accounts(self, query: Query, reach: Reach) -> Page[User]:
+        """Read one page of the accounts of the employees within a reach, by username.
+
+        Who sees all sees all accounts. It is searched by the username and by what the employee is
+        called, sorted also by ``name``, and filtered also by `HAS_PASSWORD`.
+        """
+        ...
+
+    def tally_accounts(
+        self, query: Query, facets: Sequence[str], reach: Reach, *, most: int = MOST
+    ) -> Tally:
+        """Count what `accounts` would give, and the values of some fields of it."""
+        ...
+
+    def role_counts(self, reach: Reach) -> dict[int, int]:
+        """Count the accounts within a reach that have each role, by its number."""
+        ...
+
+    def without_account(self, reach: Reach, limit: int) -> dict[int, str]:
+        """Read the employees within a reach who have no account, as number and name, by name."""
         ...
 
     def covered(self, reach: Reach) -> int:
@@ -221,8 +248,16 @@ class Storage(Protocol):
         """Whether everybody who writes waits for everybody else who does."""
         ...
 
-    def unit_of_work(self, *, read_only: bool = False) -> UnitOfWork:
-        """Begin one."""
+    def unit_of_work(self, *, read_only: bool = False, wait: bool = True) -> UnitOfWork:
+        """Begin one.
+
+        Args:
+            read_only: Whether it writes nothing.
+            wait: Whether to wait where one writes at a time and somebody does.
+
+        Raises:
+            DatabaseBusy: Somebody else is writing, and nobody waits, or not any longer.
+        """
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,9 +11,9 @@ from crm_domain.errors import EditConflict, FieldError, Invalid, NotFound
 from crm_domain.model import Department, Employee, Permission, Role, Scope, User
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields, quoted, storable
-from crm_domain.ports import Crm, Reach, UnitOfWork
+from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally, UnitOfWork
 from crm_domain.rules.access import Principal, union
-from crm_domain.usecases._common import audit, reach_of
+from crm_domain.usecases._common import audit, people, reach_of
 from crm_domain.usecases._rights import (
     administrators,
     refuse_beyond,
@@ -70,21 +70,66 @@ class Effective:
     """How many employees the scope covers."""
 
 
-def list_accounts(crm: Crm, *, by: Principal) -> tuple[Account, ...]:
-    """Tell the accounts of the employees within one's reach; who sees all, all accounts.
+def list_accounts(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Account]:
+    """Tell one page of the accounts of the employees within one's reach; who sees all, of all.
+
+    Args:
+        crm: The CRM.
+        query: May search by username and name; filter by ``roles``, ``active``, ``has_password``
+            and ``employee_id``; and sort by ``username`` (as it is without) and ``name``.
+        by: Who asks; needs ``user:manage``.
 
     Raises:
-        NotPermitted: Without ``user:manage``.
+        Invalid: The query names what is not there.
+        NotPermitted: Without the permission.
     """
     by.need("user:manage")
     with crm.unit_of_work(read_only=True) as uow:
+        page = uow.directory.accounts(query or Query(), reach_of(by))
         roles = {r.id or 0: r for r in uow.records.all(Role)}
-        names = {e.id or 0: e.name for e in uow.records.all(Employee)}
-        return tuple(
-            _told(u, roles, names.get(u.employee_id or 0))
-            for u in uow.records.all(User)
-            if uow.directory.in_reach(u.employee_id, reach_of(by))
+        names, _ = people(uow, {u.employee_id for u in page}, ())
+        return Page(
+            items=[_told(u, roles, names.get(u.employee_id or 0)) for u in page], next=page.next
         )
+
+
+def tally_accounts(
+    crm: Crm, query: Query | None = None, facets: Sequence[str] = (), *, most: int = MOST,
+    by: Principal,
+) -> Tally:  # fmt: skip
+    """Count the accounts that `list_accounts` would give, and the values of some fields of them.
+
+    Args:
+        crm: The CRM.
+        query: What is asked.
+        facets: ``roles``, ``active`` and ``has_password``.
+        most: So many are counted at most; of more the tally says that there are more.
+        by: Who asks; needs ``user:manage``.
+
+    Raises:
+        Invalid: The query or a facet names what is not there.
+        NotPermitted: Without the permission.
+    """
+    by.need("user:manage")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.directory.tally_accounts(query or Query(), facets, reach_of(by), most=most)
+
+
+def without_account(crm: Crm, *, most: int = 300, by: Principal) -> Mapping[int, str]:
+    """Tell the employees within one's reach who have no account, as number and name, by name.
+
+    Args:
+        crm: The CRM.
+        most: So many are told at most.
+        by: Who asks; needs ``user:manage`` and ``employee:view``.
+
+    Raises:
+        NotPermitted: Without one of the permissions.
+    """
+    by.need("user:manage")
+    by.need("employee:view")
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.directory.without_account(reach_of(by), most)
 
 
 def get_account(crm: Crm, username: str, *, by: Principal) -> Account:

@@ -3,7 +3,7 @@ mightier, lock all out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -39,6 +39,18 @@ def principal_of(crm: Crm, uow: UnitOfWork, user: User) -> Principal:
         department_id=employee.department_id if employee else None,
         permissions=codes, scope=union(scopes), language=user.language,
     )  # fmt: skip
+
+
+def may_give(by: Principal, permissions: Iterable[str], scope: Scope | None = None) -> bool:
+    """Whether somebody may give permissions and a scope: none that is not held, none that is wider.
+
+    Args:
+        by: Who would give them.
+        permissions: The codes.
+        scope: How far they reach; None asks for the permissions alone.
+    """
+    held = all(code in FREELY_GIVEN or by.may(code) for code in permissions)
+    return held and (scope is None or union((scope, by.scope)) is by.scope)
 
 
 def refuse_beyond(uow: UnitOfWork, role_ids: Sequence[int], by: Principal) -> None:

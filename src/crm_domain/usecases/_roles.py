@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,15 +9,16 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import BuiltIn, EditConflict, FieldError, Invalid, NotFound, ScopeTooWide
-from crm_domain.model import Permission, Role, Scope, User, specs
+from crm_domain.model import Permission, Role, Scope, specs
 from crm_domain.model.fields import changed
 from crm_domain.parsing import Unreadable, choice_value, parse_fields, quoted, read_field
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal, union
-from crm_domain.usecases._common import audit, refuse_stale
+from crm_domain.usecases._common import audit, reach_of, refuse_stale
 from crm_domain.usecases._rights import (
     FREELY_GIVEN,
     administrators,
+    may_give,
     refuse_beyond,
     refuse_lockout,
     words_of_roles,
@@ -77,11 +77,13 @@ class RoleSummary:
     permissions: tuple[str, ...]
     """The codes."""
     accounts: int
-    """How many have it."""
+    """How many within the reach of whoever asks have it."""
+    givable: bool
+    """Whether whoever asks may give and change it: it neither holds nor reaches more."""
 
 
 def list_roles(crm: Crm, *, by: Principal) -> tuple[RoleSummary, ...]:
-    """Tell all roles with their permissions, and how many accounts have each.
+    """Tell all roles with their permissions, and how many accounts within one's reach have each.
 
     Raises:
         NotPermitted: With neither ``role:manage`` nor ``user:manage``.
@@ -90,12 +92,15 @@ def list_roles(crm: Crm, *, by: Principal) -> tuple[RoleSummary, ...]:
         by.need("role:manage")
     with crm.unit_of_work(read_only=True) as uow:
         codes = {p.id: p.code for p in uow.records.all(Permission)}
-        held = Counter(number for user in uow.records.all(User) for number in user.roles)
-        return tuple(
-            RoleSummary(role=r, permissions=tuple(sorted(codes[n] for n in r.permissions)),
-                        accounts=held[r.id or 0])
-            for r in uow.records.all(Role)
-        )  # fmt: skip
+        counts = uow.directory.role_counts(reach_of(by))
+        found = []
+        for role in uow.records.all(Role):
+            held = tuple(sorted(codes[n] for n in role.permissions))
+            found.append(RoleSummary(
+                role=role, permissions=held, accounts=counts.get(role.id or 0, 0),
+                givable=may_give(by, held, role.scope),
+            ))  # fmt: skip
+        return tuple(found)
 
 
 def add_role(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Role:

@@ -18,7 +18,9 @@ from crm_domain.usecases._accounts import (
     get_account,
     list_accounts,
     set_language,
+    tally_accounts,
     update_user,
+    without_account,
 )
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._menus import (
@@ -41,6 +43,7 @@ from crm_domain.usecases._resets import issue_reset, read_reset, redeem_reset
 from crm_domain.usecases._rights import (
     FREELY_GIVEN,
     administrators,
+    may_give,
     principal_of,
     refuse_beyond,
     refuse_foreign,
@@ -61,9 +64,10 @@ from crm_domain.usecases._synchronise import synchronise
 __all__ = [
     "FREELY_GIVEN", "Account", "ArrangedGroup", "Effective", "Navigation", "RoleSummary",
     "add_role", "arrange_permission", "change_password", "create_user", "edit_role", "effective",
-    "get_account", "issue_reset", "list_accounts", "list_permissions", "list_roles", "navigation",
-    "principal_for", "read_reset", "redeem_reset", "remove_role", "set_active", "set_language",
-    "set_password", "set_role", "set_roles", "sign_in", "synchronise", "trail", "update_user",
+    "get_account", "issue_reset", "list_accounts", "list_permissions", "list_roles", "may_give",
+    "navigation", "principal_for", "read_reset", "redeem_reset", "remove_role", "set_active",
+    "set_language", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
+    "tally_accounts", "trail", "update_user", "without_account",
 ]  # fmt: skip
 
 

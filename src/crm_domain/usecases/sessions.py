@@ -135,8 +135,9 @@ def resume(crm: Crm, token: str | None) -> Session:
     if found is None:
         raise SignedOut
     if now - found.seen_at >= SEEN_EVERY:
-        # A busy database is no reason to turn anybody away; the next request writes it.
-        with suppress(DatabaseBusy), crm.unit_of_work() as uow:
+        # A busy database is no reason to turn anybody away, nor to let a page wait; the next
+        # request writes it.
+        with suppress(DatabaseBusy), crm.unit_of_work(wait=False) as uow:
             uow.sign_ins.seen(found.id, now=now, unless_after=now - SEEN_EVERY)
     return Session(
         id=found.id, principal=_principal(found), csrf_token=csrf_token(token),

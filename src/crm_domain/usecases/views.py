@@ -48,8 +48,9 @@ def list_views(crm: Crm, list_name: str, *, by: Principal) -> tuple[ShownView, .
 
 
 def save_view(
-    crm: Crm, list_name: str, values: Mapping[str, Any], *, replace: bool = False, by: Principal
-) -> SavedView:
+    crm: Crm, list_name: str, values: Mapping[str, Any], *, replace: bool = False,
+    shared: bool | None = None, by: Principal,
+) -> SavedView:  # fmt: skip
     """Keep a list as it is filtered and sorted now.
 
     Args:
@@ -57,17 +58,21 @@ def save_view(
         list_name: The list: ``customers``.
         values: ``title``, and ``query``: what follows the question mark in the address.
         replace: Whether an own view of this title is replaced instead of being in the way.
-        by: Who asks; needs an account.
+        shared: Whether others see it; None leaves one that is replaced as it is, and keeps a new
+            one to oneself.
+        by: Who asks; needs an account, and to share ``view:share``.
 
     Returns:
-        The view, with its number; nobody else sees it before it is shared.
+        The view, with its number.
 
     Raises:
         Duplicate: One has a view of this title.
         Invalid: With every problem.
         NotFound: Whoever asks has no account.
+        NotPermitted: To share it, without the permission.
     """
     owner = _owner(by)
+    _refuse_sharing(shared, by)
     fields, problems = _typed(values, partial=False)
     try:
         name = _list(list_name)
@@ -75,6 +80,8 @@ def save_view(
         problems += e.problems
     if problems:
         raise Invalid(problems)
+    if shared is not None:
+        fields["shared"] = shared
     with crm.unit_of_work() as uow:
         now = crm.now()
         there = uow.records.find(SavedView, user_id=owner, list_name=name, title=fields["title"])
@@ -134,11 +141,7 @@ def share_view(crm: Crm, view_id: int, shared: bool = True, *, by: Principal) ->
         NotFound: It is not one's own.
         NotPermitted: Without the permission.
     """
-    if not isinstance(shared, bool):
-        raise Invalid([FieldError("shared", "bad_flag", None, "请填“是”或“否”",
-                                  "it is neither yes nor no")])  # fmt: skip
-    if shared:
-        by.need("view:share")
+    _refuse_sharing(shared if shared is not None else "", by)
     with crm.unit_of_work() as uow:
         return uow.records.save(changed(_own(uow, view_id, by), shared=shared))
 
@@ -202,6 +205,14 @@ def set_preference(
         if there is None:
             return uow.records.add(ListPreference(user_id=owner, list_name=name, **fields))
         return uow.records.save(changed(there, **fields))
+
+
+def _refuse_sharing(shared: Any, by: Principal) -> None:
+    if shared is not None and not isinstance(shared, bool):
+        raise Invalid([FieldError("shared", "bad_flag", None, "请填“是”或“否”",
+                                  "it is neither yes nor no")])  # fmt: skip
+    if shared:
+        by.need("view:share")
 
 
 def _owner(by: Principal) -> int:

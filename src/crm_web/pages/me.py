@@ -86,10 +86,11 @@ def save_view(c: Context) -> Answer:
     errors: dict[str, list[str]] = {}
     if c.request.method == "POST":
         try:
-            kept = views.save_view(c.crm, name, {"title": c.one("title"), "query": address},
-                                   replace=True, by=c.by)  # fmt: skip
-            if c.one("shared") == "true":
-                views.share_view(c.crm, kept.id or 0, by=c.by)
+            views.save_view(
+                c.crm, name, {"title": c.one("title"), "query": address}, replace=True,
+                # Who may not share is not asked, and says nothing of it.
+                shared=c.one("shared") == "true" if c.by.may("view:share") else None, by=c.by,
+            )  # fmt: skip
         except Invalid as e:
             errors = {k: list(v) for k, v in said_of(e.problems, c.language).items()}
         else:
@@ -102,10 +103,14 @@ def save_view(c: Context) -> Answer:
 
 @screen("/views/manage", needs=SIGNED_IN, methods=("GET", "POST"))
 def manage_views(c: Context) -> Answer:
-    """Show the views of a list that one may remove, or remove one."""
+    """Show the views of a list that one may remove, or remove one, or keep it to oneself again."""
     given = c.form if c.request.method == "POST" else c.request.query_params
     name = str(given.get("list", ""))
     if c.request.method == "POST" and (id := number(c.one("id"))) is not None:
+        if c.one("do") == "unshare":
+            views.share_view(c.crm, id, False, by=c.by)
+            said = c.t("视图不再共享。", "The view is yours alone again.")
+            return Redirect(to=local(f"/{name}"), said=said)
         called = {s.view.id: s.view.title for s in views.list_views(c.crm, name, by=c.by)}
         said = c.t("删除视图“{title}”？", "Remove the view “{title}”?")
         said = said.format(title=called.get(id, f"#{id}"))

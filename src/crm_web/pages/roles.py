@@ -14,7 +14,7 @@ from crm_domain.usecases.access import RoleSummary
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, read_version
 from crm_web.forms import typed_fields
-from crm_web.pages.users import named, problems_of, within
+from crm_web.pages.users import named, problems_of
 from crm_web.screen import screen
 from crm_web.widgets import inputs
 
@@ -118,7 +118,7 @@ def _form(
         "role": role, "accounts": found.accounts if found else 0, "errors": errors.get("", ()),
         "inputs": inputs(c, fields, role, typed, errors, role if conflict else None),
         "groups": _groups(c, found, typed), "permission_errors": errors.get("permissions", ()),
-        "beyond": found is not None and not within(c, found), "conflict": conflict,
+        "beyond": found is not None and not found.givable, "conflict": conflict,
         "named": lambda x: named(c, x),
     })  # fmt: skip
 
@@ -131,7 +131,7 @@ def _groups(
     return [
         TickGroup(menu=named(c, part.menu), group=named(c, part.group), ticks=tuple(
             Tick(permission=p, stored=p.code in stored, chosen=p.code in chosen,
-                 givable=c.by.may(p.code) or p.code in access.FREELY_GIVEN)
+                 givable=access.may_give(c.by, [p.code]))
             for p in part.permissions
         ))
         for part in access.list_permissions(c.crm, by=c.by) if part.permissions

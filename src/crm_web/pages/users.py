@@ -18,10 +18,8 @@ from crm_domain.errors import (
     NotPermitted,
 )
 from crm_domain.model import Employee, User, specs
-from crm_domain.ports import Query
-from crm_domain.rules.access import union
 from crm_domain.usecases import access, records, sessions
-from crm_domain.usecases.access import Account, Effective, RoleSummary
+from crm_domain.usecases.access import Account, Effective
 from crm_domain.usecases.sessions import SignedIn
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number, numbers, read_version, said_of
@@ -56,13 +54,13 @@ def add(c: Context) -> Answer:
     return _account(c, made.username, link=link_of(c, token), said=said)
 
 
-@screen("/users/{username:path}", needs="user:manage", methods=("GET", "POST"))
+@screen("/users/of/{username:path}", needs="user:manage", methods=("GET", "POST"))
 def account(c: Context, username: str) -> Answer:
     """Show an account with all it may do, or do one thing to it."""
-    # Whoever may not see it shall not change it either, nor learn that it is there.
-    known = access.get_account(c.crm, username, by=c.by)
     if c.request.method == "GET":
         return _account(c, username)
+    # Whoever may not see it shall not change it either, nor learn that it is there.
+    known = access.get_account(c.crm, username, by=c.by)
     match c.one("do"):
         case "link":
             return _account(c, username, link=link_of(c, access.issue_reset(c.crm, username,
@@ -130,7 +128,8 @@ def _new(
 ) -> Answer:
     return Page(template="user_new.html", status=status, data={
         "inputs": _inputs(c, NEW, None, typed, errors), "errors": errors.get("", ()),
-        "roles": _roles(c), "chosen": _numbers(typed), "role_errors": errors.get("roles", ()),
+        "roles": access.list_roles(c.crm, by=c.by), "chosen": _numbers(typed),
+        "role_errors": errors.get("roles", ()),
     })  # fmt: skip
 
 
@@ -153,7 +152,8 @@ def _account(
         "x": shown, "found": found, "permissions": _grouped(c, found), "sessions": running,
         "beyond": beyond, "current": c.session.id if c.session else 0, "link": link, "said": said,
         "inputs": _inputs(c, EDITED, shown, typed, errors, shown if conflict else None),
-        "errors": errors.get("", ()), "roles": _roles(c), "stored": stored, "conflict": conflict,
+        "errors": errors.get("", ()), "roles": access.list_roles(c.crm, by=c.by),
+        "stored": stored, "conflict": conflict,
         "chosen": stored if typed is None else _numbers(typed), "own": shown.id == c.by.user_id,
         "role_errors": errors.get("roles", ()), "to": address_of(username),
         "hours": c.crm.settings.reset_hours,
@@ -188,23 +188,11 @@ def _inputs(
 
 def _employees(c: Context, own: int | None) -> tuple[tuple[str, str], ...]:
     """Give the employees within reach who have no account, and the account's own."""
-    taken = {a.employee_id for a in access.list_accounts(c.crm, by=c.by)} - {own}
-    there = records.list_records(c.crm, Employee, Query(sort="name", limit=MANY), by=c.by)
-    found = {str(e.id): e.name for e in there if e.id not in taken}
-    if own is not None and str(own) not in found:
+    there = access.without_account(c.crm, most=MANY, by=c.by)
+    found = {str(number): name for number, name in there.items()}
+    if own is not None:
         found |= {str(n): t for n, t in records.titles(c.crm, Employee, [own], by=c.by).items()}
     return tuple(found.items())
-
-
-def _roles(c: Context) -> list[tuple[RoleSummary, bool]]:
-    """Give all roles, and whether somebody may give them: none that holds or reaches more."""
-    return [(r, within(c, r)) for r in access.list_roles(c.crm, by=c.by)]
-
-
-def within(c: Context, role: RoleSummary) -> bool:
-    """Whether a role neither holds nor reaches more than whoever asks."""
-    held = all(c.by.may(p) or p in access.FREELY_GIVEN for p in role.permissions)
-    return held and union((role.role.scope, c.by.scope)) is c.by.scope
 
 
 def _grouped(c: Context, found: Effective) -> list[tuple[str, str, list[Any]]]:
@@ -223,7 +211,7 @@ def _grouped(c: Context, found: Effective) -> list[tuple[str, str, list[Any]]]:
 
 def address_of(username: str) -> str:
     """Give the address of an account's page."""
-    return f"/users/{quote(username, safe='')}"
+    return f"/users/of/{quote(username, safe='')}"
 
 
 def link_of(c: Context, token: str) -> str:
