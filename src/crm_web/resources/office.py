@@ -160,7 +160,7 @@ NOTICES = Resource(
         Filter(name="channel", words=("渠道", "Channel"), kind="choice", choices=CHANNELS),
         narrowing(Notice, "recipient_id"), narrowing(Notice, "created_at"),
     ),
-    export="notice:view",
+    export="notice:view", called=("recipient_id", "subject"),
     actions=(
         Action(
             name="resend", words=("重发", "Send again"), icon="refresh", needs="notice:deliver",
