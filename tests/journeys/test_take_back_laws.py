@@ -11,7 +11,7 @@ from crm_domain.errors import CrmError, NotFound, NotPermitted, NotReceiving, No
 from crm_domain.model import AssignmentStatus, Department
 from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import access, assignment, follow_up, intake, payments, records
-from crm_domain.usecases.giving import TAKE_BACK
+from crm_domain.usecases.taking_back import TAKE_BACK
 from make import World
 from steps import enrol, login
 

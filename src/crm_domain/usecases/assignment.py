@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from crm_domain.errors import FieldError, Invalid, NotAssignable, NotFound, NotTakenBack
-from crm_domain.model import Assignment, AssignmentStatus, AuditEntry, Customer, Event
+from crm_domain.errors import FieldError, Invalid, NotAssignable, NotFound
+from crm_domain.model import Assignment, AssignmentStatus, Customer, Event
 from crm_domain.model.fields import changed
 from crm_domain.ports import MOST, TAB, Crm, MyCustomer, Page, Query, Tally
 from crm_domain.rules.access import Principal
@@ -26,12 +26,10 @@ from crm_domain.usecases._common import (
 )
 from crm_domain.usecases._owning import close_open, farewell, pooled
 from crm_domain.usecases.giving import (
-    TAKE_BACK,
     Bulk,
     assign_customer,
     assign_customers,
     hand_over,
-    take_back_transfers,
     transfer_customer,
     transfer_customers,
 )
@@ -43,6 +41,7 @@ from crm_domain.usecases.rotation import (
     show_rotation,
     upcoming,
 )
+from crm_domain.usecases.taking_back import take_back_lock, take_back_transfers
 
 __all__ = [
     "Bulk", "Rotation", "assign_customer", "assign_customers", "current", "hand_over", "history",
@@ -193,10 +192,6 @@ def tally_assignments(
 # -- holding still ---------------------------------------------------------------------------
 
 
-LOOK_AT = 20
-"""Entries of the log in which the latest lock of a customer is looked for."""
-
-
 def lock_customer(
     crm: Crm, customer_id: int, *, reason: str, locked: bool = True, by: Principal
 ) -> Customer:
@@ -243,47 +238,4 @@ def lock_customer(
         audit(uow, by, now, "lock" if locked else "unlock", "Customer", customer_id,
               {"locked": customer.locked, "lock_reason": customer.lock_reason},
               {"locked": locked, "lock_reason": after.lock_reason})  # fmt: skip
-        return seen_by_who_changed(crm, uow, after, by)
-
-
-def take_back_lock(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
-    """Unlock a customer that one has just locked; whoever was locked before stays so.
-
-    Args:
-        crm: The CRM.
-        customer_id: The customer.
-        by: Who locked it, not more than `TAKE_BACK` ago; needs ``customer:lock``.
-
-    Returns:
-        The customer, as `intake.get_customer` would give it.
-
-    Raises:
-        NotFound: There is no such customer within one's reach.
-        NotPermitted: Without the permission.
-        NotTakenBack: It was locked before, or by somebody else since, or too long ago.
-    """
-    by.need("customer:lock")
-    query = Query(where={"record": "Customer", "record_id": customer_id}, sort="-id", limit=LOOK_AT)
-    with crm.unit_of_work() as uow:
-        rules = policy(crm, uow)
-        customer = locked_customer(uow, customer_id)
-        now = moment(crm, customer)
-        if not (kept_of_nobody(customer) or holds(uow, customer, by, crm.day(now))):
-            raise NotFound(what="客户", id=customer_id)
-        done = next(
-            (e for e in uow.records.page(AuditEntry, query) if e.action in ("lock", "unlock")), None
-        )
-        mine = done is not None and (done.action, done.by_id) == ("lock", by.user_id)
-        # The log holds what changed: of one that was locked before the reason alone.
-        began = mine and done is not None and (done.after or {}).get("locked") is True
-        if done is None or not began or not customer.locked:
-            raise NotTakenBack(reason_zh="它不是您刚刚锁定的。",
-                               reason_en="it is not you who has just locked it.")  # fmt: skip
-        if now - done.at > TAKE_BACK:
-            raise NotTakenBack(reason_zh="锁定已过去太久。", reason_en="it was too long ago.")
-        after = dated(changed(customer, locked=False, lock_reason=None), rules)
-        uow.customers.keep(after)
-        audit(uow, by, now, "unlock", "Customer", customer_id,
-              {"locked": True, "lock_reason": customer.lock_reason},
-              {"locked": False, "lock_reason": None})  # fmt: skip
         return seen_by_who_changed(crm, uow, after, by)

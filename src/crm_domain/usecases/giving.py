@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import attrs
 
-from crm_domain.errors import CrmError, NotAssignable, NotFound, NotReceiving, NotTakenBack
+from crm_domain.errors import CrmError, NotAssignable, NotFound, NotReceiving
 from crm_domain.model import (
     Assignment,
     AssignmentMethod,
@@ -16,7 +16,6 @@ from crm_domain.model import (
     CustomerStatus,
     Event,
     Notice,
-    Payment,
 )
 from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import Closing, Crm, NewAssignment, Query, UnitOfWork
@@ -43,8 +42,6 @@ from crm_domain.usecases._owning import (
 
 BATCH = 5000
 """Customers that change hands in one transaction."""
-TAKE_BACK = timedelta(minutes=15)
-"""So long somebody may take back what they did by mistake; later it is what others count on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -192,82 +189,6 @@ def hand_over(
     return _give(crm, _in_turn(ids, to_ids), TRANSFER, why, by)
 
 
-def take_back_transfers(crm: Crm, customer_ids: Sequence[int], *, by: Principal) -> Bulk:
-    """Move customers back to whom one has just moved them from (撤回转移).
-
-    Each goes back by one more transfer, which is told and written down like any; so its limits
-    begin anew. It is refused where somebody has done anything with the customer since.
-
-    Args:
-        crm: The CRM.
-        customer_ids: The customers.
-        by: Who moved them, not more than `TAKE_BACK` ago; needs ``customer:transfer``.
-
-    Returns:
-        What was moved back, and why the rest was not.
-
-    Raises:
-        NotPermitted: Without the permission.
-    """
-    by.need("customer:transfer")
-    done: list[int] = []
-    refused: list[tuple[int, CrmError]] = []
-    for start in range(0, len(customer_ids), BATCH):
-        with crm.unit_of_work() as uow:
-            batch = customer_ids[start : start + BATCH]
-            wishes, wrong = _former_owners(crm, uow, batch, by)
-            given, more = _give_batch(crm, uow, wishes, TRANSFER, "撤回", by)
-        done += given
-        refused += [*wrong, *more]
-    if done:
-        crm.jobs.wake("deliver_due")
-    return Bulk(done=tuple(done), refused=tuple(refused))
-
-
-def _former_owners(
-    crm: Crm, uow: UnitOfWork, ids: Sequence[int], by: Principal
-) -> tuple[list[tuple[int, int]], list[tuple[int, CrmError]]]:
-    """Find to whom each customer goes back, and hold the customers still."""
-    policy(crm, uow)
-    known = [n for n in ids if record_number(n) is not None]
-    found = {c.id or 0: c for c in uow.customers.lock_many(known)}
-    now = crm.now()
-    wishes: list[tuple[int, int]] = []
-    refused: list[tuple[int, CrmError]] = []
-    for number in dict.fromkeys(ids):
-        customer = found.get(number)
-        try:
-            if customer is None or not holds(uow, customer, by, crm.day(now)):
-                raise NotFound(what="客户", id=quoted(number))
-            wishes.append((number, _former_owner(uow, customer, now, by)))
-        except CrmError as e:
-            refused.append((number, e))
-    return wishes, refused
-
-
-def _former_owner(uow: UnitOfWork, customer: Customer, now: datetime, by: Principal) -> int:
-    """Tell whose a customer was before one's own transfer, if nothing came after it.
-
-    Raises:
-        NotTakenBack: Something did, or it was no transfer of one's own, or too long ago.
-    """
-    before, last = (None, None, *uow.customers.history(customer.id or 0))[-2:]
-    mine = last is not None and (last.method, last.by_id) == (TRANSFER.method, by.user_id)
-    if last is None or before is None or not mine or before.status is not TRANSFER.ending:
-        raise NotTakenBack(reason_zh="最近一次变动不是您做的转移。",
-                           reason_en="what was done last is no transfer of yours.")  # fmt: skip
-    if now - last.started_at > TAKE_BACK:
-        raise NotTakenBack(reason_zh="转移已过去太久。", reason_en="it was too long ago.")
-    paid = customer.payment_pending_on is not None and any(
-        p.created_at is not None and p.created_at >= last.started_at
-        for p in uow.records.all(Payment, customer_id=customer.id)
-    )
-    if paid or customer.last_contacted_at != last.started_at:
-        raise NotTakenBack(reason_zh="新的顾问已经跟进。",
-                           reason_en="the new consultant has worked with them.")  # fmt: skip
-    return before.consultant_id
-
-
 def _refuse_receivers(
     crm: Crm, uow: UnitOfWork, from_id: int, to_ids: Sequence[int], by: Principal
 ) -> None:
@@ -295,7 +216,7 @@ def _give_one(
     crm: Crm, customer_id: int, consultant_id: int, way: _Way, memo: str | None, by: Principal
 ) -> Assignment:
     with crm.unit_of_work() as uow:
-        given, refused = _give_batch(crm, uow, [(customer_id, consultant_id)], way, memo, by)
+        given, refused = give_batch(crm, uow, [(customer_id, consultant_id)], way, memo, by)
         if refused:
             raise refused[0][1]
         made = uow.customers.history(given[0])[-1]
@@ -311,7 +232,7 @@ def _give(
     for start in range(0, len(wishes), BATCH):
         with crm.unit_of_work() as uow:
             batch = wishes[start : start + BATCH]
-            given, wrong = _give_batch(crm, uow, batch, way, memo, by)
+            given, wrong = give_batch(crm, uow, batch, way, memo, by)
         done += given
         refused += wrong
     if done:
@@ -319,7 +240,7 @@ def _give(
     return Bulk(done=tuple(done), refused=tuple(refused))
 
 
-def _give_batch(
+def give_batch(
     crm: Crm, uow: UnitOfWork, wishes: Sequence[tuple[int, int]], way: _Way, memo: str | None,
     by: Principal,
 ) -> tuple[list[int], list[tuple[int, CrmError]]]:  # fmt: skip
