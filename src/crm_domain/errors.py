@@ -262,6 +262,13 @@ class NotReceiving(NotAssignable):
     code = "not_receiving"
 
 
+class NotTakenBack(CrmError):
+    """This cannot be taken back any more: {reason_en}"""
+
+    zh = "不能撤回：{reason_zh}"
+    code = "not_taken_back"
+
+
 class CustomerLocked(CrmError):
     """The customer {id} is locked and stays where it is; unlock it first."""
 

@@ -42,6 +42,16 @@ class Nothing:
     cookies: tuple[Cookie, ...] = ()
 
 
+@attrs.frozen
+class Undo:
+    """What takes back what was just done."""
+
+    action: str
+    """Its address, without the first slash."""
+    ids: tuple[int, ...]
+    """The rows that it was done to."""
+
+
 @attrs.frozen(kw_only=True)
 class Redirect:
     """Go on elsewhere, always by GET, with a word about what was done."""
@@ -49,6 +59,8 @@ class Redirect:
     to: str
     said: str | None = None
     tone: Tone = "success"
+    undo: Undo | None = None
+    """What may be taken back, by a button beside the word."""
     cookies: tuple[Cookie, ...] = ()
 
 

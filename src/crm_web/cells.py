@@ -266,11 +266,15 @@ class Rows:
         self._path, self._back = str(escape(resource.path)), f"?back={quote(str(here))}"
         self._state = quote(here.text)
         self._tick = str(escape(t("选择", "Choose"))) if ticks else None
+        # A link is followed by a click, so that its cell is no input.
+        inline = {*resource.inline} if self._edits else set()
         self._columns = [
-            (f'<td data-label="{escape(x.label(c.language))}">', x.link,
+            (f'<td data-label="{escape(x.label(c.language))}"', x.link, x.name
+             if x.name in inline and x.value is None and x.say is None and not x.link else "",
              writer(look, x, titles))
             for x in columns
         ]  # fmt: skip
+        self._hint = str(escape(t("按回车或点击修改", "Press Enter or click to change it")))
         self._words = {a.name: str(escape(a.label(c.language))) for a in actions}
         self._instead = {
             a.name: f'<span class="text-secondary">{escape(t(*a.instead))}</span>'
@@ -299,12 +303,15 @@ class Rows:
                 '<td><input class="form-check-input m-0" type="checkbox" name="ids"'
                 f' value="{shown_key}" data-tick aria-label="{self._tick} {shown_key}"></td>'
             )
-        for begin, link, cell in self._columns:
+        for begin, link, name, cell in self._columns:
             shown = cell(row)
+            if name and opens:
+                begin = (f'{begin} class="editable" tabindex="-1" title="{self._hint}"'
+                         f' data-edit="{self._path}/{path_key}/field/{name}"')  # fmt: skip
             if link and opens and (page := resource.page_of(key)):
                 back = "" if resource.own_page else self._back
                 shown = f'<a class="row-link" href="{escape(page)}{back}">{shown}</a>'
-            found.append(f"{begin}{shown}</td>")
+            found.append(f"{begin}>{shown}</td>")
         if self.acts:
             found.append(f'<td class="text-end text-nowrap row-actions">'
                          f"{self._done(row, path_key, opens)}</td>")  # fmt: skip

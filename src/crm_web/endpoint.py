@@ -162,7 +162,8 @@ def respond(context: Context, answer: Answer) -> Response:
                 where = json.dumps({"path": answer.to, "target": "body"})
                 response = Response(status_code=204, headers={"HX-Location": where})
             if answer.said:
-                flash.put(response, answer.said, answer.tone, https=context.site.https)
+                flash.put(response, answer.said, answer.tone, answer.undo,
+                          https=context.site.https)  # fmt: skip
             _set(response, answer.cookies)
             return response
         case Nothing():
@@ -183,6 +184,8 @@ def page(context: Context, answer: Page) -> Response:
     """Render a template; a word left by the request before is said and forgotten."""
     part = answer.part or context.fragment
     left = None if part else flash.take(context.request, https=context.site.https)
+    if left is not None and left.undo is not None and left.undo.action not in context.site.undos:
+        left = attrs.evolve(left, undo=None)
     text = context.site.render(context, answer.template, {**answer.data, "flash": left})
     response = Response(text, status_code=answer.status, media_type="text/html",
                         headers=dict(answer.headers))  # fmt: skip

@@ -10,6 +10,8 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crm_web.answers import Undo
+
 NAME = "flash"
 
 
@@ -29,11 +31,13 @@ class Flash:
 
     text: str
     tone: str
+    undo: Undo | None = None
 
 
-def put(response: Response, text: str, tone: str, *, https: bool) -> None:
-    """Leave a word for the next request of this browser."""
-    value = json.dumps([text[:LONGEST], tone], ensure_ascii=False)
+def put(response: Response, text: str, tone: str, undo: Undo | None = None, *, https: bool) -> None:
+    """Leave a word for the next request of this browser, and what takes back what it tells of."""
+    value = json.dumps([text[:LONGEST], tone, *([undo.action, undo.ids] if undo else [])],
+                       ensure_ascii=False)  # fmt: skip
     packed = base64.urlsafe_b64encode(value.encode()).decode()
     response.set_cookie(_name(https), packed, max_age=60, httponly=True, secure=https,
                         samesite="lax")  # fmt: skip
@@ -46,11 +50,19 @@ def take(request: Request, *, https: bool) -> Flash | None:
         return None
     try:
         found: Any = json.loads(base64.urlsafe_b64decode(packed.encode()))
-        text, tone = found
+        text, tone, *more = found
     except (ValueError, TypeError):
         return None
-    known = isinstance(text, str) and tone in TONES
-    return Flash(text[:LONGEST], tone) if known else None
+    known = isinstance(text, str) and isinstance(tone, str) and tone in TONES
+    return Flash(text[:LONGEST], tone, _undo(more)) if known else None
+
+
+def _undo(found: list[Any]) -> Undo | None:
+    """Read what may be taken back; `endpoint` shows only what is an action of this site."""
+    match found:
+        case [str(action), list(ids)] if all(type(n) is int and n > 0 for n in ids):
+            return Undo(action, tuple(ids))
+    return None
 
 
 def forget(response: Response, *, https: bool) -> None:

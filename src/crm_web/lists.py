@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from crm_web.answers import Answer, Json, Page, Redirect
 from crm_web.cells import Drawn, Rows
 from crm_web.context import Context, local
 from crm_web.filters import filter_rows
-from crm_web.forms import edit, remove
+from crm_web.forms import edit, edit_field, remove
 from crm_web.resource import Column, Resource, Tab
 from crm_web.rows import titles_of
 from crm_web.screen import Screen
@@ -46,10 +47,15 @@ def list_screens(resource: Resource) -> list[Screen]:
     if form is not None and form.edit is not None:
         found.append(Screen(path=f"{path}/{{id:int}}/edit", needs=form.edit,
                             methods=("GET", "POST"), call=partial(edit, resource)))  # fmt: skip
+    if form is not None and form.edit is not None and resource.inline:
+        found.append(Screen(path=f"{path}/{{id:int}}/field/{{name}}", needs=form.edit,
+                            methods=("GET", "POST"),
+                            call=partial(edit_field, resource)))  # fmt: skip
     if resource.remove is not None:
         found.append(Screen(path=f"{path}/{{id:int}}/remove", needs=resource.removes,
                             methods=("GET", "POST"), call=partial(remove, resource)))  # fmt: skip
-    for action in resource.actions:
+    undos = [action.undo for action in resource.actions if action.undo is not None]
+    for action in (*resource.actions, *undos):
         found.append(
             Screen(path=f"{path}/actions/{action.name}", needs=action.needs,
                    methods=("GET", "POST"), call=partial(act, resource, action))
@@ -129,7 +135,12 @@ def show_json(resource: Resource, c: Context) -> Answer:
 def as_data(resource: Resource, row: Any) -> dict[str, Any]:
     """Give a row as plain data: what its list shows, and its number."""
     number = {resource.key: getattr(row, resource.key)}
-    return number | {column.name: column.of(row) for column in resource.columns}
+    return number | {column.name: _told(column.of(row)) for column in resource.columns}
+
+
+def _told(value: Any) -> Any:
+    """Tell a value to a program; the ends of time stand for no day at all."""
+    return None if value in (date.min, date.max) else value
 
 
 def choose_columns(resource: Resource, c: Context) -> Answer:

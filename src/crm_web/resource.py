@@ -36,6 +36,23 @@ class Pick(Spec):
     among: str = RECEIVERS
 
 
+EDITED = (
+    "text",
+    "choice",
+    "state",
+    "flag",
+    "reference",
+    "day",
+    "moment",
+    "clock",
+    "number",
+    "money",
+)
+"""Kinds of fields that are one input, so that a cell of a list can hold it."""
+ROW_BY_ROW = 1000
+"""So many rows an action takes at a time that does each by itself, in a transaction of its own."""
+BY_SET = 10_000
+"""So many rows an action takes at a time that does many in one transaction."""
 VALUES = ("choice", "state", "flag", "reference", "references")
 RANGES = ("moment", "day", "number", "money")
 PAGE = 50
@@ -48,7 +65,8 @@ class Column:
     name: str
     words: Words
     kind: str
-    """How its cells look: a kind of field, or ``due``, ``phone``, ``copy``, ``badge``, ``who``."""
+    """How its cells look: a kind of field, or ``due``, ``ago``, ``phone``, ``copy``, ``badge``,
+    ``changes``."""
     target: str = ""
     """The record that a reference points to."""
     sort: bool = False
@@ -98,7 +116,9 @@ class Outcome:
 
     said: str
     refused: tuple[tuple[str, str], ...] = ()
-    """What was refused: which row, and why."""
+    """What was refused: the row's number, and why."""
+    done: tuple[int, ...] = ()
+    """The rows that it was done to, as far as it may be taken back."""
     to: str = ""
     """Where to go on; "" is back to the list."""
 
@@ -130,6 +150,17 @@ class Action:
     """Whether one press does it, without a form."""
     hint: Words = ("", "")
     """What people should know before they do it."""
+    most: int = ROW_BY_ROW
+    """So many rows it takes at a time; of more people are asked whether to go on. What is done by
+    set may take `BY_SET`."""
+    undo: Action | None = None
+    """What takes it back, where that is safe: it is offered for the rows that it was done to, and
+    nowhere else. Its name is that of the action with ``/undo``."""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an undo that no address leads to."""
+        if self.undo is not None and self.undo.name != f"{self.name}/undo":
+            raise ValueError(f"what takes back {self.name} is called {self.name}/undo")
 
     def label(self, language: Language) -> str:
         """Say what it does."""
@@ -156,7 +187,8 @@ class Form:
 
     fields: tuple[str, ...]
     save: Callable[[Context, int | None, Mapping[str, str]], int]
-    """Called with the number, None for a new one, and what was typed; gives the number."""
+    """Called with the number, None for a new one, and what was typed; gives the number. Of one that
+    is there it may be a single field with the version: the others stay as they are."""
     add: str | None
     """The permission to make one; None where none are made."""
     edit: str | None
@@ -165,6 +197,8 @@ class Form:
     """Fields that stand together; without any all stand together."""
     watch: str = ""
     """An address that is asked while somebody types a new one, as for duplicates."""
+    inline: bool = True
+    """Whether single fields can be changed in the list."""
     also: Callable[[Context], tuple[Spec, ...]] = lambda c: ()
     """What is asked beyond the record when a new one is made; `save` reads it from the form."""
 
@@ -201,6 +235,11 @@ class Resource:
     """The field under which `tally` counts the tabs by name; "" where it does not."""
     key: str = "id"
     """The field that holds a row's number."""
+    called: tuple[str, ...] = ()
+    """The columns that name a row to people, where records of its kind have no titles."""
+    steady: bool = True
+    """Whether no action changes the order that the list has by itself, so that whoever goes on with
+    the rest begins where the last one ended."""
     page: Callable[[Context], Answer] | None = None
     """What stands at its address in place of the list."""
     own_page: str = ""
@@ -233,6 +272,17 @@ class Resource:
         """Say what one of its records is called."""
         found = about(self.record)
         return found.zh if language == "zh" else found.en
+
+    @property
+    def inline(self) -> tuple[str, ...]:
+        """The fields that can be changed one by one: of the form, plain, and one input each."""
+        form, fields = self.form, specs(self.record)
+        if form is None or form.edit is None or self.get is None or not form.inline:
+            return ()
+        return tuple(
+            n for n in form.fields
+            if n in fields and fields[n].kind in EDITED and not fields[n].guarded
+        )  # fmt: skip
 
     def page_of(self, key: int | str) -> str:
         """Give the address of a row's page; "" where it has none."""

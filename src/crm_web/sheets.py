@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from crm_domain.ports import Query
@@ -11,8 +11,8 @@ from crm_web.address import Address
 from crm_web.answers import Answer, Download
 from crm_web.context import Context
 from crm_web.look import Look
-from crm_web.resource import Column, Resource
-from crm_web.rows import WALK, titles_of, walk
+from crm_web.resource import Resource
+from crm_web.rows import WALK, cell, titles_of, walk
 
 TYPES: dict[Literal["csv", "xlsx"], str] = {
     "csv": "text/csv; charset=utf-8",
@@ -45,28 +45,3 @@ def _cells(resource: Resource, c: Context, query: Query) -> Iterator[list[Any]]:
             part = []
     titles = titles_of(c, resource.columns, part)
     yield from ([cell(look, x, r, titles) for x in resource.columns] for r in part)
-
-
-def cell(look: Any, column: Column, row: Any, titles: Mapping[str, Mapping[int, str]]) -> Any:
-    """Write one value as text or a plain value, as a sheet or a bare table has it."""
-    if column.say is not None:
-        return column.say(row, look)
-    value = column.of(row)
-    if value is None:
-        return None
-    if column.target:
-        known = titles.get(column.target, {})
-        many = value if isinstance(value, tuple) else (value,)
-        return "、".join(known.get(n, str(n)) for n in many)
-    match column.kind:
-        case "moment":
-            return look.moment(value)
-        case "day" | "due":
-            return look.day(value)
-        case "flag":
-            return look.context.t("是", "yes") if value else look.context.t("否", "no")
-        case "choice" | "state" | "badge":
-            return look.choice(value)
-        case "money":
-            return str(value)
-    return value if isinstance(value, int | float | str) else str(value)

@@ -84,6 +84,14 @@ class Site:
         return lambda: inbox.count_unread(self.crm, by=context.by) if staff else 0
 
     @cached_property
+    def undos(self) -> frozenset[str]:
+        """The addresses of what takes something back, without the first slash."""
+        return frozenset(
+            f"{r.name}/actions/{a.undo.name}" for r in self.resources.values() for a in r.actions
+            if a.undo is not None
+        )  # fmt: skip
+
+    @cached_property
     def icons(self) -> Mapping[str, str]:
         """The icons of pages, by address."""
         return {s.path: s.icon for s in self.screens if s.icon}

@@ -38,7 +38,7 @@ class Row:
 
 def listed(
     name: str, view: str, *, edit: str = "", export: str = "", remove: bool = False,
-    actions: Mapping[str, str] | None = None, counted: bool = True,
+    field: str = "", actions: Mapping[str, str] | None = None, counted: bool = True,
 ) -> dict[str, Row]:  # fmt: skip
     """Give the rows of a list.
 
@@ -48,6 +48,7 @@ def listed(
         edit: The permission to add, change and remove; "" where nobody does.
         export: The permission to export; "" where nobody does.
         remove: Whether records are removed here.
+        field: One of the fields that can be changed in the list.
         actions: The permission of each action.
         counted: Whether it counts what matches.
     """
@@ -62,6 +63,7 @@ def listed(
     if edit:
         rows[f"/{name}/new"] = Row(edit, post=422)
         rows[f"/{name}/{{id:int}}/edit"] = Row(edit, post=422)
+        rows |= single(name, edit, field)
     if remove:
         rows[f"/{name}/{{id:int}}/remove"] = Row(edit, post=303)
     for action, needs in (actions or {}).items():
@@ -70,10 +72,15 @@ def listed(
     return rows
 
 
-def plain(name: str, record: str) -> dict[str, Row]:
+def single(name: str, edit: str, field: str) -> dict[str, Row]:
+    """Give the row of a field that is changed in the list; without a version nothing is."""
+    return {f"/{name}/{{id:int}}/field/{{name}}": Row(edit, post=422, at={"name": field})}
+
+
+def plain(name: str, record: str, field: str = "title") -> dict[str, Row]:
     """Give the rows of the list of a plain record."""
     view, edit = f"{record}:view", f"{record}:edit"
-    return listed(name, view, edit=edit, export=view, remove=True)
+    return listed(name, view, edit=edit, export=view, remove=True, field=field)
 
 
 EXPECTED: dict[str, Row] = {
@@ -123,9 +130,11 @@ EXPECTED: dict[str, Row] = {
     **listed("customers", "customer:view", export="customer:export", actions={
         "follow-up": "customer:follow_up", "transfer": "customer:transfer",
         "release": "customer:release", "lock": "customer:lock", "unlock": "customer:lock",
+        "transfer/undo": "customer:transfer", "lock/undo": "customer:lock",
     }),
     "/customers/new": Row("customer:add", post=422),
     "/customers/{id:int}/edit": Row("customer:edit", post=422),
+    **single("customers", "customer:edit", "phone"),
     **listed("pool", "pool:view", actions={
         "claim": "customer:claim", "assign": "customer:assign",
     }),
@@ -138,23 +147,26 @@ EXPECTED: dict[str, Row] = {
         "reject": "payment:confirm",
     }),
     "/payments/new": Row("payment:add", post=422),
-    **plain("departments", "department"), **plain("employees", "employee"),
-    **plain("schools", "school"), **plain("courses", "course"), **plain("cohorts", "cohort"),
-    **plain("lessons", "lesson"),
+    **plain("departments", "department"), **plain("employees", "employee", "name"),
+    **plain("schools", "school"), **plain("courses", "course"),
+    **plain("cohorts", "cohort", "memo"), **plain("lessons", "lesson", "room"),
     **listed("students", "student:view", export="student:view"),
     "/students/{id:int}/edit": Row("student:edit", post=422),
+    **single("students", "student:edit", "company"),
     **listed("enrolments", "enrolment:view", export="enrolment:view"),
     **listed("study_records", "study_record:view", export="study_record:view"),
     "/study_records/{id:int}/edit": Row("study_record:edit", post=422),
+    **single("study_records", "study_record:edit", "note"),
 }  # fmt: skip
 
 
 # -- by whose a customer is -------------------------------------------------------------------
 
 DONE, SHOWN, MASKED, TOLD, NONE, CONFLICT = "done", "shown", "masked", "told", "none", "conflict"
-HIDDEN = "hidden"
-"""Done and sent on (303); shown in full; shown masked; refused in a table of outcomes (200);
-404 as if there were none; refused with 409; what is hidden is not overwritten (422)."""
+HIDDEN, KEPT = "hidden", "kept"
+"""Done and sent on (303), or kept in the cell (200); shown in full; shown masked; refused in a
+table of outcomes (200); 404 as if there were none; refused with 409; what is hidden is not
+overwritten (422)."""
 
 
 def _by_kind(text: str) -> dict[str, str]:
@@ -187,6 +199,18 @@ OWNED: dict[tuple[str, str, str], dict[str, str]] = {
         _by_kind("done done none hidden hidden done none none"),
     ("administrator", "POST", "/customers/{id:int}/edit"):
         _by_kind("done done done done done done none none"),
+    ("consultant", "GET", "/customers/{id:int}/field/{name}"):
+        _by_kind("shown none none masked none shown none none"),
+    ("sales_manager", "GET", "/customers/{id:int}/field/{name}"):
+        _by_kind("shown shown none masked masked shown none none"),
+    ("administrator", "GET", "/customers/{id:int}/field/{name}"):
+        _by_kind("shown shown shown shown shown shown none none"),
+    ("consultant", "POST", "/customers/{id:int}/field/{name}"):
+        _by_kind("kept none none none none kept none none"),
+    ("sales_manager", "POST", "/customers/{id:int}/field/{name}"):
+        _by_kind("kept kept none hidden hidden kept none none"),
+    ("administrator", "POST", "/customers/{id:int}/field/{name}"):
+        _by_kind("kept kept kept kept kept kept none none"),
     ("consultant", "POST", "/customers/{id:int}/follow-up"):
         _by_kind("done conflict conflict conflict conflict conflict conflict conflict"),
     ("sales_manager", "POST", "/customers/{id:int}/follow-up"):
@@ -229,6 +253,15 @@ OWNED: dict[tuple[str, str, str], dict[str, str]] = {
         _by_kind("done done told done done done told told"),
     ("administrator", "POST", "/customers/actions/unlock"):
         _by_kind("done done done done done done told told"),
+    # Nobody has just moved or locked any of them.
+    ("sales_manager", "POST", "/customers/actions/transfer/undo"):
+        _by_kind("told told told told told told told told"),
+    ("administrator", "POST", "/customers/actions/transfer/undo"):
+        _by_kind("told told told told told told told told"),
+    ("sales_manager", "POST", "/customers/actions/lock/undo"):
+        _by_kind("told told told told told told told told"),
+    ("administrator", "POST", "/customers/actions/lock/undo"):
+        _by_kind("told told told told told told told told"),
     # A claim is refused with who has the customer, and since when: spec section 5.
     ("consultant", "POST", "/pool/actions/claim"):
         _by_kind("conflict conflict conflict done conflict conflict none none"),
@@ -236,5 +269,18 @@ OWNED: dict[tuple[str, str, str], dict[str, str]] = {
         _by_kind("told told told done done told told told"),
     ("administrator", "POST", "/pool/actions/assign"):
         _by_kind("told told told done done told told told"),
+    ("consultant", "POST", "/payments/new"):
+        _by_kind("done none none none none done none none"),
+    ("sales_manager", "POST", "/payments/new"):
+        _by_kind("done done none none none done none none"),
+    ("finance", "POST", "/payments/new"):
+        _by_kind("done done done none none done none none"),
+    ("administrator", "POST", "/payments/new"):
+        _by_kind("done done done none none done none none"),
+    # A payment is rejected whatever became of the customer since.
+    ("finance", "POST", "/payments/actions/reject"):
+        _by_kind("done done done done done done told told"),
+    ("administrator", "POST", "/payments/actions/reject"):
+        _by_kind("done done done done done done told told"),
 }  # fmt: skip
 """What becomes of a request for one customer, by who asks."""

@@ -1,5 +1,6 @@
 """Plugins add to lists that are there."""
 
+import attrs
 import pytest
 
 from crm_domain.model import Customer
@@ -32,3 +33,16 @@ def test_a_name_that_is_there_is_refused():
     """Nothing of the program can be replaced unseen."""
     with pytest.raises(ValueError, match="customers: two of its columns"):
         extended(CUSTOMERS, [Extension(resource="customers", columns=(CUSTOMERS.columns[0],))])
+
+
+def test_what_takes_an_action_back_has_its_address():
+    """Its name is the action's with /undo, which the word above the page leads to."""
+    back = attrs.evolve(THANK, name="thank/undo")
+    assert attrs.evolve(THANK, undo=back).undo is back
+    with pytest.raises(ValueError, match="called thank/undo"):
+        attrs.evolve(THANK, undo=attrs.evolve(THANK, name="unthank"))
+
+
+def test_an_action_of_a_plugin_takes_a_thousand_rows_at_a_time():
+    """Whoever writes one need not think of requests that run for minutes."""
+    assert THANK.most == 1_000

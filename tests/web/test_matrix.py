@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from starlette.applications import Starlette
 
 from crm_adapters import open_crm
-from crm_domain.model import SavedView
+from crm_domain.model import Payment, PaymentKind, SavedView
 from crm_domain.rules.access import ROLES as BUILT_IN
 from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import sessions
@@ -30,6 +31,7 @@ from web.expected import (
     DONE,
     EXPECTED,
     HIDDEN,
+    KEPT,
     MASKED,
     NONE,
     OWNED,
@@ -173,8 +175,10 @@ def test_no_other_method_gets_anywhere(shared: Place, who: str) -> None:
 # -- screens × roles × whose the customer is ---------------------------------------------------
 
 NUMBERED = [p for p in EXPECTED if p.startswith("/customers/{id:int}")]
-ACTED = [p for p in EXPECTED if "/actions/" in p and p.startswith(("/customers", "/pool", "/my"))]
-READ = {SHOWN: 200, MASKED: 200, NONE: 404, DONE: 303, TOLD: 200, CONFLICT: 409, HIDDEN: 422}
+SALES = ("/customers", "/pool", "/my", "/payments")
+ACTED = ["/payments/new", *(p for p in EXPECTED if "/actions/" in p and p.startswith(SALES))]
+READ = {SHOWN: 200, MASKED: 200, NONE: 404, DONE: 303, KEPT: 200, TOLD: 200, CONFLICT: 409,
+        HIDDEN: 422}  # fmt: skip
 
 
 def test_every_screen_for_one_customer_says_what_it_does_with_whose(shared: Place) -> None:
@@ -183,7 +187,7 @@ def test_every_screen_for_one_customer_says_what_it_does_with_whose(shared: Plac
         (role, method, path)
         for path in (*NUMBERED, *ACTED)
         for method in EXPECTED[path].methods
-        # The small form of an action reads no customer.
+        # The small form of an action reads no customer, nor does the form of a new payment.
         if not (path in ACTED and method == "GET")
         for role in ROLES
         if EXPECTED[path].needs in GRANTED[role]
@@ -193,13 +197,31 @@ def test_every_screen_for_one_customer_says_what_it_does_with_whose(shared: Plac
 
 def send(house: House, browser: Visitor, method: str, path: str, number: int) -> Any:
     """Ask for something with one customer, in a form that is filled in well."""
+    to = path.replace("{id:int}", str(number)).replace("{name}", EXPECTED[path].at.get("name", ""))
     if method == "GET":
-        return browser.get(path.replace("{id:int}", str(number)))
+        return browser.get(to)
     heir = house.world.c.employee_id
     form: dict[str, Any] = {"note": "谈过", "reason": "换人", "to_id": heir, "ids": number}
-    if path.endswith("/edit"):
+    if path.endswith(("/edit", "/{name}")):
         form = {"name": "Changed", "phone": phone(), "version": version(house, number)}
-    return browser.post(path.replace("{id:int}", str(number)), form)
+    elif path == "/payments/new":
+        form = {"customer_id": number, "kind": "deposit", "amount": "100",
+                "paid_on": house.crm.today()}  # fmt: skip
+    elif path.startswith("/payments"):
+        form["ids"] = paid(house, number)
+    return browser.post(to, form)
+
+
+def paid(house: House, number: int) -> int:
+    """Enter a payment of a customer that waits for finance, whatever the customer is."""
+    with house.crm.unit_of_work() as uow:
+        found = uow.customers.get(number)
+        if found is None:
+            return MISSING
+        made = Payment(customer_id=number, kind=PaymentKind.DEPOSIT, amount=Decimal(100),
+                       paid_on=house.crm.today(), created_at=house.clock(),
+                       consultant_id=found.last_consultant_id)  # fmt: skip
+        return uow.records.add(made).id or 0
 
 
 def version(house: House, number: int) -> int:
@@ -246,9 +268,12 @@ def test_out_of_reach_is_answered_like_not_there(place: Place, role: str) -> Non
     for (who, method, path), by_kind in OWNED.items():
         if who != role or path == "/pool/actions/claim":
             continue
+        if path == "/payments/actions/reject":
+            # Whoever does it sees all payments, also those of customers that were put away.
+            continue
         missing = known_by(MISSING, send(house, browser, method, path, MISSING))
         for kind in THERE:
-            if kind in NAMED_TO.get(role, ()) or by_kind[kind] in (DONE, SHOWN, MASKED):
+            if kind in NAMED_TO.get(role, ()) or by_kind[kind] in (DONE, KEPT, SHOWN, MASKED):
                 continue
             number = house.make(kind)
             if known_by(number, send(house, browser, method, path, number)) != missing:
@@ -277,12 +302,18 @@ def test_a_lost_claim_tells_who_has_the_customer_and_nothing_of_it(place: Place)
 
 # -- everything that can be asked of a list ----------------------------------------------------
 
-LISTS = ("customers", "pool", "my/customers", "assignments", "follow-ups", "payments")
+LISTS = [path[1 : -len(".json")] for path in EXPECTED if path.endswith(".json")]
+SOLD = ("customers", "pool", "my/customers", "assignments", "follow-ups", "payments")
+"""Lists whose rows are customers, or about one each."""
 EXPORTED = [f"/{name}{ending}" for name in LISTS for ending in ("", ".json", ".csv", ".xlsx")]
 
 
-def asked() -> list[str]:
+def asked(path: str) -> list[str]:
     """Give what is asked of each list: nothing, every filter, every order, all of it."""
+    if path.endswith(("csv", "xlsx")):
+        return ["", "?q=Z"]
+    if path[1:].removesuffix(".json") not in SOLD:
+        return ["", "?size=200", "?q=Z", "?q=note", "?q=139"]
     return [
         "", "?size=200", "?sort=name", "?sort=-phone", "?sort=wechat", "?owner_id=-",
         "?status=1&status=2&status=3&status=4&status=5", "?source=baidu", "?locked=false",
@@ -292,7 +323,7 @@ def asked() -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("who", ["consultant", "sales_manager", "finance", "administrator"])
+@pytest.mark.parametrize("who", [r for r in ROLES if r in FULL])
 def test_no_list_tells_more_than_the_reach(place: Place, who: str) -> None:
     """Rows, counts, exports and JSON hold the same scope, whatever is asked."""
     house, wrong = place.house, []
@@ -301,12 +332,14 @@ def test_no_list_tells_more_than_the_reach(place: Place, who: str) -> None:
     for path in EXPORTED:
         if path not in EXPECTED or EXPECTED[path].needs not in GRANTED[who]:
             continue
-        for query in asked() if not path.endswith(("csv", "xlsx")) else ("", "?q=Z"):
+        for query in asked(path):
             answer = browser.get(path + query)
             if answer.status_code not in (200, 422):
                 wrong.append(f"{path}{query}: {answer.status_code}")
             body = told(answer)
-            if leaked := house.leaks(who, body):
+            past = path.startswith(REPORTS)
+            if leaked := [what for what in house.leaks(who, body)
+                          if not (past and what.startswith("archived"))]:  # fmt: skip
                 wrong.append(f"{path}{query} tells {leaked}")
             seen += house.canaries["own"].name in body
     assert not wrong, "\n".join(wrong)

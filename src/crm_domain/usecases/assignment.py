@@ -42,13 +42,14 @@ from crm_domain.usecases.rotation import (
     show_rotation,
     upcoming,
 )
+from crm_domain.usecases.taking_back import take_back_lock, take_back_transfers
 
 __all__ = [
     "Bulk", "Rotation", "assign_customer", "assign_customers", "current", "find_receivers",
     "hand_over", "history",
     "list_assignments", "lock_customer", "my_customers", "my_tabs", "reset_rotation",
-    "set_rotation", "show_rotation", "tally_assignments", "tally_mine", "transfer_customer",
-    "transfer_customers", "upcoming",
+    "set_rotation", "show_rotation", "take_back_lock", "take_back_transfers", "tally_assignments",
+    "tally_mine", "transfer_customer", "transfer_customers", "upcoming",
 ]  # fmt: skip
 
 # -- reading ----------------------------------------------------------------------------------

@@ -258,7 +258,7 @@ def _give_one(
     crm: Crm, customer_id: int, consultant_id: int, way: _Way, memo: str | None, by: Principal
 ) -> Assignment:
     with crm.unit_of_work() as uow:
-        given, refused = _give_batch(crm, uow, [(customer_id, consultant_id)], way, memo, by)
+        given, refused = give_batch(crm, uow, [(customer_id, consultant_id)], way, memo, by)
         if refused:
             raise refused[0][1]
         made = uow.customers.history(given[0])[-1]
@@ -274,7 +274,7 @@ def _give(
     for start in range(0, len(wishes), BATCH):
         with crm.unit_of_work() as uow:
             batch = wishes[start : start + BATCH]
-            given, wrong = _give_batch(crm, uow, batch, way, memo, by)
+            given, wrong = give_batch(crm, uow, batch, way, memo, by)
         done += given
         refused += wrong
     if done:
@@ -282,7 +282,7 @@ def _give(
     return Bulk(done=tuple(done), refused=tuple(refused))
 
 
-def _give_batch(
+def give_batch(
     crm: Crm, uow: UnitOfWork, wishes: Sequence[tuple[int, int]], way: _Way, memo: str | None,
     by: Principal,
 ) -> tuple[list[int], list[tuple[int, CrmError]]]:  # fmt: skip

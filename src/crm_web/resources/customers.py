@@ -17,6 +17,7 @@ from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
 from crm_web.context import Context, beside, number, read_version
 from crm_web.resource import (
+    BY_SET,
     Action,
     Column,
     Filter,
@@ -143,7 +144,7 @@ def _release(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outco
 
 def _bulk(c: Context, done: assignment.Bulk, said: tuple[str, str]) -> Outcome:
     refused = tuple((str(n), e.message(c.language)) for n, e in done.refused)
-    return Outcome(said=c.t(*said).format(n=len(done.done)), refused=refused)
+    return Outcome(said=c.t(*said).format(n=len(done.done)), refused=refused, done=done.done)
 
 
 def _assign(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
@@ -158,6 +159,18 @@ def _transfer(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outc
         c.crm, ids, [_number(values["to_id"])], reason=values["reason"], by=c.by
     )
     return _bulk(c, done, ("已转移 {n} 位客户。", "{n} customers were moved."))
+
+
+def _move_back(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    done = assignment.take_back_transfers(c.crm, ids, by=c.by)
+    return _bulk(c, done, ("已撤回 {n} 位客户的转移。", "{n} customers were moved back."))
+
+
+def _unlock_again(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
+    return one_by_one(
+        c, ids, lambda n: assignment.take_back_lock(c.crm, n, by=c.by),
+        ("已撤回 {n} 位客户的锁定。", "{n} customers are unlocked again."),
+    )  # fmt: skip
 
 
 def _lock(locked: bool, c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
@@ -190,17 +203,21 @@ RELEASE = Action(
 )  # fmt: skip
 TRANSFER = Action(
     name="transfer", words=("转移", "Transfer"), icon="arrows-exchange",
-    needs="customer:transfer", run=_transfer, fields=(_TO, *_REASON),
+    needs="customer:transfer", run=_transfer, fields=(_TO, *_REASON), most=BY_SET,
     fits=lambda row, c: row.owner_id is not None,
+    undo=Action(name="transfer/undo", words=("撤回转移", "Move back"), icon="arrows-exchange",
+                needs="customer:transfer", run=_move_back),
 )  # fmt: skip
 ASSIGN = Action(
     name="assign", words=("分配", "Assign"), icon="user-plus", needs="customer:assign",
-    run=_assign, fields=(_TO, _MEMO),
+    run=_assign, fields=(_TO, _MEMO), most=BY_SET,
 )  # fmt: skip
 LOCK = Action(
     name="lock", words=("锁定", "Lock"), icon="lock", needs="customer:lock",
     run=partial(_lock, True), fields=_NEEDED, fits=lambda row, c: not row.locked,
     hint=("锁定后不会进入公海。", "A locked customer never becomes public."),
+    undo=Action(name="lock/undo", words=("撤回锁定", "Take the lock back"), icon="lock-open",
+                needs="customer:lock", run=_unlock_again),
 )  # fmt: skip
 UNLOCK = Action(
     name="unlock", words=("解锁", "Unlock"), icon="lock-open", needs="customer:lock",
@@ -315,6 +332,8 @@ _MINE: tuple[tuple[str, tuple[str, str], str, dict[str, Any]], ...] = (
 MINE = Resource(
     name="my/customers", record=Customer, words=("我的客户", "My customers"), icon="address-book",
     needs="customer:mine", key="customer_id",
+    # Who is followed stands first, so that giving back moves rows about.
+    steady=False,
     rows=lambda crm, query, by: assignment.my_customers(crm, query, by=by),
     tally=lambda crm, query, names, by: assignment.tally_mine(crm, query, names, by=by),
     columns=tuple(

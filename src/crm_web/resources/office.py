@@ -159,7 +159,7 @@ NOTICES = Resource(
                choices=tuple(CHANNELS.items())),
         narrowing(Notice, "recipient_id"), narrowing(Notice, "created_at"),
     ),
-    export="notice:view",
+    export="notice:view", called=("recipient_id", "subject"),
     actions=(
         Action(
             name="resend", words=("重发", "Send again"), icon="refresh", needs="notice:deliver",

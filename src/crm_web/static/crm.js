@@ -293,3 +293,70 @@
     places.filter((place) => place.querySelector("input[type=text][name]")).forEach(enhance);
   });
 })();
+
+// One field of a row is changed where it stands. Of all cells that can be changed one is reached by
+// Tab, its neighbours by the arrows; Enter or a click opens it, Enter saves, Escape leaves.
+(function () {
+  "use strict";
+  const cells = () => [...document.querySelectorAll("[data-edit]")];
+  const content = (cell) => cell.querySelector("[name]:not([type=hidden])");
+  const swap = (cell, method, to, values) => htmx.ajax(method, to, { target: cell, swap: "innerHTML", values });
+  const leave = (cell) => swap(cell, "GET", `${cell.dataset.edit}?shown=1`).then(() => cell.focus());
+  function open(cell) {
+    if (!cell.querySelector("[data-cell]")) swap(cell, "GET", cell.dataset.edit);
+  }
+  function save(cell) {
+    const editor = cell.querySelector("[data-cell]");
+    if (editor.dataset.busy) return;
+    editor.dataset.busy = "1";
+    const values = {};
+    editor.querySelectorAll("[name]").forEach((one) => {
+      if (one.type !== "checkbox" || one.checked) values[one.name] = one.value;
+    });
+    swap(cell, "POST", cell.dataset.edit, values).then(() => {
+      delete editor.dataset.busy;
+      if (!cell.querySelector("[data-cell]")) cell.focus();
+    });
+  }
+  document.addEventListener("htmx:load", () => {
+    const all = cells();
+    if (all.length && !all.some((cell) => cell.tabIndex === 0)) all[0].tabIndex = 0;
+  });
+  document.addEventListener("focusin", (event) => {
+    const cell = event.target.closest("[data-edit]");
+    if (cell && cell.tabIndex !== 0) {
+      cells().forEach((other) => { other.tabIndex = -1; });
+      cell.tabIndex = 0;
+    }
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const input = event.detail.target.matches("[data-edit]") && content(event.detail.target);
+    if (input) { input.focus(); if (input.select) input.select(); }
+  });
+  document.addEventListener("click", (event) => {
+    const cell = event.target.closest("[data-edit]");
+    if (!cell) return;
+    if (event.target.closest("[data-cell-save]")) save(cell);
+    else if (event.target.closest("[data-cell-leave]")) leave(cell);
+    else if (!event.target.closest("a, button, [data-cell]") && !String(window.getSelection())) open(cell);
+  });
+  document.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("[data-edit]");
+    if (!cell || event.isComposing) return;
+    if (event.target === cell) {
+      const row = [...cell.parentElement.querySelectorAll("[data-edit]")];
+      const side = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const line = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];
+      const next = side ? row[row.indexOf(cell) + side]
+        : line && cell.parentElement[line] && [...cell.parentElement[line].children][cell.cellIndex];
+      if (event.key === "Enter") { event.preventDefault(); open(cell); }
+      else if (next && next.matches("[data-edit]")) { event.preventDefault(); next.focus(); }
+    } else if (event.key === "Escape") {
+      event.preventDefault();
+      leave(cell);
+    } else if (event.key === "Enter" && !event.shiftKey && event.target.matches("input, select, textarea")) {
+      event.preventDefault();
+      save(cell);
+    }
+  });
+})();

@@ -1,0 +1,119 @@
+"""One field of a row, changed in the list."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from starlette.applications import Starlette
+
+from crm_domain import SYSTEM
+from crm_domain.model import specs
+from crm_domain.usecases import intake
+from make import World
+from web.conftest import Visit
+
+
+@pytest.fixture
+def engine_name() -> str:
+    """Each field is saved by the use case of its form, which is tried on every engine."""
+    return "sqlite"
+
+
+def test_a_cell_becomes_its_input_and_is_saved_alone(world: World, visit: Visit) -> None:
+    """The other fields stay as they are, and the cell shows the new value as the list does."""
+    customer = world.customer(world.a, company="旧公司", major="软件")
+    me, to = visit(world.a), f"/customers/{customer.id}/field/company"
+    shown = me.get(to).text
+    assert 'value="旧公司"' in shown
+    assert "<html" not in shown
+    saved = me.post(to, {"company": "新公司<b>", "version": customer.version})
+    assert saved.status_code == 200
+    assert "新公司&lt;b&gt;" in saved.text
+    assert "<input" not in saved.text
+    after = intake.get_customer(world.crm, customer.id or 0, by=SYSTEM)
+    assert (after.company, after.major, after.phone) == ("新公司<b>", "软件", customer.phone)
+    assert "新公司" in me.get(f"{to}?shown=1").text
+
+
+def test_a_choice_is_chosen_and_a_wrong_value_is_refused_in_the_cell(
+    world: World, visit: Visit
+) -> None:
+    """422 with the input, what was typed and why."""
+    customer = world.customer(world.a)
+    me, to = visit(world.a), f"/customers/{customer.id}/field/"
+    assert "<select" in me.get(to + "education").text
+    saved = me.post(to + "education", {"education": "college", "version": customer.version})
+    assert saved.status_code == 200
+    wrong = me.post(to + "phone", {"phone": "123", "version": customer.version + 1})
+    assert wrong.status_code == 422
+    assert 'value="123"' in wrong.text
+    assert 'role="alert"' in wrong.text
+    assert 'aria-describedby="cell-error"' in wrong.text
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(world: World, visit: Visit) -> None:
+    """409 with what is there by now; saving again is the person's decision."""
+    customer = world.customer(world.a, company="旧公司")
+    number = customer.id or 0
+    intake.edit_customer(world.crm, number, {"company": "别人写的"}, version=1, by=SYSTEM)
+    me, to = visit(world.a), f"/customers/{number}/field/company"
+    answer = me.post(to, {"company": "我写的", "version": 1})
+    assert answer.status_code == 409
+    assert 'value="我写的"' in answer.text
+    assert "别人写的" in answer.text
+    assert 'name="version" value="2"' in answer.text
+    assert me.post(to, {"company": "我写的", "version": 2}).status_code == 200
+
+
+@pytest.mark.parametrize("version", [{}, {"version": ""}, {"version": "x"}])
+def test_without_a_version_nothing_is_saved(
+    world: World, visit: Visit, version: dict[str, str]
+) -> None:
+    """A field that was lost on its way switches no check off."""
+    customer = world.customer(world.a, company="旧公司")
+    to = f"/customers/{customer.id}/field/company"
+    assert visit(world.a).post(to, {"company": "新", **version}).status_code == 422
+    assert intake.get_customer(world.crm, customer.id or 0, by=SYSTEM).company == "旧公司"
+
+
+def test_a_taken_contact_is_refused_in_the_cell(world: World, visit: Visit) -> None:
+    """409, and the input stays."""
+    taken, mine = world.customer(world.b), world.customer(world.a)
+    answer = visit(world.a).post(
+        f"/customers/{mine.id}/field/phone", {"phone": taken.phone, "version": mine.version}
+    )
+    assert answer.status_code == 409
+    assert f'value="{taken.phone}"' in answer.text
+
+
+@pytest.mark.parametrize("name", ["owner_id", "due_on", "status", "id", "version", "locked", "x"])
+def test_what_no_form_changes_no_cell_changes(world: World, visit: Visit, name: str) -> None:
+    """Guarded fields change by their own use cases alone."""
+    customer = world.customer(world.a)
+    me, to = visit(world.manager), f"/customers/{customer.id}/field/{name}"
+    assert me.get(to).status_code == 404
+    assert me.post(to, {name: "1", "version": 1}).status_code == 404
+
+
+def test_every_list_with_a_form_has_cells_for_its_plain_fields(app: Starlette) -> None:
+    """No list needs to say so, and none offers what is guarded."""
+    for resource in app.state.site.resources.values():
+        form = resource.form
+        edits = form is not None and form.edit is not None
+        assert bool(resource.inline) is edits, resource.name
+        for name in resource.inline:
+            assert not specs(resource.record)[name].guarded, (resource.name, name)
+
+
+def test_the_list_marks_what_can_be_changed_for_whoever_may(world: World, visit: Visit) -> None:
+    """Links are followed, so their cells are not; without the permission no cell is."""
+    customer = world.customer(world.a)
+    page = visit(world.a).get("/customers").text
+    assert f'data-edit="/customers/{customer.id}/field/phone"' in page
+    assert f'data-edit="/customers/{customer.id}/field/name"' not in page
+    assert not re.search(r'data-edit="[^"]*/field/(owner_id|status|due_on)"', page)
+    boss = world.person("孙总", "administrator")
+    marked = f'data-edit="/employees/{world.a.employee_id}/field/'
+    assert marked in visit(boss).get("/employees").text
+    assert marked not in visit(world.manager).get("/employees").text
