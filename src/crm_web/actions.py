@@ -52,7 +52,7 @@ def wanted(
     """Find the numbers of the rows that an action is meant for."""
     if not everything:
         return numbers(ticked)[:BULK]
-    query = Address.read(resource.path, state).query(resource, c.crm.settings.zone)
+    query = Address.read(resource.path, state).query(resource, c)
     found = []
     for row in walk(resource, c, query):
         found.append(getattr(row, resource.key))

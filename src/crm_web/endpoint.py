@@ -29,7 +29,7 @@ from crm_domain.usecases import sessions
 from crm_domain.usecases.sessions import Session
 from crm_web import flash
 from crm_web.answers import Answer, Cookie, Download, Json, Nothing, Page, Redirect
-from crm_web.context import CSRF, Context
+from crm_web.context import AGAIN, CSRF, Context
 from crm_web.screen import ANYBODY, SIGNED_IN, Screen
 from crm_web.security import SAFE
 from crm_web.site import Site
@@ -265,8 +265,8 @@ def _ask_to_sign_in(context: Context) -> Response:
     if _wants_json(request):
         return _refuse(context, 401, "sign_in", context.t("请先登录。", "Sign in first."))
     if context.by_htmx:
-        # In a dialog above the page, so that what was typed there stays.
-        headers = {"HX-Retarget": "#dialog-body", "HX-Reswap": "innerHTML",
+        # In a dialog of its own above all else, so that what was typed stays, also in a dialog.
+        headers = {"HX-Retarget": f"#{AGAIN}", "HX-Reswap": "innerHTML",
                    "HX-Reselect": ".dialog-part",
                    "HX-Push-Url": "false", "HX-Trigger": "crm:dialog"}  # fmt: skip
         return page(context, Page(template="sign_in_part.html", status=401, headers=headers))

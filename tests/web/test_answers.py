@@ -186,7 +186,7 @@ def test_whoever_has_to_sign_in_is_asked_in_place(
         assert answer.headers["location"] == to
         return
     assert answer.status_code == 401
-    assert answer.headers["hx-retarget"] == "#dialog-body"
+    assert answer.headers["hx-retarget"] == "#again-body"
     assert answer.headers["hx-reswap"] == "innerHTML"
     assert answer.headers["hx-push-url"] == "false"
     assert "<html" not in answer.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from crm_domain.errors import CrmError, Invalid, SignInRefused, TooManyAttempts
 from crm_domain.usecases import access, sessions
@@ -20,7 +21,7 @@ def sign_in(c: Context) -> Answer:
     """Show the form, or sign somebody in under a new token."""
     wish = c.request.query_params.get("language")
     if wish in LANGUAGES:
-        to = f"/sign-in?next={local(c.request.query_params.get('next'))}"
+        to = f"/sign-in?next={quote(local(c.request.query_params.get('next')), safe='')}"
         return Redirect(to=to, cookies=(Cookie(name="language", value=wish, seconds=LONG),))
     if c.request.method == "GET":
         return _form(c)
