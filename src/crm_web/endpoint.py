@@ -31,7 +31,7 @@ from crm_web import flash
 from crm_web.answers import Answer, Cookie, Download, Json, Nothing, Page, Redirect
 from crm_web.context import AGAIN, CSRF, Context
 from crm_web.screen import ANYBODY, SIGNED_IN, Screen
-from crm_web.security import SAFE
+from crm_web.security import ABOVE, SAFE
 from crm_web.site import Site
 
 log = logging.getLogger(__name__)
@@ -249,14 +249,8 @@ def _refuse(context: Context, status: int, code: str, said: str) -> Response:
         }))  # fmt: skip
     data = {"status": status, "said": said, "number": number, "code": code}
     if context.within or (context.by_htmx and context.request.method not in SAFE):
-        headers = {
-            "HX-Retarget": "#flash",
-            "HX-Reswap": "innerHTML",
-            "HX-Reselect": ".alert",
-            "HX-Push-Url": "false",
-        }
         return page(context, Page(template="refused_part.html", data=data, status=status,
-                                  headers=headers, part=True))  # fmt: skip
+                                  headers=ABOVE, part=True))  # fmt: skip
     return page(context, Page(template="refused.html", data=data, status=status))
 
 

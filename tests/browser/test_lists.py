@@ -351,6 +351,27 @@ def test_every_filter_can_be_used(school: School, sit: Sit) -> None:
     assert set(shown) == {str(entry.record_id)}
 
 
+def test_without_scripts_lists_are_read_and_forms_are_sent(school: School, sit: Sit) -> None:
+    """Links and forms alone search, filter, sort, page and enter a customer."""
+    desk = sit(school.world.a, "/customers", java_script_enabled=False)
+    page = desk.page
+    page.fill("#q", "客户")
+    page.press("#q", "Enter")
+    expect(page.locator("tbody tr")).to_have_count(6)
+    page.locator("summary", has_text="筛选").click()
+    page.get_by_role("checkbox", name=re.compile("^百度")).click()
+    expect(page.locator("#chosen")).to_contain_text("百度")
+    page.get_by_role("link", name="姓名").click()
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("姓名")
+    page.get_by_role("link", name="20", exact=True).click()
+    assert asked(page) == {"q": ["客户"], "source": ["baidu"], "sort": ["name"], "size": ["20"]}
+    page.get_by_role("link", name="新增").click()
+    page.fill("#f-name", "无脚本客户")
+    page.fill("#f-phone", "13712345672")
+    page.get_by_role("button", name="保存").click()
+    expect(page.locator("#flash")).to_contain_text("已保存")
+
+
 LISTS = ("/customers", "/pool", "/assignments", "/follow-ups", "/payments", "/notices", "/audit",
          "/users", "/employees", "/departments", "/courses", "/cohorts", "/lessons", "/students",
          "/schools", "/enrolments", "/study_records")  # fmt: skip
