@@ -102,7 +102,7 @@ def _all_that_match(
     whatever becomes of those that were taken. A list that has no such order gives all its numbers
     at once, and what is left goes on by number.
     """
-    query = Address.read(resource.path, state).query(resource, c.crm.settings.zone)
+    query = Address.read(resource.path, state).query(resource, c)
     query = attrs.evolve(query, sort=None, after=after)
     most = action.most if resource.steady else max(BY_SET, action.most)
     found, next_ = part(resource, c, query, most)

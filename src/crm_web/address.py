@@ -6,15 +6,18 @@ a word, two values of which either fits, the beginning of a range, and an order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime, time, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
 
 from crm_domain.ports import Query
-from crm_web.resource import Filter, Resource
+from crm_web.resource import Filter, Resource, Tab
+
+if TYPE_CHECKING:
+    from crm_web.context import Context
 
 SEARCH, SORT, AFTER, SIZE, TAB = "q", "sort", "after", "size", "tab"
 FROM, TO = ".from", ".to"
@@ -93,19 +96,34 @@ class Address:
 
     # -- what is asked ----------------------------------------------------------------------
 
-    def query(self, resource: Resource, zone: tzinfo) -> Query:
+    def tab(self, resource: Resource) -> Tab | None:
+        """Tell which tab of a list is open: the one that is named, or the first."""
+        named = (tab for tab in resource.tabs if tab.name == self.get(TAB))
+        return next(named, resource.tabs[0] if resource.tabs else None)
+
+    def fixed(self, resource: Resource, c: Context) -> Query:
+        """Give what the open tab asks, which no filter asks otherwise."""
+        tab = self.tab(resource)
+        return Query() if tab is None or tab.query is None else tab.query(c)
+
+    def query(self, resource: Resource, c: Context, size: int | None = None) -> Query:
         """Give what is asked of a list; what the list refuses it names.
 
         Only names that the resource declares are asked for: the address bar is no way to hidden
-        fields.
+        fields. A tab is asked by its name, so that "today" is still today in a bookmark of last
+        week; what it asks is not asked otherwise by a filter.
 
         Args:
             resource: The list.
-            zone: The business time zone, in which moments are meant.
+            c: The request.
+            size: Rows of a page where the address does not say; None is the list's own choice.
         """
-        where: dict[str, Any] = {}
-        ranges: dict[str, tuple[Any, Any]] = {}
+        fixed, zone = self.fixed(resource, c), c.crm.settings.zone
+        where: dict[str, Any] = dict(fixed.where)
+        ranges: dict[str, tuple[Any, Any]] = dict(fixed.ranges)
         for filter_ in resource.filters:
+            if filter_.name in fixed.where or filter_.name in fixed.ranges:
+                continue
             if filter_.ranged:
                 low, high = self.get(filter_.name + FROM), self.get(filter_.name + TO)
                 if low or high:
@@ -114,22 +132,15 @@ class Address:
             elif values := self.all(filter_.name):
                 where[filter_.name] = [_value(v) for v in values]
         sort = self.get(SORT) or None
-        known = {c.name for c in resource.columns if c.sort}
-        size = self.get(SIZE)
+        known = {column.name for column in resource.columns if column.sort}
+        wished = self.get(SIZE)
         return Query(
-            search=(self.get(SEARCH) or None) if resource.search else None,
+            search=(self.get(SEARCH) or None) if resource.search else fixed.search,
             where=where, ranges=ranges,
-            sort=sort if sort and sort.lstrip("-") in known else None,
-            limit=int(size) if size in map(str, SIZES) else resource.size,
+            sort=sort if sort and sort.lstrip("-") in known else fixed.sort,
+            limit=int(wished) if wished in map(str, SIZES) else size or resource.size,
             after=self.get(AFTER) or None,
         )  # fmt: skip
-
-    def narrowed(self, filters: Iterable[Filter]) -> Sequence[Filter]:
-        """Tell which filters are in use."""
-        return [
-            f for f in filters
-            if (self.get(f.name + FROM) or self.get(f.name + TO) if f.ranged else self.all(f.name))
-        ]  # fmt: skip
 
 
 def _value(value: str) -> Any:

@@ -218,6 +218,8 @@ def value_links(look: Drawn, row: Any, here: Address, tally: Tally | None) -> st
         tally: What was counted; None before.
     """
     name = row.filter.name
+    # By its number the focus finds its value again when the list has been asked anew.
+    prefix = f"value-{quote(name)}-"
     rough = tally is not None and name in tally.rough
     rest = here.without()
     more = escape(f"{rest}{'&' if rest.items else '?'}")
@@ -231,9 +233,8 @@ def value_links(look: Drawn, row: Any, here: Address, tally: Tally | None) -> st
         if v.count is not None:
             count = f"<small>{look.count(v.count)}{'+' if v.count and rough else ''}</small>"
         found.append(
-            f'<a class="filter-value{chosen}" href="{to}" role="checkbox"'
-            f' aria-checked="{"true" if v.chosen else "false"}" hx-target="#list"'
-            f' hx-select="#list" hx-swap="outerHTML" hx-push-url="true">'
+            f'<a class="filter-value{chosen}" id="{prefix}{quote(v.code)}" href="{to}"'
+            f' role="checkbox" aria-checked="{"true" if v.chosen else "false"}">'
             f"{escape(v.label)}{count}</a>"
         )
     return "\n".join(found)

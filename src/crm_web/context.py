@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DIALOG = "dialog-body"
 """The place of a page into which dialogs are put."""
+AGAIN = "again-body"
+"""The place for signing in again, above a dialog that may be open."""
 CSRF = "csrf"
 """The form field that carries the session's token against forged requests."""
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -82,7 +84,7 @@ class Context:
     @property
     def fragment(self) -> bool:
         """Whether htmx asks for what the dialog shall show, not for a page."""
-        return self.by_htmx and self.request.headers.get("hx-target") == DIALOG
+        return self.by_htmx and self.request.headers.get("hx-target") in (DIALOG, AGAIN)
 
     @property
     def by_htmx(self) -> bool:

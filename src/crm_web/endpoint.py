@@ -29,9 +29,9 @@ from crm_domain.usecases import sessions
 from crm_domain.usecases.sessions import Session
 from crm_web import flash
 from crm_web.answers import Answer, Cookie, Download, Json, Nothing, Page, Redirect
-from crm_web.context import CSRF, Context
+from crm_web.context import AGAIN, CSRF, Context
 from crm_web.screen import ANYBODY, SIGNED_IN, Screen
-from crm_web.security import SAFE
+from crm_web.security import ABOVE, SAFE
 from crm_web.site import Site
 
 log = logging.getLogger(__name__)
@@ -261,14 +261,8 @@ def _shown(context: Context, status: int, code: str, said: str) -> Response:
         }))  # fmt: skip
     data = {"status": status, "said": said, "number": number, "code": code}
     if context.within or (context.by_htmx and context.request.method not in SAFE):
-        headers = {
-            "HX-Retarget": "#flash",
-            "HX-Reswap": "innerHTML",
-            "HX-Reselect": ".alert",
-            "HX-Push-Url": "false",
-        }
         return page(context, Page(template="refused_part.html", data=data, status=status,
-                                  headers=headers, part=True))  # fmt: skip
+                                  headers=ABOVE, part=True))  # fmt: skip
     return page(context, Page(template="refused.html", data=data, status=status))
 
 
@@ -277,8 +271,8 @@ def _ask_to_sign_in(context: Context) -> Response:
     if _wants_json(request):
         return _refuse(context, 401, "sign_in", context.t("请先登录。", "Sign in first."))
     if context.by_htmx:
-        # In a dialog above the page, so that what was typed there stays.
-        headers = {"HX-Retarget": "#dialog-body", "HX-Reswap": "innerHTML",
+        # In a dialog of its own above all else, so that what was typed stays, also in a dialog.
+        headers = {"HX-Retarget": f"#{AGAIN}", "HX-Reswap": "innerHTML",
                    "HX-Reselect": ".dialog-part",
                    "HX-Push-Url": "false", "HX-Trigger": "crm:dialog"}  # fmt: skip
         return page(context, Page(template="sign_in_part.html", status=401, headers=headers))

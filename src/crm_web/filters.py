@@ -9,9 +9,12 @@ import attrs
 
 from crm_domain.model.fields import RECORDS
 from crm_domain.usecases import records
-from crm_web.address import Address
+from crm_web.address import FROM, TO, Address
 from crm_web.context import Context, numbers
 from crm_web.resource import Filter, Resource
+
+OFFERED = 50
+"""Records that a filter offers where nobody counts which there are."""
 
 
 @attrs.frozen(kw_only=True)
@@ -34,24 +37,64 @@ class FilterRow:
     high: str = ""
     active: bool = False
 
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The names of what is typed for it: the ends of a range, or an exact value."""
+        if self.filter.ranged:
+            return self.filter.name + FROM, self.filter.name + TO
+        return (self.filter.name,) if self.filter.kind == "exact" else ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that it has in an address."""
+        return self.typed or (self.filter.name,)
+
+
+@attrs.frozen(kw_only=True)
+class Pill:
+    """One condition that is in force, and the address without it."""
+
+    label: str
+    said: str
+    to: str
+
+
+def pills_of(c: Context, rows: Sequence[FilterRow], here: Address) -> list[Pill]:
+    """Give what a list is narrowed by, one condition each, as the page shows it above the rows."""
+    found = []
+    for row in rows:
+        label = row.filter.label(c.language)
+        if row.filter.ranged and row.active:
+            said = f"{row.low or '…'} – {row.high or '…'}"
+            found.append(Pill(label=label, said=said, to=str(here.without(*row.names))))
+        found += [
+            Pill(label=label, said=v.label, to=str(here.toggled(row.filter.name, v.code)))
+            for v in row.values if v.chosen
+        ]  # fmt: skip
+    return found
+
 
 def filter_rows(c: Context, resource: Resource, here: Address, tally: Any) -> list[FilterRow]:
-    """Give the filters with their values and counts."""
+    """Give the filters with their values and counts, but for those of which the tab disposes."""
     found = []
+    fixed = here.fixed(resource, c)
     for one in resource.filters:
+        if one.name in fixed.where or one.name in fixed.ranges:
+            continue
         if one.ranged:
-            low, high = here.get(f"{one.name}.from"), here.get(f"{one.name}.to")
+            low, high = here.get(one.name + FROM), here.get(one.name + TO)
             found.append(FilterRow(filter=one, low=low, high=high, active=bool(low or high)))
             continue
         counts = _counts(tally, one.name)
         chosen = here.all(one.name)
-        labels = _labels(c, one, counts, chosen)
+        counting = resource.tally is not None and one.name not in resource.uncounted
+        labels = _labels(c, one, counts, chosen, counting=counting)
         values = tuple(
             Value(code=code, label=label, chosen=code in chosen,
                   count=None if counts is None else counts.get(code, 0))
             for code, label in labels
         )  # fmt: skip
-        if values:
+        if values or one.kind == "exact":
             found.append(FilterRow(filter=one, values=values, active=bool(chosen)))
     return found
 
@@ -68,9 +111,18 @@ def _code(value: Any) -> str:
 
 
 def _labels(
-    c: Context, one: Filter, counts: Mapping[str, int] | None, chosen: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Give the values of a filter by code and label, those that are chosen or that count first."""
+    c: Context, one: Filter, counts: Mapping[str, int] | None, chosen: Sequence[str],
+    *, counting: bool,
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Give the values of a filter by code and label, those that are chosen or that count first.
+
+    Args:
+        c: The request.
+        one: The filter.
+        counts: How many there are of each value; None while, or where, nobody counts.
+        chosen: The values in the address.
+        counting: Whether counts come later, and with them the records that there are.
+    """
     if one.kind == "exact":
         return [(v, v) for v in chosen]
     if one.kind == "text":
@@ -83,10 +135,12 @@ def _labels(
     elif one.target and one.target != "Customer":
         cls = RECORDS[one.target]
         numbered = numbers(sorted({*(counts or {}), *chosen}))
-        if counts is None and one.kind == "references":
-            labels = [(str(n), t) for n, t in records.suggest(c.crm, cls, "", 50, by=c.by).items()]
+        named = records.titles(c.crm, cls, numbered, by=c.by)
+        if counts is None and (one.kind == "references" or not counting):
+            # Nobody will tell which there are, so some are offered.
+            offered = records.suggest(c.crm, cls, "", OFFERED, by=c.by)
+            labels = [(str(n), t) for n, t in {**named, **offered}.items()]
         else:
-            named = records.titles(c.crm, cls, numbered, by=c.by)
             labels = [(str(n), t) for n, t in named.items()]
             labels.sort(key=lambda pair: (-(counts or {}).get(pair[0], 0), pair[1]))
     else:

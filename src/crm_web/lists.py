@@ -11,13 +11,13 @@ from crm_domain.errors import NotFound
 from crm_domain.model import Density
 from crm_domain.usecases import views
 from crm_web.actions import act
-from crm_web.address import AFTER, SIZES, Address, asked
+from crm_web.address import AFTER, SEARCH, SIZE, SIZES, Address
 from crm_web.answers import Answer, Json, Page, Redirect
 from crm_web.cells import Drawn, Rows
-from crm_web.context import Context, local
-from crm_web.filters import filter_rows
+from crm_web.context import Context, local, number
+from crm_web.filters import filter_rows, pills_of
 from crm_web.forms import edit, edit_field, remove
-from crm_web.resource import Column, Resource, Tab
+from crm_web.resource import Column, Resource
 from crm_web.rows import titles_of
 from crm_web.screen import Screen
 from crm_web.sheets import TYPES, export
@@ -66,29 +66,25 @@ def list_screens(resource: Resource) -> list[Screen]:
 def show_list(resource: Resource, c: Context) -> Answer:
     """Show one page of a list with its filters."""
     here = Address.read(resource.path, c.request.url.query)
-    query = here.query(resource, c.crm.settings.zone)
-    page = resource.rows(c.crm, query, c.by)
     kept = views.read_preference(c.crm, resource.name, by=c.by)
+    query = here.query(resource, c, kept.page_size if kept.id else None)
+    page = resource.rows(c.crm, query, c.by)
     columns = shown_columns(resource, kept.columns)
     titles = titles_of(c, columns, page.items)
+    filters = filter_rows(c, resource, here, None)
     row_actions = [a for a in resource.actions if a.row and c.by.may(a.needs)]
     bulk_actions = [a for a in resource.actions if a.bulk and c.by.may(a.needs)]
     body = Rows(c, Drawn(c), resource, here, columns, titles, row_actions, ticks=bool(bulk_actions))
     return Page(template="list.html", data={
         "r": resource, "here": here, "query": query, "rows": page.items, "columns": columns,
         "next": here.with_(**{AFTER: page.next}) if page.next else None,
-        "body": body, "filters": filter_rows(c, resource, here, None), "tally": None,
+        "body": body, "filters": filters, "tally": None, "pills": pills_of(c, filters, here),
+        "asked": here.without(SEARCH, *(n for row in filters for n in row.typed)),
+        "cleared": here.without(*(n for row in filters for n in row.names)),
         "sizes": SIZES, "density": kept.density,
         "views": views.list_views(c.crm, resource.name, by=c.by),
-        "tabs": tabs_of(c, resource),
-        "bulk_actions": bulk_actions, "may": c.may,
+        "tab": here.tab(resource), "bulk_actions": bulk_actions, "may": c.may,
     })  # fmt: skip
-
-
-def tabs_of(c: Context, resource: Resource) -> list[tuple[Tab, str]]:
-    """Give the tabs with what each asks, as an address has it."""
-    zone = c.crm.settings.zone
-    return [(tab, asked(tab.query(c), zone) if tab.query else "") for tab in resource.tabs]
 
 
 def show_facets(resource: Resource, c: Context) -> Answer:
@@ -97,7 +93,7 @@ def show_facets(resource: Resource, c: Context) -> Answer:
     Counting may take far longer than finding a page of rows, so that nobody waits for it.
     """
     here = Address.read(resource.path, c.request.url.query)
-    query = here.query(resource, c.crm.settings.zone)
+    query = here.query(resource, c)
     counted = [
         f.name
         for f in resource.filters
@@ -124,7 +120,7 @@ def shown_columns(resource: Resource, chosen: Sequence[str]) -> list[Column]:
 def show_json(resource: Resource, c: Context) -> Answer:
     """Answer with one page of a list as JSON; the address asks as it does for the page."""
     here = Address.read(resource.path, c.request.url.query)
-    page = resource.rows(c.crm, here.query(resource, c.crm.settings.zone), c.by)
+    page = resource.rows(c.crm, here.query(resource, c), c.by)
     return Json(data={
         "items": [as_data(resource, row) for row in page.items],
         "next": str(here.at(f"{resource.path}.json").with_(**{AFTER: page.next}))
@@ -149,13 +145,20 @@ def choose_columns(resource: Resource, c: Context) -> Answer:
     if c.request.method == "POST":
         known = {column.name for column in resource.columns}
         chosen = [] if c.one("reset") else [n for n in c.many("columns") if n in known]
-        values = {"columns": chosen, "density": c.one("density") or Density.COMFORTABLE}
+        size = number(c.one("page_size"))
+        values = {
+            "columns": chosen, "density": c.one("density") or Density.COMFORTABLE,
+            "page_size": size if size in SIZES and not c.one("reset") else resource.size,
+        }  # fmt: skip
         views.set_preference(c.crm, resource.name, values, by=c.by)
-        return Redirect(to=back)
+        # The choice holds from now on, also where the address still says another.
+        path, _, text = back.partition("?")
+        return Redirect(to=str(Address.read(path, text).without(SIZE)))
     kept = views.read_preference(c.crm, resource.name, by=c.by)
     shown = shown_columns(resource, kept.columns)
     rest = [column for column in resource.columns if column not in shown]
     return Page(template="columns.html", data={
         "r": resource, "shown": shown, "rest": rest, "back": back, "density": kept.density,
-        "densities": list(Density),
+        "densities": list(Density), "sizes": SIZES,
+        "size": kept.page_size if kept.id else resource.size,
     })  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,11 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+ABOVE = {
+    "HX-Retarget": "#flash", "HX-Reswap": "innerHTML", "HX-Reselect": ".alert",
+    "HX-Push-Url": "false",
+}  # fmt: skip
+"""What tells htmx to say something above a page that stays."""
 A_YEAR = 31_536_000
 LONGEST_PATH = 200
 """Characters of a path that are written down."""
@@ -63,23 +68,21 @@ class Guard:
                 self._dress(MutableHeaders(scope=message), number)
             await send(message)
 
-        refused = self._refusal(scope, Headers(scope=scope))
+        refused = self._refusal(scope, Headers(scope=scope), number)
         try:
             await (refused or self._app)(scope, receive, answer)
         finally:
             log.info("%s %s %d %.0f ms %s", scope["method"], _impersonal(scope), status,
                      (time.monotonic() - begun) * 1000, number)  # fmt: skip
 
-    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope, headers: Headers, number: str) -> Response | None:
         host = headers.get("host", "")
         if "*" not in self._hosts and _name(host) not in self._hosts:
-            return PlainTextResponse(
-                "This server is not known by that name; see CRM_HOSTS.\n", status_code=400
-            )
+            return _told(headers, number, 400, "此服务器不以该名称提供服务，见 CRM_HOSTS。",
+                         "This server is not known by that name; see CRM_HOSTS.")  # fmt: skip
         if scope["method"] not in SAFE and not _same_origin(headers, host, self._https):
-            return PlainTextResponse(
-                "This request came from another site and was refused.\n", status_code=403
-            )
+            return _told(headers, number, 403, "请求来自其他网站，已拒绝。",
+                         "This request came from another site and was refused.")  # fmt: skip
         return None
 
     def _dress(self, headers: MutableHeaders, number: str) -> None:
@@ -89,6 +92,18 @@ class Guard:
         headers["X-Request-Id"] = number
         if self._https:
             headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
+
+
+def _told(headers: Headers, number: str, status: int, zh: str, en: str) -> Response:
+    """Say why nothing is answered: in both languages, as nobody knows yet who asks.
+
+    What htmx asks for is put above the page that is there, instead of into it.
+    """
+    said = f"{zh} {en} ({number})"
+    if headers.get("hx-request") != "true":
+        return PlainTextResponse(f"{said}\n", status_code=status)
+    shown = f'<div class="alert alert-danger" role="alert">{said}</div>'
+    return HTMLResponse(shown, status_code=status, headers=ABOVE)
 
 
 def _impersonal(scope: Scope) -> str:

@@ -23,7 +23,7 @@ TYPES: dict[Literal["csv", "xlsx"], str] = {
 def export(resource: Resource, form: Literal["csv", "xlsx"], c: Context) -> Answer:
     """Write exactly what is filtered into a file, all pages of it."""
     here = Address.read(resource.path, c.request.url.query)
-    query = here.query(resource, c.crm.settings.zone)
+    query = here.query(resource, c)
     content = exports.export_rows(
         c.crm, resource.record.__name__, resource.label(c.language),
         [column.label(c.language) for column in resource.columns],

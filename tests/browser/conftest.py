@@ -115,7 +115,9 @@ class Desk:
         return page
 
     def _heard(self, page: Page, message: Any) -> None:
-        if message.type in ("error", "warning"):
+        # A question that a newer one overtakes is given up, which htmx writes down as an error.
+        overtaken = message.text.startswith(("htmx:sendAbort", "htmx:afterRequest"))
+        if message.type in ("error", "warning") and not overtaken:
             self.wrong.append(f"{page.url}: {message.text}")
 
     def _failed(self, page: Page, request: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -237,7 +238,7 @@ def test_whoever_has_to_sign_in_is_asked_in_place(
         assert answer.headers["location"] == to
         return
     assert answer.status_code == 401
-    assert answer.headers["hx-retarget"] == "#dialog-body"
+    assert answer.headers["hx-retarget"] == "#again-body"
     assert answer.headers["hx-reswap"] == "innerHTML"
     assert answer.headers["hx-push-url"] == "false"
     assert "<html" not in answer.text
@@ -259,6 +260,42 @@ def test_signing_in_again_in_the_dialog_keeps_the_page(world: World, visit: Visi
     assert answer.status_code == 204
     assert me.token in answer.headers["hx-trigger"]
     assert me.post("/me/language", {"language": "en"}).status_code == 303
+
+
+def test_a_word_of_refusal_has_the_number_of_its_request(world: World, visit: Visit) -> None:
+    """Whatever was pressed and refused can be found in the log by what people read out."""
+    me = visit(world.a)
+    for status, path, form in (
+        (403, "/pool-rules", {}), (404, "/views/manage", {"list": "customers", "id": "987654"}),
+        (409, "/pool/actions/claim", {"ids": str(world.customer(world.b).id)}),
+    ):  # fmt: skip
+        answer = me.post(path, form, **FRAGMENT)
+        assert answer.status_code == status
+        assert answer.headers["x-request-id"] in answer.text
+
+
+def test_what_the_guard_refuses_it_explains_above_the_page(world: World, visit: Visit) -> None:
+    """In both languages, with the number; under htmx nothing of the page is replaced by it."""
+    me = visit(world.a)
+    asked = (
+        (400, lambda **more: me.client.get("/customers", headers={"Host": "evil.example", **more})),
+        (403, lambda **more: me.client.post("/sign-out", headers={"Origin": "null", **more})),
+    )
+    for status, ask in asked:
+        for answer in (ask(), ask(**{"HX-Request": "true"})):
+            assert answer.status_code == status
+            assert answer.headers["x-request-id"] in answer.text
+            assert re.search(r"[一-鿿].*[a-z]", answer.text)
+        shown_above(answer)
+
+
+def test_the_message_of_a_field_belongs_to_it_for_the_ear(world: World, visit: Visit) -> None:
+    """Also of a box and of a group of boxes a screen reader says what is wrong."""
+    me = visit(world.a)
+    answer = me.post("/customers/new", {"name": "甲", "phone": phone(), "courses": "nonsense"})
+    assert answer.status_code == 422
+    assert re.search(r'aria-describedby="f-courses-e"', answer.text)
+    assert 'id="f-courses-e"' in answer.text
 
 
 @pytest.mark.parametrize("kind", KINDS)

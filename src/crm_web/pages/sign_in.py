@@ -21,7 +21,7 @@ def sign_in(c: Context) -> Answer:
     """Show the form, or sign somebody in under a new token."""
     wish = c.request.query_params.get("language")
     if wish in LANGUAGES:
-        to = f"/sign-in?next={quote(local(c.request.query_params.get('next')))}"
+        to = f"/sign-in?next={quote(local(c.request.query_params.get('next')), safe='')}"
         return Redirect(to=to, cookies=(Cookie(name="language", value=wish, seconds=LONG),))
     if c.request.method == "GET":
         return _form(c)
