@@ -19,7 +19,7 @@ from test_delivery_laws import Channel, kept, let_leases_end, with_channels, wri
 from contracts.smtp_server import PASSWORD, Mailbox
 from crm_adapters.notifiers.email import EmailNotifier
 from crm_domain import SYSTEM, Crm
-from crm_domain.errors import DatabaseBusy, DeliveryFailed
+from crm_domain.errors import DatabaseBusy, DeliveryFailed, Invalid
 from crm_domain.model import Notice, NoticeStatus
 from crm_domain.ports import Settings
 from crm_domain.usecases import notices
@@ -89,6 +89,24 @@ def test_a_channel_that_does_not_answer_is_left_alone_before_it_failed_ten_times
     crm = with_channels(world, deaf)
     write(world, 10, "deaf")
     assert notices.deliver_due(crm, by=SYSTEM).failed == 2
+
+
+def test_what_failed_together_does_not_come_back_together(world: World) -> None:
+    """Each waits a part of its time, and no two the same."""
+    crm = with_channels(world, Channel("dead", down), retry_seconds=30)
+    write(world, 10, "dead")
+    assert notices.deliver_due(crm, by=SYSTEM).failed == 10
+    waits = {n.next_attempt_at - world.clock() for n in kept(crm, NoticeStatus.FAILED)}  # type: ignore[operator]
+    assert len(waits) > 5
+    assert all(15 * SECOND <= wait <= 30 * SECOND for wait in waits)
+
+
+def test_a_channel_is_given_by_its_name(world: World) -> None:
+    """Anything else is refused, together with whatever else is wrong."""
+    wrong: Any = {"channel": 7, "limit": 0}
+    with pytest.raises(Invalid) as caught:
+        notices.deliver_due(world.crm, **wrong, by=SYSTEM)
+    assert [p.path for p in caught.value.problems] == ["channel", "limit"]
 
 
 def test_channels_take_turns(world: World) -> None:
