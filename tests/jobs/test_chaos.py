@@ -329,5 +329,5 @@ def test_control_without_leases_or_in_the_other_order_it_is_found(
     tmp_path, url, redis_server, mutant, found
 ):
     """The same run finds copies that nothing explains, and messages that were lost."""
-    run = torture(tmp_path, url, redis_server, kills=5, count=500, mutant=mutant, patience=15)
+    run = torture(tmp_path, url, redis_server, kills=5, count=500, mutant=mutant, patience=30)
     assert found in run.problems()

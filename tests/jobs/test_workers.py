@@ -52,7 +52,7 @@ def running(tmp_path, url, *arguments, wait=True, **more):
         )
         process.lines = lambda: _lines(log.name)
         try:
-            assert not wait or within(30, lambda: _ready(process))
+            assert not wait or within(90, lambda: _ready(process))
             yield process
         finally:
             process.kill()
