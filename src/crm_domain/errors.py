@@ -400,6 +400,27 @@ class DatabaseBusy(CrmError):
     code = "database_busy"
 
 
+class BackupFailed(CrmError):
+    """The backup was not made: {reason_en}"""
+
+    zh = "没有备份成功：{reason_zh}"
+    code = "backup_failed"
+
+
+class BadBackup(CrmError):
+    """The backup {file} cannot be used: {reason_en} Nothing was restored."""
+
+    zh = "备份 {file} 不可用：{reason_zh}没有恢复任何数据。"
+    code = "bad_backup"
+
+
+class NotEmpty(CrmError):
+    """The database is not empty: {what_en}. Restore into a new one; nothing was changed."""
+
+    zh = "数据库不是空的：{what_zh}。请恢复到一个新的数据库；没有改动任何数据。"
+    code = "not_empty"
+
+
 class ExtraMissing(CrmError):
     """This needs libraries that are not installed: pip install 'school-crm[{extra}]'"""
 

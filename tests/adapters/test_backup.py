@@ -22,12 +22,11 @@ import sqlalchemy as sa
 
 from crm_adapters import open_crm
 from crm_adapters.storage import backup, restore
-from crm_adapters.storage.archive import ArchiveReader, BadBackup
+from crm_adapters.storage.archive import ArchiveReader
 from crm_adapters.storage.backup import back_up
 from crm_adapters.storage.engine import make_engine
-from crm_adapters.storage.restore import NotEmpty
 from crm_domain import SYSTEM, Crm
-from crm_domain.errors import CrmError
+from crm_domain.errors import BadBackup, CrmError, NotEmpty
 from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import assignment, follow_up, imports, intake, notices, pool
 from make import World, phone, start_of_november
@@ -144,6 +143,49 @@ def test_a_backup_is_for_its_owner_alone(url: str, crm: Crm, tmp_path: Path) -> 
     assert [p for p in tmp_path.iterdir() if ".part" in p.name] == []
     assert seen and set(seen) == {0o600}
     assert stat.S_IMODE((tmp_path / "b.zip").stat().st_mode) == 0o600
+
+
+def test_what_a_killed_backup_left_is_removed_and_in_nobodys_way(
+    url: str, crm: Crm, tmp_path: Path
+) -> None:
+    """Once nobody has written to it for long; in a container all have one process number."""
+    left, fresh, other = (
+        tmp_path / name for name in (f".b.zip.{os.getpid()}.part", ".b.zip.x.part", ".c.zip.x.part")
+    )
+    for one in (left, fresh, other):
+        one.write_bytes(b"half")
+    for one in (left, other):
+        os.utime(one, (time.time() - 86_400,) * 2)
+    back_up(url, tmp_path / "b.zip")
+    assert [p.exists() for p in (left, fresh, other)] == [False, True, True]
+    assert zipfile.is_zipfile(tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.parametrize("taken", [False, True])
+def test_nothing_is_overwritten_where_files_have_no_second_name(
+    url: str, crm: Crm, empty: Callable[[], str], tmp_path: Path, taken: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """No file system of that kind is at hand, so its answer is given by hand."""
+    back_up(url, tmp_path / "b.zip")
+    there = empty()
+    path = Path(sa.make_url(there).database or "")
+
+    def no_links(*_: object) -> None:
+        if taken:
+            path.write_bytes(b"another's")
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    if taken:
+        with pytest.raises(NotEmpty):
+            restore.restore(there, tmp_path / "b.zip")
+        assert path.read_bytes() == b"another's"
+    else:
+        restore.restore(there, tmp_path / "b.zip")
+        assert broken(there) == []
+    assert [p for p in tmp_path.iterdir() if ".part" in p.name] == []
 
 
 def test_a_backup_that_fails_leaves_the_old_one(

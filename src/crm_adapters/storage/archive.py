@@ -19,7 +19,7 @@ from typing import IO, Self
 import attrs
 import cattrs
 
-from crm_domain.errors import CrmError
+from crm_domain.errors import BadBackup
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -29,13 +29,6 @@ FAST = 1
 long."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, NotImplementedError,
            cattrs.BaseValidationError)  # fmt: skip
-
-
-class BadBackup(CrmError):
-    """The backup {file} cannot be used: {reason_en} Nothing was restored."""
-
-    zh = "备份 {file} 不可用：{reason_zh}没有恢复任何数据。"
-    code = "bad_backup"
 
 
 @attrs.frozen(kw_only=True)

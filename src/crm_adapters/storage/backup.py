@@ -8,9 +8,12 @@ own, gives a state that never was.
 
 from __future__ import annotations
 
+import glob
 import os
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -27,17 +30,14 @@ from crm_adapters.storage.engine import (
     without_hurry,
 )
 from crm_domain import __version__
-from crm_domain.errors import BadSetting, CrmError
+from crm_domain.errors import BackupFailed, BadSetting
 
 DATABASE = "crm.db"
 """The part that is a whole SQLite database."""
 
 
-class BackupFailed(CrmError):
-    """The backup was not made: {reason_en}"""
-
-    zh = "没有备份成功：{reason_zh}"
-    code = "backup_failed"
+ABANDONED = 12 * 3600
+"""Seconds after which a file that nobody wrote to was left by a program that was killed."""
 
 
 def back_up(url: str, out: Path) -> Manifest:
@@ -56,16 +56,13 @@ def back_up(url: str, out: Path) -> Manifest:
     """
     parsed = parsed_url(url)
     work = _sqlite if parsed.get_backend_name() == "sqlite" else _postgresql
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with private(part) as file:
-            with ArchiveWriter(file) as archive:
-                manifest = archive.finish(work(parsed, archive, part))
-            kept(file)
+    with private(out) as (part, file):
+        with ArchiveWriter(file) as archive:
+            manifest = archive.finish(work(parsed, archive, out))
+        kept(file)
+        file.close()
         part.replace(out)
-        _kept_name(out)
-    finally:
-        part.unlink(missing_ok=True)
+    _kept_name(out)
     return manifest
 
 
@@ -83,10 +80,24 @@ def parsed_url(url: str) -> sa.URL:
 
 
 @contextmanager
-def private(path: Path) -> Iterator[IO[bytes]]:
-    """Make a file that from its first moment only its owner may read."""
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        yield file
+def private(beside: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Make a file beside another that from its first moment only its owner may read.
+
+    Its name is no other's, also where each program has the same process number. At the end it is
+    removed, unless it got another name; a program that is killed leaves it, and the next one to
+    come by long after removes it.
+    """
+    folder, prefix, suffix = beside.absolute().parent, f".{beside.name}.", ".part"
+    for left in folder.glob(f"{glob.escape(prefix)}*{suffix}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink()
+    number, name = tempfile.mkstemp(suffix, prefix, folder)
+    try:
+        with os.fdopen(number, "wb") as file:
+            yield Path(name), file
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def kept(file: IO[bytes]) -> None:
@@ -116,10 +127,9 @@ def _sqlite(url: sa.URL, archive: ArchiveWriter, beside: Path) -> Manifest:
     if not path.is_file():
         raise BackupFailed(reason_zh=f"数据库 {path} 不存在。",
                            reason_en=f"there is no database {path}.")  # fmt: skip
-    whole = beside.with_name(f"{beside.name}.db")
-    try:
-        with private(whole):
-            pass  # An empty file is what it may write into, and this one has its mode already.
+    # An empty file is what it may write into, and this one has its mode already.
+    with private(beside) as (whole, file):
+        file.close()
         with closing(sqlite_module().connect(_read_only(path), uri=True)) as connection:
             # Takes one consistent state, also while others write; leaves no free pages behind.
             connection.execute("VACUUM INTO ?", (str(whole),))
@@ -127,8 +137,6 @@ def _sqlite(url: sa.URL, archive: ArchiveWriter, beside: Path) -> Manifest:
         with archive.part(DATABASE) as write, whole.open("rb") as copy:
             while block := copy.read(BLOCK):
                 write(block)
-    finally:
-        whole.unlink(missing_ok=True)
     return _manifest("sqlite", revision, rows=rows)
 
 

@@ -18,7 +18,6 @@ import sqlalchemy as sa
 from crm_adapters.storage.archive import ArchiveReader, Manifest
 from crm_adapters.storage.backup import (
     DATABASE,
-    BackupFailed,
     copy_statement,
     kept,
     looked_through,
@@ -35,14 +34,7 @@ from crm_adapters.storage.engine import (
 )
 from crm_adapters.storage.migrations import LOCK, upgrade_on
 from crm_adapters.storage.unit_of_work import HEAD
-from crm_domain.errors import BadSetting, CrmError
-
-
-class NotEmpty(CrmError):
-    """The database is not empty: {what_en}. Restore into a new one; nothing was changed."""
-
-    zh = "数据库不是空的：{what_zh}。请恢复到一个新的数据库；没有改动任何数据。"
-    code = "not_empty"
+from crm_domain.errors import BackupFailed, BadSetting, NotEmpty
 
 
 def restore(url: str, file: Path) -> Manifest:
@@ -94,16 +86,13 @@ def _sqlite(url: sa.URL, archive: ArchiveReader) -> None:
     for there in (path, *(path.with_name(path.name + s) for s in ("-wal", "-journal"))):
         if there.exists():
             raise NotEmpty(what_zh=f"{there} 已存在", what_en=f"{there} exists")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with private(part) as out:
-            for block in archive.read(DATABASE):
-                out.write(block)
-            kept(out)
+    with private(path) as (part, out):
+        for block in archive.read(DATABASE):
+            out.write(block)
+        kept(out)
+        out.close()
         _look_through(part, archive)
         _name(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _look_through(part: Path, archive: ArchiveReader) -> None:
@@ -121,11 +110,15 @@ def _look_through(part: Path, archive: ArchiveReader) -> None:
 def _name(part: Path, path: Path) -> None:
     """Give a file its name, unless somebody took it meanwhile."""
     try:
-        os.link(part, path)
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            path.touch(0o600, exist_ok=False)  # From here on the name is ours to replace.
+            part.replace(path)
     except FileExistsError as e:
         raise NotEmpty(what_zh=f"{path} 已存在", what_en=f"{path} exists") from e
-    except OSError:  # a file system without links
-        part.rename(path)
 
 
 # -- PostgreSQL -------------------------------------------------------------------------------
