@@ -220,7 +220,8 @@ def test_a_refused_hand_over_keeps_the_reason_and_has_its_status(
     visitor, a = visit(world.manager), world.a.employee_id
     for typed, status in (
         ({"from_id": a, "to_ids": [a]}, 409), ({"from_id": a}, 409),
-        ({"from_id": "", "to_ids": [world.b.employee_id]}, 404),
+        ({"from_id": "", "to_ids": [world.b.employee_id]}, 422),
+        ({"from_id": 987654, "to_ids": [987655]}, 404),
     ):  # fmt: skip
         answer = visitor.post("/hand-over", typed | {"reason": "“去”"})
         assert answer.status_code == status

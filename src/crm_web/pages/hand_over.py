@@ -28,7 +28,11 @@ def hand_over(c: Context) -> Answer:
     """Ask from whom to whom, say how many that are, and do it once somebody is sure."""
     if c.request.method == "GET":
         return _page(c)
-    given, to, reason = number(c.one("from_id")) or 0, numbers(c.many("to_ids")), c.one("reason")
+    given, to, reason = number(c.one("from_id")), numbers(c.many("to_ids")), c.one("reason")
+    if given is None:
+        return _page(
+            c, [c.t("请选择要移交谁的客户。", "Choose whose customers they are.")], status=422
+        )
     try:
         found = assignment.hand_over(c.crm, given, to, reason=reason, dry_run=True, by=c.by).done
         if not found:
