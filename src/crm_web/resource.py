@@ -7,7 +7,7 @@ so a plain table needs ten lines; `plain` makes one of a plain record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import attrs
@@ -352,7 +352,6 @@ def _choices(spec: Spec) -> tuple[tuple[str, Words], ...]:
     return ()
 
 
-Kind = Literal["text", "choice"]
 _UNSEEN = ("key", "version", "json")
 
 
