@@ -240,6 +240,13 @@ def value_links(look: Drawn, row: Any, here: Address, tally: Tally | None) -> st
     return "\n".join(found)
 
 
+def why(word: str, sentence: str) -> Markup:
+    """Write why something cannot be done: in a word, with the sentence behind it."""
+    return Markup(  # noqa: S704 - it is escaped
+        f'<details class="why"><summary>{escape(word)}</summary>{escape(sentence)}</details>'
+    )
+
+
 class Rows:
     """Writes the rows of a list with what can be done to each."""
 
@@ -264,6 +271,7 @@ class Rows:
         self._edits = form is not None and form.edit is not None and c.by.may(form.edit)
         self._removes = resource.remove is not None and c.by.may(resource.removes)
         self.acts = bool(actions or self._edits or self._removes)
+        self._refused: dict[str, Mapping[int, tuple[str, str]]] = {}
         self._path, self._back = str(escape(resource.path)), f"?back={quote(str(here))}"
         self._state = quote(here.text)
         self._tick = str(escape(t("选择", "Choose"))) if ticks else None
@@ -290,6 +298,11 @@ class Rows:
 
     def write(self, rows: Iterable[Any]) -> Markup:
         """Write some rows."""
+        rows = list(rows)
+        numbers = [getattr(row, self._resource.key) for row in rows]
+        self._refused = {
+            a.name: a.refused(self._c, numbers) for a in self._actions if a.refused is not None
+        }
         return Markup("\n".join(map(self._row, rows)))  # noqa: S704 - what is typed is escaped
 
     def _row(self, row: Any) -> str:
@@ -322,8 +335,11 @@ class Rows:
     def _done(self, row: Any, key: str, opens: bool) -> str:
         """Write what can be done to a row: the first as a button, the rest behind a fold."""
         fitting, instead = [], ""
+        number = getattr(row, self._resource.key)
         for action in self._actions:
-            if action.fits(row, self._c):
+            if (told := self._refused.get(action.name, {}).get(number)) is not None:
+                instead += why(*told)
+            elif action.fits(row, self._c):
                 fitting.append(action)
             else:
                 instead += self._instead.get(action.name, "")

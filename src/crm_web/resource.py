@@ -144,6 +144,9 @@ class Action:
     """Whether it hurts, so that people are asked."""
     fits: Callable[[Any, Context], bool] = lambda row, c: True
     """Whether it makes sense for a row."""
+    refused: Callable[[Context, Sequence[int]], Mapping[int, tuple[str, str]]] | None = None
+    """Asked once for the rows of a page: which of them it would be refused for, and in a word and
+    a sentence why; that stands in its place."""
     instead: Words = ("", "")
     """What stands in its place where it does not."""
     direct: bool = False

@@ -18,6 +18,7 @@ from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import access, assignment, follow_up, intake, pool, records
 from make import World
 from steps import enrol, login, on, told
+from web.test_queries import counted
 
 
 def history(world: World, number: int | None) -> list[tuple[int | None, int]]:
@@ -26,7 +27,8 @@ def history(world: World, number: int | None) -> list[tuple[int | None, int]]:
 
 
 def refusal(world: World, number: int | None, by: Any) -> str:
-    """Try to claim, and tell why not; nothing may have changed."""
+    """Try to claim, and tell why not, as it was told beforehand; nothing may have changed."""
+    beforehand = pool.claim_refusals(world.crm, [number or 0], by=by)
     before = history(world, number), intake.get_customer(world.crm, number or 0, by=SYSTEM)
     notices = len(told(world.crm, Event.CLAIMED))
     with pytest.raises(ClaimRefused) as refused:
@@ -35,6 +37,10 @@ def refusal(world: World, number: int | None, by: Any) -> str:
     assert (after, len(told(world.crm, Event.CLAIMED))) == (before, notices)
     assert refused.value.message("zh") != refused.value.message("en")
     reason: str = refused.value.reason
+    # Of what is not in the pool nothing is told.
+    told_of = reason not in ("already_claimed", "yours", "enrolled", "locked", "not_public")
+    expected = {number: refused.value.message("zh")} if told_of else {}
+    assert {n: e.message("zh") for n, e in beforehand.items()} == expected
     return reason
 
 
@@ -327,3 +333,35 @@ def test_of_many_claimants_one_wins(world: World) -> None:
         assert {o for o in mine if o != winner} == {AlreadyClaimed}
         assert history(world, number) == [(winner, 1)]
     assert len(told(world.crm, Event.CLAIMED)) == len(numbers)
+
+
+def test_what_may_be_claimed_is_told_beforehand_by_as_many_statements_for_many(
+    school: Any,
+) -> None:
+    """Nothing is said of whoever may be claimed; a page of customers is one question."""
+    with school(cool_down_days=3, max_owned=50, max_claims_per_day=50) as world:
+        lost = [world.customer(world.a).id for _ in range(5)]
+        for number in lost:
+            pool.release_customer(world.crm, number or 0, by=world.a)
+        ids = [
+            *lost,
+            *(world.customer().id for _ in range(20)),
+            world.customer(world.b).id,
+            987_654,
+        ]
+        taken = []
+        for part in (ids[:1], ids):
+            with counted() as statements:
+                told = pool.claim_refusals(world.crm, [n or 0 for n in part], by=world.a)
+            taken.append(len(statements))
+        assert {e.reason for e in told.values()} == {"cool_down"}
+        assert set(told) == set(lost)
+        assert taken[0] == taken[1]
+        assert pool.claim_refusals(world.crm, [n or 0 for n in lost], by=world.b) == {}
+        pool.claim_customer(world.crm, lost[0] or 0, by=world.b)
+
+
+def test_an_account_without_an_employee_is_told_beforehand(world: World) -> None:
+    """It may hold the permission and is no consultant all the same."""
+    number = world.customer().id or 0
+    assert pool.claim_refusals(world.crm, [number], by=SYSTEM)[number].reason == "not_active"

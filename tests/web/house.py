@@ -210,7 +210,8 @@ RECORDS = {"departments": Department, "employees": Employee, "schools": School, 
          "study_records": StudyRecord}  # fmt: skip
 
 
-NONE_SUCH = {"token": "x", "username": "nobody", "code": "customer:view", "name": "nothing"}
+NONE_SUCH = {"token": "x", "username": "nobody", "code": "customer:view", "name": "nothing",
+             "source": "nothing"}  # fmt: skip
 """What stands in a path where a test says nothing else."""
 
 

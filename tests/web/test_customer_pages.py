@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 import re
 
+import attrs
 import pytest
 from openpyxl import load_workbook
 
 from crm_domain import SYSTEM
 from crm_domain.model import Course, Department, Employee, Role, User
 from crm_domain.model.fields import changed
-from crm_domain.ports import Query
-from crm_domain.usecases import _lookups, access, assignment, intake, records
+from crm_domain.ports import Query, Settings
+from crm_domain.usecases import _lookups, access, assignment, intake, pool, records
+from crm_web.asgi import application
 from crm_web.pages.suggest import SHOWN
 from make import World, phone
 from steps import login, on
 from web.conftest import Visit
+from web.visitor import Visitor
 
 
 @pytest.fixture
@@ -254,3 +257,39 @@ def test_who_transfers_may_also_give_back_what_is_anothers(visit: Visit, world: 
     answer = manager.post("/customers/actions/release", {"ids": theirs, "reason": "重复"})
     assert answer.status_code == 303
     assert intake.get_customer(world.crm, theirs or 0, by=SYSTEM).owner_id is None
+
+
+# -- the pool ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "word", "sentence"),
+    [
+        (Settings(), "无权", "您是该客户的上一任顾问，不能再抢。"),
+        (Settings(cool_down_days=5), "冷却期", "您是上一任顾问，2026-11-06 之后才能再抢。"),
+        (Settings(max_claims_per_day=1), "今日已满", "您今天已抢 1 单，上限为 1。"),
+        (Settings(max_owned=1), "名额已满", "您名下已有 1 位客户，上限为 1。"),
+    ],
+)
+def test_why_a_claim_would_be_refused_is_told_before_the_press(
+    visit: Visit, world: World, settings: Settings, word: str, sentence: str
+) -> None:
+    """In the list and on the page, in a word with the sentence behind it, instead of the button."""
+    crm = attrs.evolve(world.crm, settings=settings)
+    lost, free, taken = world.customer(world.a).id, world.customer().id, world.customer().id
+    pool.release_customer(crm, lost or 0, by=world.a)
+    pool.claim_customer(crm, taken or 0, by=world.a)
+    visit(world.a)
+    me = Visitor(application(crm))
+    me.sign_in(login(crm, world.a))
+    told = f'<details class="why"><summary>{word}</summary>{sentence}</details>'
+    page = me.get("/pool").text
+    limited = "已满" in word
+    # Who gave it back sees the reason that comes first.
+    assert page.count(told) == 1
+    assert page.count('class="why"') == 1 + limited
+    assert (f'hx-vals=\'{{"ids": "{free}"}}\'' in page) is not limited
+    assert f'hx-vals=\'{{"ids": "{lost}"}}\'' not in page
+    page = me.get(f"/customers/{free}").text
+    assert (told in page) is limited
+    assert ("/pool/actions/claim" in page) is not limited

@@ -42,20 +42,39 @@ def _lock_one(_: bool) -> Any:
 
 
 def _standing(_: bool) -> Any:
+    o = ownership.c
+    return _standings().where(o.customer_id == sa.bindparam("id", type_=o.customer_id.type))
+
+
+def _standings() -> Any:
     o, a, owner = ownership.c, assignment.c, TABLES["Employee"].alias("owner")
     claimant = TABLES["Employee"].alias("claimant")
     number = sa.bindparam("employee", type_=claimant.c.id.type)
     m = mapper(Customer)
     active = active_employees("customer:claim").where(TABLES["Employee"].c.id == number).exists()
-    return (
-        sa.select(*m.read, owner.c.name, a.ended_at, active, claimant.c.left_on)
-        .select_from(
-            m.source.join(claimant, claimant.c.id == number)
-            .outerjoin(owner, owner.c.id == o.owner_id)
-            .outerjoin(assignment, a.id == o.assignment_id)
-        )
-        .where(o.customer_id == sa.bindparam("id", type_=o.customer_id.type))
+    return sa.select(*m.read, owner.c.name, a.ended_at, active, claimant.c.left_on).select_from(
+        m.source.join(claimant, claimant.c.id == number)
+        .outerjoin(owner, owner.c.id == o.owner_id)
+        .outerjoin(assignment, a.id == o.assignment_id)
     )
+
+
+def _several(on_sqlite: bool) -> Any:
+    number = ownership.c.customer_id
+    ids: Any = sa.any_(sa.bindparam("ids", type_=ARRAY(number.type)))
+    if on_sqlite:
+        listed = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+        return _standings().where(number.in_(sa.select(listed.c.value)))
+    return _standings().where(number == ids)
+
+
+def _stands(row: Sequence[Any]) -> Standing:
+    m = mapper(Customer)
+    owner_name, last_ended_at, active, left_on = row[len(m.names) :]
+    return Standing(
+        customer=Customer(**dict(zip(m.names, row, strict=False))), owner_name=owner_name,
+        last_ended_at=last_ended_at, active=bool(active), left_on=left_on,
+    )  # fmt: skip
 
 
 def _win(on_sqlite: bool) -> Any:
@@ -132,14 +151,14 @@ class SqlOwnership:
             return None
         if lock and not self._session.on_sqlite:
             self._session.rows(_lock_one, id=id)
-        for row in self._session.rows(_standing, id=id, employee=employee_id):
-            m = mapper(Customer)
-            owner_name, last_ended_at, active, left_on = row[len(m.names) :]
-            return Standing(
-                customer=Customer(**dict(zip(m.names, row, strict=False))), owner_name=owner_name,
-                last_ended_at=last_ended_at, active=bool(active), left_on=left_on,
-            )  # fmt: skip
-        return None
+        rows = self._session.rows(_standing, id=id, employee=employee_id)
+        return next(map(_stands, rows), None)
+
+    def standings(self, ids: Sequence[int], employee_id: int) -> tuple[Standing, ...]:
+        """Read the same of several customers by one statement, without locking them."""
+        given = json.dumps(list(ids)) if self._session.on_sqlite else list(ids)
+        rows = self._session.rows(_several, ids=given, employee=employee_id)
+        return tuple(map(_stands, rows))
 
     def win(self, new: NewAssignment, expected: Customer, today: date) -> int | None:
         """Make a public customer the claimant's in one conditional statement."""

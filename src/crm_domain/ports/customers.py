@@ -266,6 +266,10 @@ class Customers(Protocol):
         """
         ...
 
+    def standings(self, ids: Sequence[int], employee_id: int) -> tuple[Standing, ...]:
+        """Read the same of several customers by one statement, without locking them."""
+        ...
+
     def win(self, new: NewAssignment, expected: Customer, today: date) -> int | None:
         """Make a public customer the claimant's in one conditional statement.
 

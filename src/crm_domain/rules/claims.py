@@ -34,10 +34,13 @@ class Claim:
     """None: the last consultant may never claim; n: again after n days."""
 
 
-def _inactive(c: Claim) -> ClaimRefused | None:
-    if c.active:
-        return None
+def not_active() -> ClaimRefused:
+    """Refuse somebody who is no active consultant."""
     return ClaimRefused("not_active", "您目前不是在职的课程顾问。", "you are no active consultant.")
+
+
+def _inactive(c: Claim) -> ClaimRefused | None:
+    return None if c.active else not_active()
 
 
 def _enrolled(c: Claim) -> ClaimRefused | None:

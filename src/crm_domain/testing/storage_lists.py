@@ -320,6 +320,17 @@ class ListsPart:
                 assert uow.customers.standing(99_999, claimant, lock=lock) is None
                 assert uow.customers.standing(number, 99_999, lock=lock) is None
 
+    def test_several_standings_are_each_as_alone(self, crm: Crm) -> None:
+        """Those of customers that are not there are left out."""
+        consultant, claimant = employee(crm), employee(crm)
+        numbers = [enter(crm, consultant), enter(crm, None), 99_999]
+        with crm.unit_of_work() as uow:
+            found = {s.customer.id: s for s in uow.customers.standings(numbers, claimant)}
+            alone = {n: uow.customers.standing(n, claimant, lock=False) for n in numbers[:2]}
+            assert found == alone
+            assert uow.customers.standings([], claimant) == ()
+            assert uow.customers.standings(numbers, 99_999) == ()
+
     def test_my_customers_are_those_i_had_last(self, crm: Crm) -> None:
         """In full while they are mine; of what fell due no contacts; of others' nothing."""
         me, other = employee(crm), employee(crm)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 
 from crm_domain.errors import (
     AlreadyClaimed,
+    ClaimRefused,
     CustomerLocked,
     FieldError,
     Invalid,
@@ -22,10 +23,10 @@ from crm_domain.model import (
     CustomerStatus,
     Event,
 )
-from crm_domain.parsing import quoted
+from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Standing, Tally, UnitOfWork
 from crm_domain.rules.access import HIDDEN, Principal, masked
-from crm_domain.rules.claims import Claim, refusals
+from crm_domain.rules.claims import Claim, not_active, refusals
 from crm_domain.rules.pool import dated, is_public
 from crm_domain.usecases._common import (
     audit,
@@ -42,8 +43,8 @@ from crm_domain.usecases._owning import close_open, farewell, owned_by, pooled
 from crm_domain.usecases.sweep import Sweep, sweep_pool, warn_owners
 
 __all__ = [
-    "Sweep", "claim_customer", "public_customers", "release_customer", "sweep_pool",
-    "tally_public", "warn_owners",
+    "Sweep", "claim_customer", "claim_refusals", "public_customers", "release_customer",
+    "sweep_pool", "tally_public", "warn_owners",
 ]  # fmt: skip
 
 
@@ -168,27 +169,77 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, employee_id: int) -> 
     Raises:
         ClaimRefused: With its reason.
     """
-    settings, customer = crm.settings, standing.customer
+    customer = standing.customer
     now = moment(crm, customer)
     # A release leaves no dates on the customer, and a clock may have been put back since.
     now = max(now, standing.last_ended_at or now)
-    today = crm.day(now)
-    midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
+    counts = _counts(crm, uow, employee_id, now)
+    for refused in refusals(_claim(crm, standing, employee_id, now, counts)):
+        raise refused
+    return now
+
+
+def _counts(crm: Crm, uow: UnitOfWork, employee_id: int, now: datetime) -> tuple[int, int]:
+    """Count what an employee owns and claimed today, each only where a setting limits it."""
+    settings, today = crm.settings, crm.day(now)
     limited = settings.max_owned is not None
     counted = settings.max_claims_per_day is not None
+    midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
+    return (
+        uow.customers.load([employee_id], today).get(employee_id, 0) if limited else 0,
+        uow.customers.claims_since(employee_id, midnight) if counted else 0,
+    )
+
+
+def _claim(
+    crm: Crm, standing: Standing, employee_id: int, now: datetime, counts: tuple[int, int]
+) -> Claim:  # fmt: skip
+    """Gather all that decides about a claim."""
+    settings, today = crm.settings, crm.day(now)
     left = standing.left_on is not None and standing.left_on <= today
-    claim = Claim(
-        customer=customer, employee_id=employee_id, active=standing.active and not left,
+    return Claim(
+        customer=standing.customer, employee_id=employee_id, active=standing.active and not left,
         today=today, now=now.astimezone(settings.zone), owner_name=standing.owner_name,
-        last_ended_at=_last_end(crm, standing),
-        owned=uow.customers.load([employee_id], today).get(employee_id, 0) if limited else 0,
-        claimed_today=uow.customers.claims_since(employee_id, midnight) if counted else 0,
+        last_ended_at=_last_end(crm, standing), owned=counts[0], claimed_today=counts[1],
         max_owned=settings.max_owned, max_claims_per_day=settings.max_claims_per_day,
         cool_down_days=settings.cool_down_days,
     )  # fmt: skip
-    for refused in refusals(claim):
-        raise refused
-    return now
+
+
+def claim_refusals(
+    crm: Crm, customer_ids: Sequence[int], *, by: Principal
+) -> dict[int, ClaimRefused]:
+    """Tell before anybody presses which public customers one may not claim now, and why.
+
+    The reasons are those of `claim_customer`, asked of the same rule; it asks again when it is
+    called, for all of it may change meanwhile.
+
+    Args:
+        crm: The CRM.
+        customer_ids: The customers of a page.
+        by: Who would claim; needs ``customer:claim``.
+
+    Returns:
+        The first reason by number; whoever is not named may be claimed, or is not in the pool.
+
+    Raises:
+        NotPermitted: Without the permission.
+    """
+    by.need("customer:claim")
+    ids = [n for n in customer_ids if record_number(n) is not None]
+    if by.employee_id is None:
+        return {n: not_active() for n in ids}
+    found: dict[int, ClaimRefused] = {}
+    with crm.unit_of_work(read_only=True) as uow:
+        now = crm.now()
+        counts = _counts(crm, uow, by.employee_id, now)
+        for one in uow.customers.standings(ids, by.employee_id):
+            # Of others than the public nobody is told anything.
+            if is_public(one.customer, crm.day(now)) and one.customer.archived_at is None:
+                claim = _claim(crm, one, by.employee_id, now, counts)
+                if (refused := next(refusals(claim), None)) is not None:
+                    found[one.customer.id or 0] = refused
+    return found
 
 
 def _last_end(crm: Crm, standing: Standing) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import attrs
@@ -14,10 +14,20 @@ from crm_domain.rules.pool import is_public
 from crm_domain.usecases import follow_up, intake, timeline
 from crm_domain.usecases.audit_log import Entry
 from crm_web.answers import Answer, Page, Redirect
+from crm_web.cells import why
 from crm_web.context import Context, said_of
 from crm_web.look import Look
 from crm_web.resource import Action, column
-from crm_web.resources.customers import ASSIGN, CLAIM, FOLLOW_UP, LOCK, RELEASE, TRANSFER, UNLOCK
+from crm_web.resources.customers import (
+    ASSIGN,
+    CLAIM,
+    FOLLOW_UP,
+    LOCK,
+    RELEASE,
+    TRANSFER,
+    UNLOCK,
+    refused_claims,
+)
 from crm_web.resources.office import LogLine, lines_of
 from crm_web.rows import titles_of
 from crm_web.screen import screen
@@ -51,14 +61,16 @@ def _page(
     except NotFound:
         # Of a public customer people see who it is, not what was said before.
         stream = None
-    look = Look(c)
+    look, refused = Look(c), _refused(c, customer, public)
     lines = _changes(c, stream.items if stream is not None else ())
     columns = [column(Customer, n) for n in (*TOLD, "owner_id", "last_consultant_id")]
     mine = customer.owner_id is not None and customer.owner_id == c.by.employee_id
     return Page(template="customer.html", status=422 if errors else 200, data={
         "x": customer, "public": public, "mine": mine, "stream": stream,
         "told": [one for one in columns if one.name in TOLD], "all": columns,
-        "titles": titles_of(c, columns, [customer]), "actions": _actions(c, customer, public),
+        "titles": titles_of(c, columns, [customer]),
+        "actions": _actions(c, customer, public, refused),
+        "refused": [why(*told) for told in refused.values()],
         "inputs": inputs(c, [specs(FollowUp)[n] for n in FOLLOW_UP], None, typed, errors or {}),
         "may_log": mine and not public and c.by.may("customer:follow_up"),
         "state_of": lambda a: a.status.label(c.language, a.limit_days),
@@ -90,7 +102,17 @@ def _field(c: Context, name: str) -> str:
     return spec.label(c.language) if spec else name
 
 
-def _actions(c: Context, customer: Customer, public: bool) -> list[tuple[str, Action]]:
+def _refused(c: Context, customer: Customer, public: bool) -> dict[str, tuple[str, str]]:
+    """Tell which actions would be refused, and why, before anybody presses them."""
+    if not (public and c.by.may(CLAIM.needs)):
+        return {}
+    told = refused_claims(c, [customer.id or 0]).get(customer.id or 0)
+    return {} if told is None else {CLAIM.name: told}
+
+
+def _actions(
+    c: Context, customer: Customer, public: bool, refused: Container[str]
+) -> list[tuple[str, Action]]:  # fmt: skip
     """Give what somebody may do with the customer now, with the list that does it."""
     offered: list[tuple[str, Action]] = []
     if public:
@@ -98,7 +120,8 @@ def _actions(c: Context, customer: Customer, public: bool) -> list[tuple[str, Ac
     elif customer.owner_id is not None:
         offered = [("/customers", TRANSFER), ("/customers", RELEASE)]
     offered += [("/customers", LOCK), ("/customers", UNLOCK)]
-    return [(path, a) for path, a in offered if c.by.may(a.needs) and a.fits(customer, c)]
+    may = [(path, a) for path, a in offered if c.by.may(a.needs) and a.fits(customer, c)]
+    return [(path, a) for path, a in may if a.name not in refused]
 
 
 @screen("/customers/{id:int}/follow-up", needs="customer:follow_up", methods=("POST",))

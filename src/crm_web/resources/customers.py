@@ -223,11 +223,27 @@ UNLOCK = Action(
     name="unlock", words=("解锁", "Unlock"), icon="lock-open", needs="customer:lock",
     run=partial(_lock, False), fits=lambda row, c: row.locked,
 )  # fmt: skip
+REFUSED: Mapping[str, tuple[str, str]] = {
+    "cool_down": ("冷却期", "cool-down"), "max_owned": ("名额已满", "at your limit"),
+    "max_per_day": ("今日已满", "today's limit"),
+}  # fmt: skip
+"""Why a claim is refused, in a word, by the code of the rule."""
+NOT_YOURS = ("无权", "not yours")
+
+
+def refused_claims(c: Context, ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Tell beforehand which customers somebody may not claim, in a word and in a sentence."""
+    found = pool.claim_refusals(c.crm, ids, by=c.by)
+    return {
+        n: (c.t(*REFUSED.get(e.facts["reason"], NOT_YOURS)),
+            c.t(e.facts["reason_zh"], e.facts["reason_en"]))
+        for n, e in found.items()
+    }  # fmt: skip
+
+
 CLAIM = Action(
     name="claim", words=("抢单", "Claim"), icon="hand-grab", needs="customer:claim", run=_claim,
-    bulk=False, direct=True, instead=("无权", "not yours"),
-    fits=lambda row, c: row.last_consultant_id != c.by.employee_id
-    or c.crm.settings.cool_down_days is not None,
+    bulk=False, direct=True, refused=refused_claims,
 )  # fmt: skip
 
 
