@@ -132,7 +132,7 @@ EXPECTED: dict[str, Row] = {
     }),
     **listed("assignments", "customer:view", export="customer:export"),
     **listed("follow-ups", "customer:view", export="customer:export"),
-    **listed("payments", "payment:add", export="customer:export", actions={
+    **listed("payments", "payment:add", export="payment:export", actions={
         "reject": "payment:confirm",
     }),
     "/payments/new": Row("payment:add", post=422),

@@ -123,6 +123,7 @@ PERMISSIONS: tuple[Declared, ...] = (
     _right("rotation:edit", "设置轮转", "Set the rotation", "rotation", "rotation:view"),
     _right("payment:add", "登记缴费", "Enter payments", "payments", "customer:view"),
     _entry("payment:confirm", "审核缴费", "Confirm payments", "payments", "/payments"),
+    _right("payment:export", "导出缴费", "Export payments", "payments", "payment:confirm"),
     _entry("notice:view", "通知记录", "Notices", "notices", "/notices"),
     _right("notice:deliver", "发送通知", "Deliver notices", "notices", "notice:view"),
     _entry("user:manage", "用户管理", "Users", "rights", "/users"),

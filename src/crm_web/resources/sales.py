@@ -91,7 +91,7 @@ PAYMENTS = Resource(
         for name in ("status", "kind", "method", "consultant_id", "paid_on", "confirmed_at")
     ),
     form=Form(fields=ENTERED, save=_enter, add="payment:add", edit=None), actions=(REJECT,),
-    export="customer:export",
+    export="payment:export",
 )  # fmt: skip
 
 RESOURCES = (ASSIGNMENTS, FOLLOW_UPS, PAYMENTS)
