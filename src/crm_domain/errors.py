@@ -112,6 +112,21 @@ class ScopeTooWide(NotPermitted):
     code = "scope_too_wide"
 
 
+class TooManyRows(CrmError):
+    """An .xlsx holds {most} rows, and these are more. Filter further, or export them as .csv."""
+
+    zh = "xlsx 文件最多 {most} 行，符合条件的超出了。请进一步筛选，或导出为 csv。"
+    code = "too_many_rows"
+
+
+class ExportsRunning(CrmError):
+    """Other exports are running; try again in a minute."""
+
+    zh = "其他导出正在进行，请一分钟后再试。"
+    code = "exports_running"
+    retry_after = 60
+
+
 class LastAdministrator(CrmError):
     """Nobody would be left who manages users and roles, so nothing was changed.
     Give these rights to somebody else first."""

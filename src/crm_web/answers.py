@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import attrs
 
@@ -68,7 +68,8 @@ class Redirect:
 class Download:
     """A file."""
 
-    content: bytes
+    content: bytes | BinaryIO
+    """A file is sent from its beginning, and closed."""
     name: str
     """With its ending; may be Chinese."""
     type: str

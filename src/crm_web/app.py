@@ -79,9 +79,9 @@ def make_app(
         routes=[*_routes(site), *_health(crm)],
         middleware=[
             Middleware(Guard, hosts=_hosts(crm, base.hostname), https=site.https),
-            # Within the guard, so that its refusal has the headers of every answer. It ends what
-            # does not say its length; of what does the endpoint tells people more kindly.
-            Middleware(RequestBodyLimitMiddleware, max_body_size=4 * LARGEST_BODY),
+            # Within the guard, so that its refusal has the headers of every answer. Screens take
+            # far less, and say so more kindly; this is for what no screen answers.
+            Middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY),
         ],
         exception_handlers={400: _unreadable, 404: _nothing_here, 405: _nothing_here,
                             413: _too_large},

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import attrs
@@ -20,7 +21,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Message
 
 from crm_domain import errors
 from crm_domain.errors import CrmError
@@ -38,7 +40,11 @@ log = logging.getLogger(__name__)
 FIELDS = 12_000
 """So many values a form may have: all ticked rows of the largest page, and more."""
 LARGEST_BODY = 12 * 2**20
-"""Bytes of a request: a sheet of ten megabytes with its form."""
+"""Bytes of a request, whatever a screen says: a sheet of ten megabytes with its form."""
+OF_STRANGERS = 64 * 2**10
+"""Bytes of a request of whoever has not signed in: a name and a password, not more."""
+PART = 2**18
+"""Bytes of a file that are sent at a time."""
 STATUS: tuple[tuple[type[CrmError], int], ...] = (
     (errors.NotPermitted, 403),
     (errors.NotFound, 404),
@@ -46,6 +52,7 @@ STATUS: tuple[tuple[type[CrmError], int], ...] = (
     (errors.UnreadableSheet, 422),
     (errors.NoHeader, 422),
     (errors.TooManyAttempts, 429),
+    (errors.ExportsRunning, 503),
     (errors.DatabaseBusy, 503),
 )
 """What a refusal is in HTTP; any other is a conflict, 409."""
@@ -71,18 +78,53 @@ def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Respon
         if request.method == "HEAD":
             # A screen answers it like GET and never takes it for a form; the server drops the body.
             request = Request({**request.scope, "method": "GET"}, request.receive)
-        length = request.headers.get("content-length", "0")
-        if length.isdecimal() and int(length[:20]) > LARGEST_BODY:
-            raise HTTPException(413)
         form = FormData()
         if request.method not in SAFE:
-            form = await request.form(max_files=2, max_fields=FIELDS, max_part_size=2**21)
+            # Nothing is read for whoever may not send it, and no more than the screen wants. Who
+            # asks is told again once it is read: that may take long.
+            known = await run_in_threadpool(_known, site, request)
+            if known or screen.needs == ANYBODY:
+                most = min(screen.largest, LARGEST_BODY) if known else OF_STRANGERS
+                form = await _limited(request, most).form(
+                    max_files=2, max_fields=FIELDS, max_part_size=2**21
+                )
         try:
             return await run_in_threadpool(_respond, site, screen, request, form)
         finally:
             await form.close()
 
     return answer
+
+
+def _limited(request: Request, most: int) -> Request:
+    """Give a request that ends where its body becomes too large, whether it says its length or not.
+
+    Raises:
+        HTTPException: It says that it is too large; 413.
+    """
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > most:
+        raise HTTPException(413)
+    seen = 0
+
+    async def receive() -> Message:
+        nonlocal seen
+        message = await request.receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise HTTPException(413)
+        return message
+
+    return Request(request.scope, receive)
+
+
+def _known(site: Site, request: Request) -> bool:
+    """Whether somebody has signed in; where that cannot be told, the answer will tell why."""
+    try:
+        return _session(site, request) is not None
+    except Exception:
+        log.exception("request %s: nobody can be recognised", request.state.request_id)
+        return False
 
 
 def _respond(site: Site, screen: Screen, request: Request, form: FormData) -> Response:
@@ -171,13 +213,22 @@ def respond(context: Context, answer: Answer) -> Response:
             _set(response, answer.cookies)
             return response
         case Download():
-            name = quote(answer.name)
-            return Response(answer.content, media_type=answer.type, headers={
-                "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-            })  # fmt: skip
+            named = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(answer.name)}"}
+            if isinstance(answer.content, bytes):
+                return Response(answer.content, media_type=answer.type, headers=named)
+            named["Content-Length"] = str(answer.content.seek(0, os.SEEK_END))
+            return StreamingResponse(_parts(answer.content), media_type=answer.type, headers=named)
         case Json():
             text = json.dumps(answer.data, ensure_ascii=False, default=plain)
             return Response(text, status_code=answer.status, media_type="application/json")
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    """Give a file in parts, and close it when all is sent, or nobody listens any more."""
+    with file:
+        file.seek(0)
+        while part := file.read(PART):
+            yield part
 
 
 def page(context: Context, answer: Page) -> Response:

@@ -32,6 +32,8 @@ class Screen:
     """What its entry of the menu shows."""
     lasting: bool = False
     """Whether it may read for so long that no transaction is kept open meanwhile."""
+    largest: int = 2 * 2**20
+    """Bytes that it takes in; whoever has not signed in sends less (`endpoint.OF_STRANGERS`)."""
 
 
 @attrs.frozen(kw_only=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
+from crm_domain.errors import ExportsRunning
 from crm_domain.ports import Query
 from crm_domain.usecases import exports
 from crm_web.address import Address
@@ -24,14 +26,25 @@ def export(resource: Resource, form: Literal["csv", "xlsx"], c: Context) -> Answ
     """Write exactly what is filtered into a file, all pages of it."""
     here = Address.read(resource.path, c.request.url.query)
     query = here.query(resource, c)
-    content = exports.export_rows(
-        c.crm, resource.record.__name__, resource.label(c.language),
-        [column.label(c.language) for column in resource.columns],
-        _cells(resource, c, query), query, form=form, by=c.by,
-        text=[x.label(c.language) for x in resource.columns if x.kind in ("phone", "copy")],
-    )  # fmt: skip
+    if not c.site.exporting.acquire(blocking=False):
+        raise ExportsRunning
+    # On the disk: a million rows fit no memory twice.
+    file = TemporaryFile()  # noqa: SIM115 - it is closed by whoever sends it
+    try:
+        exports.export_rows(
+            c.crm, resource.record.__name__, resource.label(c.language),
+            [column.label(c.language) for column in resource.columns],
+            _cells(resource, c, query), query, file, form=form, by=c.by,
+            needs=resource.export or "",
+            text=[x.label(c.language) for x in resource.columns if x.kind in ("phone", "copy")],
+        )  # fmt: skip
+    except BaseException:
+        file.close()
+        raise
+    finally:
+        c.site.exporting.release()
     name = f"{resource.label(c.language)}-{c.crm.today()}.{form}"
-    return Download(content=content, name=name, type=TYPES[form])
+    return Download(content=file, name=name, type=TYPES[form])
 
 
 def _cells(resource: Resource, c: Context, query: Query) -> Iterator[list[Any]]:

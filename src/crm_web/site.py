@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ from crm_web.screen import Screen
 log = logging.getLogger(__name__)
 TEMPLATES = Path(__file__).parent / "templates"
 COOKIE = "crm"
+EXPORTS = 2
+"""So many are written at a time; each keeps a thread and half a core for as long as it takes."""
 REMEMBERED = 100
 """So many menus are remembered, one for each combination of rights."""
 
@@ -40,6 +43,10 @@ class Site:
     files: Files
     templates: jinja2.Environment
     https: bool = False
+    exporting: threading.BoundedSemaphore = attrs.field(
+        factory=lambda: threading.BoundedSemaphore(EXPORTS)
+    )
+    """Held by each export while it is written."""
     _read: dict[tuple[str, frozenset[str]], tuple[Navigation, list[EntryMenu]]] = attrs.field(
         factory=dict, init=False
     )

@@ -143,7 +143,7 @@ EXPECTED: dict[str, Row] = {
     }),
     **listed("assignments", "customer:view", export="customer:export"),
     **listed("follow-ups", "customer:view", export="customer:export"),
-    **listed("payments", "payment:view", export="customer:export", actions={
+    **listed("payments", "payment:view", export="payment:export", actions={
         "reject": "payment:confirm",
     }),
     "/payments/new": Row("payment:add", post=422),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,12 +15,13 @@ from starlette.testclient import TestClient
 
 from crm_domain import SYSTEM
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import intake
+from crm_domain.usecases import exports, intake
 from crm_web import pages, resources
 from crm_web.answers import Json
 from crm_web.app import make_app
 from crm_web.asgi import application
-from crm_web.screen import ANYBODY, Screen
+from crm_web.resource import PAGE
+from crm_web.screen import ANYBODY, SIGNED_IN, Screen
 from crm_web.security import A_YEAR, CSP, HEADERS
 from make import World, phone
 from steps import login
@@ -217,6 +218,123 @@ def test_whoever_supervises_gets_an_answer_while_all_threads_are_taken(world: Wo
         finally:
             held.set()
         assert [w.result().status_code for w in waiting] == [200, 200]
+
+
+# -- bodies -----------------------------------------------------------------------------------
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("who", ["signed in", "stranger", "signing in", "nowhere"])
+def test_a_body_is_read_for_whoever_may_send_it_and_as_far_as_the_screen_wants(
+    world: World, visit: Visit, who: str, chunked: bool
+) -> None:
+    """Whether its length is said or not: 2 MiB of who is known, little of others, nothing of who
+    has to sign in first."""
+    me = visit() if who in ("stranger", "signing in") else visit(world.a)
+    read = 0
+
+    def parts(size: int) -> Iterator[bytes]:
+        nonlocal read
+        for _ in range(size // 1024):
+            read += 1024
+            yield b"x" * 1024
+
+    def send(size: int) -> int:
+        nonlocal read
+        read = 0
+        path = {"signing in": "/sign-in", "nowhere": "/nothing"}.get(who, "/customers/new")
+        content: Any = parts(size) if chunked else b"x" * size
+        headers = {"Origin": me.base, **FORM, "X-CSRF-Token": me.token}
+        return int(me.client.post(path, content=content, headers=headers).status_code)
+
+    small, most = 32 * 1024, {"signed in": 2**21, "signing in": 2**16}.get(who)
+    if who == "stranger":
+        assert [send(small), send(2**22)] == [303, 303]
+        assert read <= 1024
+    elif who == "nowhere":
+        assert [send(small), send(2**22)] == [404, 404]
+    else:
+        assert most is not None
+        assert [send(small), send(most), send(most + 1024)] == [422, 422, 413]
+
+
+def test_a_screen_that_takes_a_file_says_so(world: World, visit: Visit) -> None:
+    """It takes more than others, and never more than the longest that anything takes."""
+    who = visit(world.a)
+
+    def taken(c: Any) -> Any:
+        return Json(data={"characters": len(c.one("text"))})
+
+    def screen(path: str, **more: int) -> Screen:
+        return Screen(path=path, needs=SIGNED_IN, methods=("POST",), call=taken, **more)
+
+    app = make_app(world.crm, [screen("/plain"), screen("/file", largest=2**23),
+                               screen("/boundless", largest=2**40)])  # fmt: skip
+    me = Visitor(app, portal=who.client.portal)
+    me.client.cookies = who.client.cookies
+    head = {"Origin": me.base, **FORM, "X-CSRF-Token": me.token}
+    for path, least, most in (("/plain", 1, 3), ("/file", 7, 9), ("/boundless", 11, 13)):
+        for many, status in ((least, 200), (most, 413)):
+            body = b"&".join([b"text=" + b"x" * (2**20 - 6)] * many)
+            assert me.client.post(path, content=body, headers=head).status_code == status, path
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_two_exports_are_written_at_a_time_and_the_third_is_told_so(
+    world: World, visit: Visit, ending: str
+) -> None:
+    """It says when to come back; what is refused or fails gives its place back."""
+    me = visit(world.manager)
+    world.customer(world.a, name="导出我")
+    exporting = me.client.app.state.site.exporting  # type: ignore[attr-defined]
+    with exporting, exporting:
+        full = me.get(f"/customers.{ending}")
+        assert full.status_code == 503
+        assert int(full.headers["retry-after"]) > 30
+        assert "其他导出正在进行" in full.text
+    for _ in range(3):
+        assert me.get(f"/customers.{ending}?created_at.from=never").status_code == 422
+        done = me.get(f"/customers.{ending}")
+        assert done.status_code == 200
+        assert int(done.headers["content-length"]) == len(done.content) > 0
+    assert "导出我" in me.get("/customers.csv").content.decode("utf-8-sig")
+
+
+def test_more_rows_than_a_workbook_holds_are_refused_and_not_cut(
+    world: World, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal says what to do; the other kind of file has no such end."""
+    monkeypatch.setattr(exports, "MOST_ROWS", 3)
+    me = visit(world.manager)
+    for n in range(4):
+        world.customer(world.a, name=f"客户{n}")
+    told = me.get("/customers.xlsx")
+    assert told.status_code == 409
+    assert "最多 3 行" in told.text
+    assert me.get("/customers.csv").content.decode("utf-8-sig").count("客户") >= 4
+    assert me.get("/customers.xlsx?q=客户1").status_code == 200
+
+
+def test_finance_exports_payments_and_not_customers(world: World, visit: Visit) -> None:
+    """Each file by the permission of its own."""
+    finance = visit(world.person("财务", "finance"))
+    assert finance.get("/payments.csv").status_code == 200
+    for path in ("/customers.csv", "/assignments.csv", "/follow-ups.xlsx"):
+        assert finance.get(path).status_code == 403, path
+
+
+def test_no_page_of_json_holds_more_than_a_page_of_the_list(world: World, visit: Visit) -> None:
+    """Whoever asks for all at once gets a page, as by eye (docs/decisions/0020)."""
+    me = visit(world.a)
+    for n in range(52):
+        world.customer(world.a, name=f"客户{n}")
+    for size in ("", "?size=100000", "?size=-1", "?size=x", "?limit=1000"):
+        assert len(me.get(f"/customers.json{size}").json()["items"]) == PAGE, size
 
 
 # -- htmx -------------------------------------------------------------------------------------

@@ -120,11 +120,11 @@ def list_all(*, json: Annotated[bool, as_json()] = False) -> None:
 
     found: list[access.Account] = []
     with opened() as crm:
-        query: Query | None = Query(limit=PAGE)
+        query: Query | None = Query(limit=PAGE, sort="id")
         while query is not None:
             page = access.list_accounts(crm, query, by=SYSTEM)
             found += page.items
-            query = Query(limit=PAGE, after=page.next) if page.next else None
+            query = Query(limit=PAGE, sort="id", after=page.next) if page.next else None
     if json:
         write_json({"items": [
             plain(a) | {"employee": a.name, "roles": [r.code or r.title for r in a.roles]}

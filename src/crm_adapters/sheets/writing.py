@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from itertools import chain, islice, zip_longest
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from unicodedata import east_asian_width
 
 import attrs
@@ -52,6 +52,17 @@ class SheetWriterAdapter:
         Returns:
             The bytes of the file.
         """
+        file = io.BytesIO()
+        self.save_xlsx(tables, file)
+        return file.getvalue()
+
+    def save_xlsx(self, tables: Sequence[Table], file: BinaryIO) -> None:
+        """Write a workbook into a file; what is asked for is not held in memory.
+
+        Args:
+            tables: As for `write_xlsx`.
+            file: What can be written and gone back in.
+        """
         from openpyxl import Workbook
 
         # Write-only also for small tables: one way to write is easier to trust than two, and the
@@ -63,9 +74,7 @@ class SheetWriterAdapter:
             sheet = book.create_sheet(_title(table.name, taken))
             _write_table(sheet, table, lists)
         lists.write(book)
-        file = io.BytesIO()
         book.save(file)
-        return file.getvalue()
 
     def write_csv(self, table: Table) -> bytes:
         """Write one table as UTF-8 with a byte order mark; drop-downs and notes are left out.
@@ -76,11 +85,22 @@ class SheetWriterAdapter:
         Returns:
             The bytes of the file.
         """
-        file = io.StringIO(newline="")
-        writer = csv.writer(file)
+        file = io.BytesIO()
+        self.save_csv(table, file)
+        return file.getvalue()
+
+    def save_csv(self, table: Table, file: BinaryIO) -> None:
+        """Write one table into a file, as `write_csv` does.
+
+        Args:
+            table: What to write.
+            file: What can be written.
+        """
+        text = io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=True)
+        writer = csv.writer(text)
         for row in chain([table.headings], table.rows):
             writer.writerow([_disarmed(value) for value in row])
-        return file.getvalue().encode("utf-8-sig")
+        text.detach()
 
 
 class _Lists:

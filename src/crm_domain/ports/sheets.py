@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import attrs
 
@@ -87,4 +87,12 @@ class SheetWriter(Protocol):
 
     def write_csv(self, table: Table) -> bytes:
         """Write one table as UTF-8 with a byte order mark, as Excel expects it."""
+        ...
+
+    def save_xlsx(self, tables: Sequence[Table], file: BinaryIO) -> None:
+        """Write a workbook into a file, row by row."""
+        ...
+
+    def save_csv(self, table: Table, file: BinaryIO) -> None:
+        """Write one table as `write_csv` does, into a file, row by row."""
         ...

@@ -37,7 +37,7 @@ _CONSULTANT = _CATALOGUE | {
     "rotation:view", "payment:view", "payment:add",
 }  # fmt: skip
 _MANAGER = _CONSULTANT - _SELLING | {
-    "customer:assign", "customer:transfer", "customer:lock", "customer:export",
+    "customer:assign", "customer:transfer", "customer:lock", "customer:export", "payment:export",
     "pool:sweep", "pool:rules", "rotation:edit", "notice:view", "view:share",
 }  # fmt: skip
 _TEACHING = {
@@ -53,7 +53,7 @@ ROLES: tuple[BuiltInRole, ...] = (
                 frozenset(_CATALOGUE | _TEACHING)),
     BuiltInRole("finance", "财务", "Finance", Scope.ALL,
                 frozenset(_CATALOGUE | {"customer:view", "payment:view", "payment:add",
-                                        "payment:confirm"})),
+                                        "payment:confirm", "payment:export"})),
     BuiltInRole("student", "学员", "Student", Scope.OWN, frozenset()),
     BuiltInRole("administrator", "管理员", "Administrator", Scope.ALL, ALL_PERMISSIONS - _SELLING),
 )  # fmt: skip

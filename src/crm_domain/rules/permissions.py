@@ -124,6 +124,7 @@ PERMISSIONS: tuple[Declared, ...] = (
     _entry("payment:view", "缴费记录", "Payments", "payments", "/payments"),
     _right("payment:add", "登记缴费", "Enter payments", "payments", "payment:view"),
     _right("payment:confirm", "审核缴费", "Confirm payments", "payments", "payment:view"),
+    _right("payment:export", "导出缴费", "Export payments", "payments", "payment:view"),
     _entry("notice:view", "通知记录", "Notices", "notices", "/notices"),
     _right("notice:deliver", "发送通知", "Deliver notices", "notices", "notice:view"),
     _entry("user:manage", "用户管理", "Users", "rights", "/users"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import attrs
 
-from crm_domain.errors import FieldError, Invalid, Language
+from crm_domain.errors import FieldError, Invalid, Language, TooManyRows
 from crm_domain.model import Course, Customer, Employee, School, specs
 from crm_domain.model.fields import Choice
 from crm_domain.ports import Crm, Query, Table
@@ -24,6 +24,8 @@ BESIDE = ("owner_id", "status", "intention", "received_at", "last_contacted_at",
 """What an export says beyond the columns that an import understands."""
 COLUMNS = (*SYNONYMS, *BESIDE)
 PAGE = 2000
+MOST_ROWS = 2**20 - 1
+"""So many rows an .xlsx holds below its headings."""
 TOLD = 500
 """After so many rows whoever waits is told again."""
 
@@ -72,49 +74,60 @@ def export_customers(
 
 def export_rows(
     crm: Crm, record: str, name: str, headings: Sequence[str], rows: Iterable[Sequence[Any]],
-    query: Query, *, form: Form = "xlsx", text: Sequence[str] = (), by: Principal,
-) -> bytes:  # fmt: skip
-    """Write the rows of a list as a sheet, and write down that it was done.
+    query: Query, file: BinaryIO, *, needs: str, form: Form = "xlsx", text: Sequence[str] = (),
+    by: Principal,
+) -> int:  # fmt: skip
+    """Write the rows of a list as a sheet into a file, and write down that it was done.
 
-    The rows are somebody's answer to a list's use case, which has checked the permission and the
-    reach; no cell of the file is ever a formula.
+    The rows are somebody's answer to a list's use case, which has checked the reach; no cell of the
+    file is ever a formula.
 
     Args:
         crm: The CRM.
         record: The name of the record, for the audit log.
         name: What the sheet is called.
         headings: Of the columns.
-        rows: The cells, row by row.
+        rows: The cells, row by row; read while they are written.
         query: What was asked, for the audit log.
+        file: Where it is written; it can be gone back in.
+        needs: The permission to let these rows leave the house.
         form: ``xlsx`` or ``csv``.
         text: The headings of columns that are kept as text, so that long numbers stay as typed.
-        by: Who asks.
+        by: Who asks; needs that permission.
 
     Returns:
-        The bytes of the file.
+        How many rows were written.
 
     Raises:
         Invalid: The form is none of these, or what the list refuses.
+        NotPermitted: Without the permission.
+        TooManyRows: More than an .xlsx holds.
     """
+    by.need(needs)
     refuse_unknown("form", form, get_args(Form))
-    counted = _Counted(rows)
+    counted = _Counted(rows, MOST_ROWS if form == "xlsx" else None)
     table = Table(name, headings, counted, text=frozenset(text))
-    content = crm.writer.write_csv(table) if form == "csv" else crm.writer.write_xlsx([table])
+    if form == "csv":
+        crm.writer.save_csv(table, file)
+    else:
+        crm.writer.save_xlsx([table], file)
     with crm.unit_of_work() as uow:
         audit(uow, by, crm.now(), "export", record, None, None,
               asked_for(query) | {"rows": counted.count})  # fmt: skip
-    return content
+    return counted.count
 
 
 class _Counted:
-    """Rows that are counted while they are written."""
+    """Rows that are counted while they are written, and refused where they are too many."""
 
-    def __init__(self, rows: Iterable[Sequence[Any]]) -> None:
-        self._rows = rows
+    def __init__(self, rows: Iterable[Sequence[Any]], most: int | None) -> None:
+        self._rows, self._most = rows, most
         self.count = 0
 
     def __iter__(self) -> Iterator[Sequence[Any]]:
         for row in self._rows:
+            if self.count == self._most:
+                raise TooManyRows(most=self._most)
             self.count += 1
             yield row
 

@@ -108,7 +108,7 @@ PAYMENTS = Resource(
         for name in ("status", "kind", "method", "consultant_id", "paid_on", "confirmed_at")
     ),
     form=Form(fields=ENTERED, save=_enter, add="payment:add", edit=None), actions=(REJECT,),
-    called=("customer_id", "amount"), export="customer:export",
+    called=("customer_id", "amount"), export="payment:export",
 )  # fmt: skip
 
 RESOURCES = (ASSIGNMENTS, FOLLOW_UPS, PAYMENTS)
