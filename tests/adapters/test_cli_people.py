@@ -465,7 +465,7 @@ def test_the_doctor_names_each_check_by_a_stable_code(school):
     assert found["zh"] == found["en"] == [
         ("settings", None), ("revision", None), ("sqlite", None), ("clock", None),
         ("rotation", None), ("channel", "inapp"), ("channel", "console"), ("notices_dead", None),
-        ("notices_late", None), ("sweep", None),
+        ("notices_late", None), ("jobs_late", None), ("sweep", None),
     ]  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def test_everything_of_somebody_is_handed_over(school: School, sit: Sit) -> None
         page.get_by_role("checkbox", name=name).check()
     page.fill("#reason", "离职")
     page.get_by_role("button", name="移交").click()
-    expect(page.get_by_text("韩梅梅 4 位、王强 3 位")).to_be_visible()
+    expect(page.get_by_text("王强 4 位、韩梅梅 3 位")).to_be_visible()
     page.get_by_role("button", name="移交").click()
     expect(page.locator("#flash")).to_contain_text("7")
     left = intake.list_customers(
@@ -165,6 +165,8 @@ def test_one_of_many_is_picked_by_typing_with_keys_or_a_thumb(school: School, si
         phone.get_by_role("option", name=name).tap()
         expect(phone.get_by_role("checkbox", name=name)).to_be_checked()
     phone.get_by_role("checkbox", name="王强").uncheck()
+    phone.get_by_role("button", name="移交").tap()
+    expect(phone.get_by_text("1 位客户将移交给")).to_be_visible()
     phone.get_by_role("button", name="移交").tap()
     expect(phone.locator("#flash")).to_contain_text("1")
     assert owner() == school.world.b.employee_id
@@ -269,8 +271,10 @@ def test_whoever_signs_in_as_somebody_else_gets_a_page_of_their_own(
     page.fill("dialog[open] #username", school.username(school.world.b))
     page.fill("dialog[open] #password", PASSWORD)
     page.press("dialog[open] #password", "Enter")
-    page.wait_for_url(school.address + "/")
-    assert page.locator("[data-who]").get_attribute("data-who") == login(school.crm, school.world.b)
+    expect(page.locator("[data-who]")).to_have_attribute(
+        "data-who", login(school.crm, school.world.b)
+    )
+    expect(page).to_have_url(school.address + "/")
     expect(page.locator("#f-name")).to_have_count(0)
     assert not intake.list_customers(school.crm, Query(search="前一位填写的"), by=SYSTEM).items
 

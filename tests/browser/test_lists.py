@@ -70,6 +70,8 @@ def test_a_view_is_saved_opened_and_removed_by_hand(school: School, sit: Sit) ->
     page.get_by_role("button", name="视图").click()
     page.get_by_role("button", name="管理视图").click()
     page.locator("#dialog").get_by_role("button", name="删除").click()
+    expect(page.locator("#dialog")).to_contain_text("删除视图“百度来的”？")
+    page.locator("#dialog").get_by_role("button", name="删除").click()
     expect(page.locator("#flash")).to_contain_text("视图已删除")
 
 
