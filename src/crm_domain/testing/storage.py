@@ -30,7 +30,7 @@ from crm_domain.model import (
     User,
 )
 from crm_domain.model.fields import changed
-from crm_domain.ports import Closing, Crm, Query, Reach, UnitOfWork
+from crm_domain.ports import HAS_PASSWORD, Closing, Crm, Query, Reach, UnitOfWork
 from crm_domain.rules.pool import ALWAYS, NEVER, shown
 from crm_domain.rules.rotation import Cursor
 from crm_domain.testing.making import (
@@ -372,6 +372,47 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
             earlier = TODAY - timedelta(days=1)
             assert directory.accounts_with(both, earlier) == {accounts["both"], accounts["left"]}
             assert accounts["one"] in directory.accounts_with([first], TODAY)
+
+    def test_accounts_are_told_and_counted_within_a_reach(self, crm: Crm) -> None:
+        """Of the employees within it; of nobody's only to whoever sees all."""
+        with crm.unit_of_work() as uow:
+            place = uow.records.add(Department(code=1, title="部")).id
+        me, mate, far, bare = (
+            employee(crm, name=name, department_id=d)
+            for name, d in (("甲", place), ("乙", place), ("丙", None), ("丁", place))
+        )
+        with crm.unit_of_work() as uow:
+            role = uow.records.add(Role(title="角色", scope=Scope.OWN)).id or 0
+            for name, who, roles, hashed in (
+                ("c-me", me, (role,), "x"), ("b-mate", mate, (role,), None),
+                ("a-far", far, (), None), ("program", None, (role,), None),
+            ):  # fmt: skip
+                uow.records.add(
+                    User(username=name, employee_id=who, roles=roles, password_hash=hashed)
+                )
+        told = {
+            Scope.OWN: (["c-me"], 1, {}),
+            Scope.DEPARTMENT: (["b-mate", "c-me"], 2, {bare: "丁"}),
+            Scope.ALL: (["a-far", "b-mate", "c-me", "program"], 3, {bare: "丁"}),
+        }
+        for scope, (names, having, without) in told.items():
+            reach = Reach(scope=scope, employee_id=me, department_id=place)
+            with crm.unit_of_work(read_only=True) as uow:
+                directory = uow.directory
+                assert [u.username for u in directory.accounts(Query(), reach)] == names
+                assert directory.role_counts(reach) == {role: having}
+                assert directory.without_account(reach, 9) == without
+                tally = directory.tally_accounts(Query(), [HAS_PASSWORD], reach)
+                assert (tally.total, tally.by[HAS_PASSWORD].get(True)) == (len(names), 1)
+        whole = Reach(scope=Scope.ALL)
+        for query, names in (
+            (Query(search="乙"), ["b-mate"]), (Query(search="C-M"), ["c-me"]),
+            (Query(where={HAS_PASSWORD: True}), ["c-me"]),
+            (Query(where={"roles": role}, sort="-username"), ["program", "c-me", "b-mate"]),
+        ):  # fmt: skip
+            with crm.unit_of_work(read_only=True) as uow:
+                assert [u.username for u in uow.directory.accounts(query, whole)] == names
+                assert uow.directory.tally_accounts(query, (), whole).total == len(names)
 
     # -- ownership ---------------------------------------------------------------------------
 
