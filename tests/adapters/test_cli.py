@@ -402,6 +402,7 @@ def test_a_backup_never_replaces_a_file_unasked_and_is_restored_into_a_new_one(s
     file = school.folder / "b.zip"
     assert made["bytes"] == file.stat().st_size and file.stat().st_mode & 0o077 == 0
     assert school.json("db", "backup", "b.zip", status=2)["error"] == "file_exists"
+    assert school.json("db", "backup", "nowhere/b.zip", status=2)["error"] == "unusable_file"
     school("db", "backup", "b.zip", "--force")
     assert school.json("db", "restore", "b.zip", status=4)["error"] == "not_empty"
     school.monkeypatch.setenv("CRM_DATABASE_URL", f"sqlite:///{school.folder / 'new.db'}")
@@ -710,3 +711,17 @@ def test_the_commands_work_on_postgresql_too(here, url, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert here.json("db", "backup", "b.zip")["rows"]["customer"] == 2
     assert here.json("db", "restore", "b.zip", status=4)["error"] == "not_empty"
+
+
+def test_nothing_is_written_over_the_database_itself(school):
+    """Neither a backup nor a file of rows, by no other name of it, whatever was forced."""
+    database = school.folder / "crm.db"
+    for name, words in (
+        ("crm.db", ("db", "backup")), ("link.zip", ("db", "backup")), ("link.csv", ("export",)),
+        ("link.xlsx", ("import", "template")),
+    ):  # fmt: skip
+        if not (school.folder / name).exists():
+            (school.folder / name).symlink_to(database)
+        told = school.json(*words, name, "--force", status=2)
+        assert (told["error"], "数据库" in told["message"]) == ("unusable_file", True), words
+    assert school.json("check")["ok"]

@@ -12,7 +12,14 @@ from cyclopts import Parameter
 from crm_adapters.cli.exits import DONE, NO
 from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, language, say
-from crm_adapters.cli.options import as_json, opened, overwritten, shown_url
+from crm_adapters.cli.options import (
+    as_json,
+    folder_of,
+    opened,
+    overwritten,
+    shown_url,
+    spare_the_database,
+)
 from crm_adapters.cli.output import line, plain, progress, table, write_json
 from crm_adapters.settings import database_url, read_settings
 from crm_domain.ports import Checked
@@ -87,6 +94,8 @@ def backup(
         raise Refused(f"文件 {out} 已存在；加 --force 覆盖。",
                       f"the file {out} exists; add --force to replace it.",
                       code="file_exists")  # fmt: skip
+    folder_of(out)
+    spare_the_database(out)
     with progress("备份中", "backing up"):
         made = back_up(database_url(), out)
     size, rows = out.stat().st_size, sum(made.rows.values())

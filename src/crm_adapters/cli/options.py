@@ -298,13 +298,31 @@ def folder_of(path: Path) -> None:
                       code="unusable_file")  # fmt: skip
 
 
+def spare_the_database(path: Path) -> None:
+    """Refuse to write over the database itself, by whatever name or link.
+
+    Raises:
+        Refused: The file is the SQLite database, or belongs to it.
+    """
+    url = database_url()
+    database = sqlite_path(url) if url.startswith("sqlite") else None
+    for ending in ("", "-wal", "-shm", "-journal") if database else ():
+        one = Path(f"{database}{ending}")
+        if one.exists() and path.exists() and one.samefile(path):
+            raise Refused(f"文件 {path} 是数据库本身，不能覆盖。",
+                          f"the file {path} is the database itself and is not replaced.",
+                          code="unusable_file")  # fmt: skip
+
+
 def save_file(content: bytes, path: Path, *, force: bool) -> Path:
     """Write a file as a whole or not at all.
 
     Raises:
-        Refused: It exists and must not be replaced, or its folder does not exist.
+        Refused: It exists and must not be replaced, it is the database, or its folder does not
+            exist.
     """
     folder_of(path)
+    spare_the_database(path)
     if path.exists() and not force:
         raise Refused(f"文件 {path} 已存在；加 --force 覆盖，或换一个名字。",
                       f"the file {path} exists; add --force to replace it, or give another name.",
