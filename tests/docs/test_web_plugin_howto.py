@@ -18,7 +18,7 @@ from web.visitor import PASSWORD, Visitor
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/a-new-list-in-ten-lines.md").read_text("utf-8")
 COMING, DESK_INIT, DESK = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-[PROJECT] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+PROJECT, DESK_PROJECT = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 [TEMPLATE] = re.findall(r"```html\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -35,6 +35,11 @@ def visitor(tmp_path, monkeypatch):
     """An administrator with a browser, in a school that has both plugins of the page."""
     project = tomllib.loads(PROJECT)["project"]
     assert project["entry-points"][GROUP] == {"crm-coming": "crm_coming"}
+    project = tomllib.loads(DESK_PROJECT)
+    assert project["project"]["entry-points"][GROUP] == {"crm-desk": "crm_desk"}
+    kept = project["tool"]["setuptools"]
+    assert kept["packages"] == ["crm_desk"]
+    assert kept["package-data"] == {"crm_desk": ["templates/*.html"]}
     (tmp_path / "crm_coming.py").write_text(COMING, "utf-8")
     install(tmp_path, "crm-coming", "crm_coming")
     (tmp_path / "crm_desk" / "templates").mkdir(parents=True)
