@@ -373,6 +373,13 @@ class JobRunning(CrmError):
     code = "job_running"
 
 
+class JobTooLong(CrmError):
+    """The job was stopped after {seconds} seconds: it takes too long."""
+
+    zh = "任务耗时过长，{seconds} 秒后被停止。"
+    code = "job_too_long"
+
+
 class Inconsistent(CrmError):
     """The database is not consistent: {codes}. `crm db check` tells more."""
 

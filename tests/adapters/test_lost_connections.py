@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -171,8 +172,45 @@ def test_work_on_all_rows_may_take_its_time(
 
 
 def test_a_server_that_is_not_there_is_told_as_it_is(postgresql_url: str) -> None:
-    """An address where nobody answers is no matter of trying again."""
+    """A database that the server does not have is no matter of trying again."""
     wrong = sa.make_url(postgresql_url).set(database="nowhere").render_as_string(False)
     with pytest.raises(sa.exc.OperationalError) as refused:
         SqlStorage(wrong).revision()
     assert not isinstance(refused.value, CrmError)
+
+
+def test_a_server_that_is_being_started_is_waited_for(engine_name: str) -> None:
+    """Nobody listens at its port in that moment, which passes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        storage = SqlStorage(f"postgresql://crm@127.0.0.1:{free.getsockname()[1]}/crm")
+        with pytest.raises(DatabaseBusy), storage.unit_of_work():
+            pass
+        storage.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "connection failed: SSL error: certificate verify failed",
+        'connection failed: FATAL:  password authentication failed for user "crm"',
+    ],
+)
+def test_who_is_refused_for_good_is_told_so(engine_name: str, said: str) -> None:
+    """A certificate or a password does not become right by waiting."""
+    with pytest.raises(sa.exc.OperationalError), engine.translated():
+        raise sa.exc.OperationalError("", None, OSError(said))
+
+
+def test_a_mistake_of_ours_with_the_driver_is_no_busy_database(postgresql_url: str) -> None:
+    """Whoever reads the log sees where it is, and nobody tries it again."""
+    with open_crm(postgresql_url) as crm, crm.unit_of_work() as uow:
+        connection: sa.Connection = uow._connection  # type: ignore[attr-defined]
+        cursor = connection.connection.cursor()
+        cursor.close()
+        with (
+            pytest.raises(sa.exc.InterfaceError),
+            engine.translated(),
+            engine.told(connection.dialect, "SELECT 1"),
+        ):
+            cursor.execute("SELECT 1")

@@ -22,7 +22,9 @@ import pytest
 import sqlalchemy as sa
 
 from crm_adapters import open_crm
-from crm_adapters.jobs.watchdog import TimeOver
+from crm_adapters.jobs import actors
+from crm_adapters.jobs.watchdog import TimeOver, Watchdog
+from crm_adapters.metrics import Metrics
 from crm_adapters.storage.schedule import SqlSchedule
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import DatabaseBusy, JobRunning, NotFound, NotPermitted, SweepStopped
@@ -120,8 +122,8 @@ class Mortal(OnTime):
         self._die = die
 
     @contextmanager
-    def unit_of_work(self, read_only: bool = False) -> Iterator[Any]:
-        with self._storage.unit_of_work(read_only=read_only) as uow:
+    def unit_of_work(self, read_only: bool = False, wait: bool = True) -> Iterator[Any]:
+        with self._storage.unit_of_work(read_only=read_only, wait=wait) as uow:
             yield uow
             if not read_only:
                 self._die("within")
@@ -346,6 +348,47 @@ def test_a_schedule_that_stands_still_is_told_of(night: Crm, clock: FixedClock) 
     schedule.tick(often, by=SYSTEM)
     clock.advance(timedelta(minutes=12))
     assert schedule.late_jobs(often, by=SYSTEM) == ("sweep",)
+
+
+def test_a_schedule_that_nobody_ever_kept_is_told_of(night: Crm, clock: FixedClock) -> None:
+    """A day after the first thing that was done: until then it may be yet to be set up."""
+    access.create_user(night, {"username": "root", "roles": ["administrator"]}, by=SYSTEM)
+    clock.advance(timedelta(hours=23))
+    assert schedule.late_jobs(night, by=SYSTEM) == ()
+    clock.advance(timedelta(hours=2))
+    assert schedule.late_jobs(night, by=SYSTEM) == ("sweep",)
+    schedule.tick(night, by=SYSTEM)
+    assert schedule.late_jobs(night, by=SYSTEM) == ()
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_a_job_over_its_limit_waits_for_its_next_slot_and_not_where_its_process_ends(
+    night: Crm, monkeypatch: pytest.MonkeyPatch, ending: bool
+) -> None:
+    """To begin again at once would take as long again; who had no time to end it is another."""
+    job = schedule.JOBS["sweep"]
+    begun: list[int] = []
+
+    def run(_: Crm) -> Any:
+        begun.append(1)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            time.sleep(0.01)
+
+    monkeypatch.setitem(schedule.JOBS, "sweep", attrs.evolve(job, run=run))
+    monkeypatch.setitem(actors.SECONDS, "sweep", 1)  # type: ignore[arg-type]
+    dog = Watchdog()
+    # Asked first before it begins, and then when its time is over.
+    desk = actors.Desk(night, Metrics(), dog, lambda: ending and bool(begun))
+    work = actors.silent(desk.observed("sweep", lambda: desk.run_due("sweep")))
+    work()
+    found = row(night)
+    assert (found.error or "").startswith("TimeOver" if ending else "job_too_long: ")
+    let_leases_end(night)
+    work()
+    assert len(begun) == 1
+    assert schedule.due_jobs(night, by=SYSTEM) == (("sweep",) if ending else ())
+    dog.close()
 
 
 def test_a_database_that_is_broken_is_an_error_of_the_check(night: Crm) -> None:

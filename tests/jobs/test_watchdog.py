@@ -5,19 +5,20 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections import Counter
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 import attrs
 import pytest
 
-from crm_adapters.jobs import embedded
+from crm_adapters.jobs import actors, embedded
 from crm_adapters.jobs import watchdog as module
-from crm_adapters.jobs.actors import LEAST
 from crm_adapters.jobs.watch import Watch
 from crm_adapters.jobs.watchdog import TimeOver, Watchdog
 from crm_domain import SYSTEM
-from crm_domain.model import Event, Notice
-from crm_domain.usecases import notices
+from crm_domain.model import Event, Notice, NoticeStatus
+from crm_domain.usecases import notices, schedule
 from jobs.test_workers import within
 
 
@@ -66,27 +67,61 @@ def test_what_ends_just_as_its_time_is_over_is_not_stopped_afterwards(dog):
     busy(0.2)
 
 
-def test_what_waits_for_ever_is_bitten(monkeypatch):
-    """A call that does not return is not reached by an exception: the process is to end."""
+@pytest.fixture
+def deaf_calls(monkeypatch):
+    """Give what begins a thread in a call that does not return; at the end it does."""
     monkeypatch.setattr(module, "MERCY", 0.5)
+    ours, theirs = socket.socketpair()
+    threads = []
+
+    def begin(dog, **how):
+        def wait():
+            outer, inner = dog.watching("job", 0.8, **how), dog.watching("recv", 0.6, **how)
+            with suppress(TimeOver), outer, inner:
+                ours.recv(1)
+
+        threads.append(threading.Thread(target=wait, daemon=True))
+        threads[-1].start()
+
+    yield begin
+    theirs.close()
+    for thread in threads:
+        thread.join(5)
+    ours.close()
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_what_waits_for_ever_in_the_place_of_nobody_else_is_bitten(deaf_calls):
+    """A call that does not return is not reached by an exception: the process is to end."""
     bitten = threading.Event()
     dog = Watchdog(bitten.set)
-    ours, theirs = socket.socketpair()
-
-    def wait():
-        with suppress(TimeOver), dog.watching("recv", 0.6):
-            ours.recv(1)
-
     begun = time.monotonic()
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
+    deaf_calls(dog)
     assert bitten.wait(10) and time.monotonic() - begun > 1.1
-    theirs.send(b"x")
-    thread.join(5)
     dog.close()
-    ours.close()
-    theirs.close()
-    assert not thread.is_alive()
+
+
+def test_who_is_replaced_costs_the_process_only_with_three_others(deaf_calls):
+    """Each thread is replaced once, however many limits it is under."""
+    bitten, replaced = threading.Event(), []
+    dog = Watchdog(bitten.set)
+    for n in range(1, module.MOST_STUCK):
+        deaf_calls(dog, stuck=lambda: replaced.append(1))
+        assert within(10, lambda n=n: len(replaced) == n)
+    assert not bitten.wait(2) and len(replaced) == module.MOST_STUCK - 1
+    deaf_calls(dog, stuck=lambda: replaced.append(1))
+    assert bitten.wait(10) and len(replaced) == module.MOST_STUCK
+    dog.close()
+
+
+def test_who_cannot_be_replaced_ends_no_watch(deaf_calls, caplog):
+    """As when the database is away just then: whoever looks goes on looking."""
+    dog = Watchdog()
+    deaf_calls(dog, stuck=lambda: 1 / 0)
+    assert within(10, lambda: "ZeroDivisionError" in caplog.text)
+    with pytest.raises(TimeOver), dog.watching("it", 0.3):
+        busy(20)
+    dog.close()
 
 
 def test_a_thread_that_was_replaced_ends_when_it_comes_back():
@@ -115,13 +150,19 @@ class Deaf:
 
     def __init__(self):
         self._ours, self._theirs = socket.socketpair()
-        self.calls = 0
+        self.calls = []
+        self.answers = ()
+        """The notices that it answers."""
 
     def address(self, employee):
         return "here"
 
     def send(self, notice, employee):
-        self.calls += 1
+        self.calls.append(notice.idempotency_key)
+        if notice.idempotency_key not in self.answers:
+            self.wait()
+
+    def wait(self):
         self._ours.recv(1)
 
     def hang_up(self):
@@ -131,27 +172,83 @@ class Deaf:
         self._ours.close()
 
 
-@pytest.mark.parametrize("engine_name", ["sqlite"])
-def test_in_a_program_of_ones_own_a_channel_that_never_answers_is_told_of(
-    world, monkeypatch, caplog
-):
-    """The process goes on, and so do the other channels and, with a new thread, this one."""
-    monkeypatch.setattr(module, "MERCY", 0.5)
-    monkeypatch.setattr("crm_adapters.jobs.actors.LEAST", 1.0)
-    assert LEAST > 1
-    deaf = Deaf()
-    settings = attrs.evolve(world.crm.settings, lease_seconds=1)
+class Slow(Deaf):
+    """One that waits in Python, where an exception reaches it."""
+
+    def wait(self):
+        busy(20)
+
+
+@contextmanager
+def hundredfold(world, monkeypatch, channel, **how):
+    """Let a process work with a channel, in which a lease is 2 s and all else to scale."""
+    monkeypatch.setattr(actors, "LEAST", 0.1)
+    monkeypatch.setattr(actors, "LEAST_MERCY", 0.1)
+    settings = attrs.evolve(world.crm.settings, lease_seconds=2, retry_seconds=1)
     crm = attrs.evolve(
-        world.crm, settings=settings, notifiers={**world.crm.notifiers, "deaf": deaf}
-    )
-    with embedded(crm, seconds=0.2) as opened:
-        tell(opened, world.a.employee_id, "deaf", 2)
-        assert within(20, lambda: deaf.calls >= 2)
-        tell(opened, world.a.employee_id, "console", 3)
-        assert within(10, lambda: sent(opened) >= 3)
-        deaf.hang_up()
-    deaf.close()
-    assert any(r.levelname == "CRITICAL" and "deaf" in r.getMessage() for r in caplog.records)
+        world.crm, settings=settings, clock=world.crm.storage.clock,
+        notifiers={**world.crm.notifiers, "deaf": channel},
+    )  # fmt: skip
+    try:
+        with embedded(crm, seconds=0.1, **how) as opened:
+            yield opened
+            channel.hang_up()
+    finally:
+        channel.close()
+
+
+def found(crm):
+    return {n.idempotency_key: n for n in notices.list_notices(crm, by=SYSTEM)}
+
+
+@pytest.mark.parametrize("kind", [Slow, Deaf])
+def test_a_channel_that_never_answers_has_failed_and_rests(world, monkeypatch, kind, caplog):
+    """Its message waits as any that failed does, and those behind it have lost no attempt.
+
+    What was sent in the second before is written, so that it does not go out again.
+    """
+    deaf = kind()
+    deaf.answers = ("deaf0", "deaf1")
+    with hundredfold(world, monkeypatch, deaf) as crm:
+        tell(crm, world.a.employee_id, "deaf", 6)
+        assert within(20, lambda: found(crm)["deaf2"].status is NoticeStatus.FAILED)
+        deaf.answers = tuple(f"deaf{i}" for i in range(6))
+        after = found(crm)
+        assert after["deaf2"].error.startswith("no answer within ")
+        assert after["deaf1"].status is NoticeStatus.SENT
+        assert crm.pauses.rests("deaf", crm.now(), timedelta(seconds=1))
+        assert within(20, lambda: all(n.status is NoticeStatus.SENT for n in found(crm).values()))
+    assert Counter(deaf.calls) == {f"deaf{i}": 1 + (i == 2) for i in range(6)}
+    assert {n.attempts for key, n in found(world.crm).items() if key != "deaf2"} == {1}
+    said = [r for r in caplog.records if r.levelname == "CRITICAL"]
+    assert bool(said) == (kind is Deaf)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_one_deaf_channel_leaves_the_rest_of_the_process_at_work(world, monkeypatch):
+    """For the length of ten leases: the other channels, and a job that takes a while."""
+    deaf, bitten, began, ended = Deaf(), [], [], []
+
+    def check(crm):
+        began.append(1)
+        busy(6)
+        ended.append(1)
+        return {"checks": 1}
+
+    job = attrs.evolve(schedule.JOBS["check"], run=check)
+    monkeypatch.setitem(schedule.JOBS, "check", job)
+    with hundredfold(world, monkeypatch, deaf, bite=lambda: bitten.append(1)) as crm:
+        tell(crm, world.a.employee_id, "deaf", 3)
+        until = time.monotonic() + 20
+        assert within(10, lambda: deaf.calls)
+        tell(crm, world.a.employee_id, "console", 3)
+        assert within(10, lambda: sent(crm) >= 3)
+        assert within(20, lambda: ended)
+        assert not bitten
+        time.sleep(max(0.0, until - time.monotonic()))
+    calls = Counter(deaf.calls)
+    assert set(calls) == {"deaf0", "deaf1", "deaf2"} and max(calls.values()) <= 4
+    assert len(began) == len(ended) == 1
 
 
 def tell(crm, recipient, channel, n):

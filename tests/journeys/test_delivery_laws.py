@@ -65,11 +65,11 @@ class Mortal:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.storage, name)
 
-    def unit_of_work(self, *, read_only: bool = False) -> Any:
+    def unit_of_work(self, *, read_only: bool = False, wait: bool = True) -> Any:
         """Begin a transaction, if the process lives."""
         if self.dead:
             raise Killed
-        return self.storage.unit_of_work(read_only=read_only)
+        return self.storage.unit_of_work(read_only=read_only, wait=wait)
 
     def kill(self) -> None:
         """Kill the process as SIGKILL does: what it has not written yet stays unwritten."""
@@ -265,6 +265,33 @@ def test_an_outcome_that_cannot_be_written_is_that_of_one_message(
     let_leases_end(crm)
     assert notices.deliver_due(crm, by=SYSTEM) == notices.Delivery()
     assert len(channel.arrived) == 3
+
+
+def test_an_outcome_that_the_database_refuses_is_that_of_one_message(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that fulfils no check of the table: the others are written at once, and it comes up.
+
+    Whatever is wrong there, no more is sent before somebody knows.
+    """
+
+    def careless(notice: Notice, provider_id: Any, now: datetime) -> Notice:
+        at = None if notice.idempotency_key == "console1" else now
+        return attrs.evolve(notice, status=NoticeStatus.SENT, sent_at=at)
+
+    monkeypatch.setattr(notices, "sent", careless)
+    channel = Channel("console")
+    crm = with_channels(world, channel)
+    write(world, 3, "console")
+    begun = time.monotonic()
+    with pytest.raises(sa.exc.IntegrityError):
+        notices.deliver_due(crm, by=SYSTEM)
+    assert time.monotonic() - begun < 5
+    assert len(kept(crm, NoticeStatus.SENT)) == 2
+    let_leases_end(crm)
+    monkeypatch.undo()
+    assert notices.deliver_due(crm, by=SYSTEM).sent == 1
+    assert Counter(channel.arrived) == {"console0": 1, "console1": 2, "console2": 1}
 
 
 def test_a_dead_channel_is_left_alone_and_holds_up_nobody(world: World) -> None:

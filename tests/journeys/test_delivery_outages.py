@@ -18,6 +18,7 @@ from test_delivery_laws import Channel, kept, let_leases_end, with_channels, wri
 
 from contracts.smtp_server import PASSWORD, Mailbox
 from crm_adapters.notifiers.email import EmailNotifier
+from crm_adapters.storage.engine import translated
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import DatabaseBusy, DeliveryFailed, Invalid
 from crm_domain.model import Notice, NoticeStatus
@@ -210,12 +211,13 @@ class Away:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.storage, name)
 
-    def unit_of_work(self, *, read_only: bool = False) -> Any:
+    def unit_of_work(self, *, read_only: bool = False, wait: bool = True) -> Any:
         """Begin a transaction, if the database is there."""
         if self.left and not read_only:
             self.left -= 1
-            raise self.error
-        return self.storage.unit_of_work(read_only=read_only)
+            with translated():
+                raise self.error
+        return self.storage.unit_of_work(read_only=read_only, wait=wait)
 
 
 REFUSED = sa.exc.OperationalError("", None, OSError("connection refused"))
@@ -257,12 +259,29 @@ def test_a_database_that_stays_away_makes_no_dead_letters(
     channel = Channel("console", fail)
     crm = attrs.evolve(with_channels(world, channel, lease=1), storage=away)
     write(world, 1, "console")
-    with pytest.raises(type(error)):
+    with pytest.raises(DatabaseBusy):
         notices.deliver_due(crm, by=SYSTEM)
     away.left, channel.act = 0, lambda _: None
     let_leases_end(world.crm)
     assert notices.deliver_due(crm, by=SYSTEM).sent == 1
     assert kept(crm, NoticeStatus.DEAD) == []
+
+
+def test_a_mistake_in_writing_outcomes_is_no_database_that_is_away(world: World) -> None:
+    """Nobody tries that again until the leases end; and who can write nothing sends no more."""
+    away = Away(world.crm.storage, TypeError("of ours"))
+
+    def go(_: Notice) -> None:
+        away.left = 10**6
+
+    channel = Channel("console", go)
+    crm = attrs.evolve(with_channels(world, channel), storage=away)
+    write(world, 30, "console")
+    begun = time.monotonic()
+    with pytest.raises(TypeError):
+        notices.deliver_due(crm, by=SYSTEM)
+    assert time.monotonic() - begun < 5
+    assert len(channel.arrived) == notices.MOST_UNWRITTEN
 
 
 def test_who_is_stopped_while_outcomes_are_written_loses_none(

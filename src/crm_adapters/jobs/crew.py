@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 DRAIN = 30.0
-"""Seconds that work in progress has to end: half of a lease, in which a channel has to answer."""
+"""Seconds that work in progress has to end; a channel has to answer in less than half a lease."""
 LAST = 1.0
 """Seconds that those have who were told to end because that time is over."""
 

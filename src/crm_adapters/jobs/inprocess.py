@@ -50,12 +50,12 @@ def embedded(
 
     Args:
         crm: An open CRM; it stays open. If it wakes workers elsewhere, it goes on doing so.
-        threads: How many jobs of the schedule run at a time, beside a thread for each channel and
-            one for imports.
+        threads: How many jobs of the schedule run at a time, beside a thread for each channel, one
+            for imports and one that dates customers anew.
         seconds: Between two looks for what is due.
         metrics: Where runs are counted; None counts them nowhere else.
-        bite: Called when a call does not return long after its time is over, as to end the process;
-            None says so in the log and puts another thread in the place of that which waits.
+        bite: Called when several calls do not return long after their time is over, as to end the
+            process; None says so in the log. Another thread takes the place of each that waits.
 
     Yields:
         The CRM to use meanwhile: what it writes wakes the workers here.

@@ -1,7 +1,9 @@
-"""Time limits that hold whatever is called: first an exception, then the end of the process.
+"""Time limits that hold whatever is called: an exception, another thread, the end of the process.
 
 An exception can be raised in a thread only when it comes back to Python. Whoever waits in a system
 call that never returns, as for the answer of a provider that has gone away, is not reached by it.
+Another thread takes its place then; where several wait so, or nobody can take the place, the
+process is to end.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ LOOK = 0.5
 """Seconds between two looks at what is going on."""
 AGAIN = 60.0
 """Seconds after which a thread that still does not come back is told of once more."""
+MOST_STUCK = 4
+"""So many threads that do not come back are too many for a process."""
 STUCK = 70
 """The exit code of a process that ends because a call in it does not return."""
 
@@ -37,6 +41,7 @@ class _Watched:
     thread: int
     until: float
     stuck: Callable[[], object] | None
+    mercy: float
     told: bool = False
     loud: float = 0.0
     """When it is to be told of that the thread does not come back; 0 before it was told to."""
@@ -55,8 +60,9 @@ class Watchdog:
         """Begin to look.
 
         Args:
-            bite: Called when a thread does not come back long after its time; None where others
-                use the process, so that it may not be ended: then the log says so every minute.
+            bite: Called when `MOST_STUCK` threads do not come back long after their time, or one
+                that nobody replaces; None where others use the process, so that it may not be
+                ended: then the log says so every minute.
         """
         self._bite = bite
         self._lock = threading.Lock()
@@ -67,23 +73,30 @@ class Watchdog:
 
     @contextmanager
     def watching(
-        self, name: str, seconds: float, stuck: Callable[[], object] | None = None
-    ) -> Iterator[None]:
+        self, name: str, seconds: float, stuck: Callable[[], object] | None = None, *,
+        mercy: float = MERCY,
+    ) -> Iterator[Callable[[], bool]]:  # fmt: skip
         """Let what is done meanwhile in this thread take so long.
 
         Args:
             name: What is done, for the log.
             seconds: After which `TimeOver` is raised in this thread, as soon as it comes back to
-                Python; half a minute later it is not expected any more.
-            stuck: Called once then, where the process goes on.
+                Python.
+            stuck: Called when it has not come back some time later, to put another thread in the
+                place of this one; False says that it has come back after all.
+            mercy: How many seconds later, `MERCY` and as many as it had at most.
+
+        Yields:
+            Tells whether the time was over, or was ended.
         """
         one = _Watched(
-            name, seconds, threading.get_ident(), time.monotonic() + seconds, stuck
+            name, seconds, threading.get_ident(), time.monotonic() + seconds, stuck,
+            min(mercy, MERCY, seconds),
         )  # fmt: skip
         with self._lock:
             self._watched.append(one)
         try:
-            yield
+            yield lambda: one.told
         finally:
             try:
                 self._forget(one)
@@ -118,7 +131,7 @@ class Watchdog:
                 if now >= one.until and not one.told:
                     self._tell(one)
                     # Counted from here, for a machine that slept meanwhile.
-                    one.loud = now + min(MERCY, one.seconds)
+                    one.loud = now + one.mercy
                 elif now >= one.loud > 0:
                     one.loud = now + AGAIN
                     stuck.append(one)
@@ -126,15 +139,22 @@ class Watchdog:
             self._stuck(one, now)
 
     def _stuck(self, one: _Watched, now: float) -> None:
+        with self._lock:
+            # Limits lie within each other, and a thread has one place.
+            theirs = [w for w in self._watched if w.thread == one.thread]
+        if one not in theirs:
+            return
         log.critical(
             "%s is in a call that does not return, %.0f s after its time of %.0f s was over",
             one.name, now - one.until, one.seconds,
         )  # fmt: skip
-        if self._bite is not None:
+        if not any(w.replaced for w in theirs) and _replaced(one):
+            for w in theirs:
+                w.replaced = True
+        with self._lock:
+            lost = {w.thread for w in self._watched if w.replaced}
+        if self._bite is not None and (one.stuck is None or len(lost) >= MOST_STUCK):
             self._bite()
-        elif not one.replaced and one.stuck is not None:
-            one.replaced = True
-            one.stuck()
 
     def _forget(self, one: _Watched) -> None:
         with self._lock:
@@ -151,6 +171,17 @@ class Watchdog:
         if not one.told:
             one.told = True
             raise_thread_exception(one.thread, TimeOver)  # type: ignore[no-untyped-call]
+
+
+def _replaced(one: _Watched) -> bool:
+    """Put another thread in the place of one, and tell whether that was done."""
+    if one.stuck is None:
+        return False
+    try:
+        return one.stuck() is not False
+    except Exception:  # whoever looks must not stop looking
+        log.exception("%s was left as it is", one.name)
+        return True
 
 
 def _take_back(thread: int) -> None:

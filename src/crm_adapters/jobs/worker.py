@@ -54,7 +54,7 @@ def run_alone(
 ) -> None:  # fmt: skip
     """Run workers and schedule in this process until it is asked to stop.
 
-    A call that does not return long after its time ends the process with `watchdog.STUCK`.
+    Calls that do not return long after their time end the process with `watchdog.STUCK`.
 
     Args:
         crm: An open CRM. If it wakes workers elsewhere, it goes on doing so.

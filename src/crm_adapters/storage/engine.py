@@ -188,20 +188,26 @@ def told(dialect: Any, statement: str) -> Iterator[None]:
         raise sa.exc.DBAPIError.instance(statement, None, e, wrong) from e
 
 
-_BUSY = re.compile(
-    r"locked|busy|lock timeout|deadlock|canceling statement|terminating connection"
-    r"|(?:server closed|lost synchronization|could not receive|could not send|SSL)"
+_LOST = re.compile(
+    r"terminating connection|server closed|lost synchronization|could not receive|could not send"
+    r"|SSL (?:connection has been closed|SYSCALL)"
     r"|connection (?:is|was|has been)? ?(?:closed|lost|reset|broken|bad|timed out)"
-    r"|consuming input failed|sending (?:query|data).* failed|(?:starting up|shutting down)",
+    r"|consuming input failed|sending (?:query|data).* failed|starting up|shutting down"
+    r"|connection refused|timeout expired|no route to host|network is unreachable"
+    r"|not (?:currently |yet )?accepting connections|too many clients",
     re.IGNORECASE,
 )
-"""What says that trying again may help: others were in the way, or the connection was lost."""
+"""What says that there is no connection at the moment; whoever is refused for good says otherwise,
+as by a password or a certificate."""
+_IN_THE_WAY = re.compile(
+    r"locked|busy|lock timeout|deadlock|canceling statement", re.IGNORECASE
+)  # fmt: skip
+"""What says that others were in the way."""
 
 
 _AWAY = {
     "25P03",  # the server ended a transaction in which nothing was done for too long
     "25006",  # it is a standby, as in the moments when another takes over
-    None,  # the driver itself says that it has no connection any more
 }
 """States of PostgreSQL that are no error of an operation, though the driver files them there."""
 
@@ -214,11 +220,12 @@ def translated() -> Iterator[None]:
     except sa.exc.IntegrityError as e:
         raise _integrity(e) from e
     except sa.exc.OperationalError as e:
-        if e.connection_invalidated or _BUSY.search(str(e.orig)):
+        if _is_lost(e) or _IN_THE_WAY.search(str(e.orig)):
             raise DatabaseBusy from e
         raise
     except (sa.exc.InternalError, sa.exc.InterfaceError) as e:
-        if getattr(e.orig, "sqlstate", "") in _AWAY:
+        # A cursor that is closed, for one, is a mistake of ours, which no second try mends.
+        if _is_lost(e) or getattr(e.orig, "sqlstate", None) in _AWAY:
             raise DatabaseBusy from e
         raise
     except (sa.exc.TimeoutError, sa.exc.PendingRollbackError) as e:
@@ -228,6 +235,10 @@ def translated() -> Iterator[None]:
         # What reaches a driver should have been read as a field before; this is the last fence.
         raise Invalid([FieldError("", "bad_value", None, "有值无法存入数据库",
                                   "a value does not fit into the database")]) from e  # fmt: skip
+
+
+def _is_lost(error: sa.exc.DBAPIError) -> bool:
+    return error.connection_invalidated or bool(_LOST.search(str(error.orig)))
 
 
 def _integrity(error: sa.exc.IntegrityError) -> CrmError | sa.exc.IntegrityError:

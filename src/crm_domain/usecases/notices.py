@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,6 @@ from datetime import timedelta
 import attrs
 
 from crm_domain.errors import (
-    CrmError,
     DatabaseBusy,
     DeliveryFailed,
     FieldError,
@@ -32,13 +32,15 @@ WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 ENOUGH = 10
 """So many failures in a row, and a channel is left alone."""
 ENOUGH_SECONDS = 30.0
-"""Or so many seconds that failures in a row have taken together, as of one that does not answer."""
+"""Or so many seconds that failures in a row have taken together, as of one that does not answer; or
+as many as a call relies on its lease, if that is less."""
 MOST_UNWRITTEN = 25
 """So many outcomes at most are written at once; a worker that dies repeats what it had not."""
 AWAY = 5.0
 """Seconds that are waited for the database at least, before outcomes are given up."""
-SHARE = 0.5
-"""Of a lease; what was not begun by then is given back, so that nothing is sent as it ends."""
+SHARE = 0.4
+"""Of a lease; what was not begun by then is given back. Half of it is left to a channel, and the
+rest to write what became of the message before another takes it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +58,20 @@ class Delivery:
     """Not wanted by the recipient on this channel."""
 
 
+@attrs.define(eq=False)
+class Hold:
+    """What a call of `deliver_due` holds, for whoever must let go of it: see `let_go`."""
+
+    batch: _Batch | None = None
+    """What is leased at this moment."""
+    sending: Notice | None = None
+    """What the channel was given and has not answered."""
+    lost: bool = False
+    """Whether another let go of it, so that the call is to take no more."""
+    lock: threading.Lock = attrs.field(factory=threading.Lock, repr=False)
+    """Held while any of it changes."""
+
+
 @attrs.define
 class _Call:
     """What one call knows while it delivers."""
@@ -65,13 +81,14 @@ class _Call:
     stopping: Stopping
     ends: float
     """When no more are taken, by the process's own steady clock; so are all moments here."""
+    hold: Hold
     counts: Counter[NoticeStatus] = attrs.field(factory=Counter)
     left_alone: set[str] = attrs.field(factory=set)
     """Channels that were found not to work."""
 
     def over(self) -> bool:
         """Whether no more are to be taken."""
-        return self.stopping() or time.monotonic() >= self.ends
+        return self.hold.lost or self.stopping() or time.monotonic() >= self.ends
 
     def delivery(self) -> Delivery:
         """Tell what was delivered."""
@@ -93,9 +110,14 @@ class _Batch:
     whole: bool
     """Whether there was no more to take."""
     tries: Mapping[int | None, int] = attrs.field(init=False)
+    left: deque[Notice] = attrs.field(init=False)
+    """Those that were not tried."""
+    done: list[Notice] = attrs.field(factory=list)
+    """Those of which it is not written yet what became of them."""
 
     def __attrs_post_init__(self) -> None:
         self.tries = {n.id: n.attempts for n in self.notices}
+        self.left = deque(self.notices)
 
 
 def due_channels(crm: Crm, *, by: Principal) -> tuple[str, ...]:
@@ -115,15 +137,17 @@ def due_channels(crm: Crm, *, by: Principal) -> tuple[str, ...]:
 
 def deliver_due(
     crm: Crm, *, limit: int = 500, seconds: float | None = None, channel: str | None = None,
-    stopping: Stopping = never, by: Principal,
+    stopping: Stopping = never, hold: Hold | None = None, by: Principal,
 ) -> Delivery:  # fmt: skip
     """Send the notices whose time has come, until none is left.
 
-    Attempts are counted before the call, under a lease: a worker that dies costs an attempt and a
-    wait, not the message. Outcomes are written about once a second, so it may also cost a message
-    that is sent twice. A notice of which they die again and again is tried apart from others, and
-    given up after twice the attempts. Channels take turns, a batch each. One that fails ten times
-    in a row, or for half a minute, is left alone by this process for a while. What has expired, or
+    Attempts are counted before the call, under a lease: a worker that dies costs an attempt and the
+    rest of the lease, not the message. Outcomes are written about once a second, so it may also
+    cost a message that is sent twice. A notice of which they die again and again is tried apart
+    from others, and given up after twice the attempts, and four more at least. Channels take turns,
+    a batch each. One that fails ten times in a row, or for half a minute, is left alone by this
+    process for a while. How long a channel may take for a message is for the caller to limit; where
+    its call does not return at all, another thread can let go of what is held. What has expired, or
     what the recipient does not want on a channel, is not sent; in quiet hours it waits for their
     end.
 
@@ -133,6 +157,7 @@ def deliver_due(
         seconds: After which no more are taken; None is never.
         channel: The only channel to see to; None is all, one after the other.
         stopping: Whether to end; asked before each is sent. What was not tried is given back then.
+        hold: Tells what this call holds; for `let_go`.
         by: Who asks; needs ``notice:deliver``.
 
     Returns:
@@ -145,7 +170,7 @@ def deliver_due(
     by.need("notice:deliver")
     _refuse_bounds(limit, channel)
     ends = math.inf if seconds is None else time.monotonic() + seconds
-    call = _Call(crm, limit, stopping, ends)
+    call = _Call(crm, limit, stopping, ends, hold or Hold())
     turns = due_channels(crm, by=by) if channel is None else (channel,)
     while turns:
         turns = tuple(name for name in turns if not call.over() and _round(call, name))
@@ -166,6 +191,8 @@ def _round(call: _Call, channel: str) -> bool:
     if _rests(call.crm, channel):
         return False
     batch = _taken(call, channel)
+    with call.hold.lock:
+        call.hold.batch = batch
     left = _deliver(call, batch)
     # A lease too short for even one would go on for ever.
     moved = left < len(batch.notices)
@@ -214,26 +241,84 @@ def _deliver(call: _Call, batch: _Batch) -> int:
     Returns:
         How many were left, because the call, the lease or the channel came to an end.
     """
-    done: list[Notice] = []
-    left = deque(batch.notices)
     written = time.monotonic()
     try:
-        while left and not _ends(call, batch):
-            # Whatever happens from here on, it may have been sent.
-            notice = left.popleft()
-            done.append(_outcome(call, batch, notice))
-            if time.monotonic() - written >= 1 or len(done) >= MOST_UNWRITTEN:
-                _write(call, batch, done)
-                done, written = [], time.monotonic()
+        while (notice := _next(call, batch)) is not None:
+            _try(call, batch, notice)
+            if time.monotonic() - written >= 1 or len(batch.done) >= MOST_UNWRITTEN:
+                _write_done(call, batch)
+                written = time.monotonic()
     finally:
-        _write(call, batch, [*done, *(_untried(call, batch, n) for n in left)])
+        left = _all_that_is_left(call, batch)
+        _write_done(call, batch, [_untried(call, batch, n) for n in left])
     return len(left)
 
 
-def _ends(call: _Call, batch: _Batch) -> bool:
-    return (
-        call.stopping() or batch.channel in call.left_alone or time.monotonic() >= batch.until
-    )  # fmt: skip
+def _next(call: _Call, batch: _Batch) -> Notice | None:
+    """Take the next notice of a batch; None when the call, the lease or the channel is at its end.
+
+    Whatever happens from here on, it may have been sent.
+    """
+    with call.hold.lock:
+        over = call.hold.lost or call.stopping() or batch.channel in call.left_alone
+        if over or not batch.left or time.monotonic() >= batch.until:
+            return None
+        call.hold.sending = batch.left.popleft()
+        return call.hold.sending
+
+
+def _try(call: _Call, batch: _Batch, notice: Notice) -> None:
+    """Deal with one notice, and note what became of it."""
+    try:
+        after = _outcome(call, batch, notice)
+    except BaseException:
+        with call.hold.lock:
+            call.hold.sending = None
+        raise
+    with call.hold.lock:
+        call.hold.sending = None
+        batch.done.append(after)
+
+
+def _all_that_is_left(call: _Call, batch: _Batch) -> Sequence[Notice]:
+    """Take what was not tried; nothing where another let go of it."""
+    with call.hold.lock:
+        left, batch.left = batch.left, deque()
+    return tuple(left)
+
+
+def let_go(crm: Crm, hold: Hold, error: DeliveryFailed, *, by: Principal) -> bool:
+    """Give up a notice whose channel does not answer, from another thread than the one that waits.
+
+    It has failed; what became of those before it is written, and those behind it are given back
+    without an attempt. The channel rests. Whoever waits writes, should it come back, how that one
+    went, and takes no more.
+
+    Args:
+        crm: The CRM.
+        hold: What the waiting call holds.
+        error: Why it is given up.
+        by: Who asks; needs ``notice:deliver``.
+
+    Returns:
+        Whether there was one that waited.
+
+    Raises:
+        NotPermitted: Without the permission.
+    """
+    by.need("notice:deliver")
+    with hold.lock:
+        batch, notice = hold.batch, hold.sending
+        if batch is None or notice is None or hold.lost:
+            return False
+        hold.lost = True
+        left, batch.left = batch.left, deque()
+        done, batch.done = batch.done, []
+    wait = _first_wait(crm)
+    crm.pauses.pause(batch.channel, crm.now() + wait)
+    behind = [given_back(n, next_attempt_at=crm.now() + wait) for n in left]
+    _settled(crm, [*done, _failed(crm, notice, error), *behind], batch.ends)
+    return True
 
 
 def _untried(call: _Call, batch: _Batch, notice: Notice) -> Notice:
@@ -243,11 +328,15 @@ def _untried(call: _Call, batch: _Batch, notice: Notice) -> Notice:
     return after or given_back(notice, next_attempt_at=call.crm.now() + wait)
 
 
-def _write(call: _Call, batch: _Batch, done: Sequence[Notice]) -> None:
+def _write_done(call: _Call, batch: _Batch, more: Sequence[Notice] = ()) -> None:
     """Write what became of leased notices, and count it; another's are left out."""
+    with call.hold.lock:
+        done = [*batch.done, *more]
     if not done:
         return
     settled = _settled(call.crm, done, batch.ends)
+    # Not before: whoever is stopped in between writes them once more.
+    batch.done = []
     for n in done:
         # What was put off may have failed before, but not now.
         told = n.status not in WAITING or n.attempts == batch.tries[n.id]
@@ -260,22 +349,44 @@ def _settled(crm: Crm, done: Sequence[Notice], until: float) -> frozenset[int]:
 
     If they cannot be written together, they are written one by one: one must not be the reason
     that the others, which were sent, go out again. The one itself does not go out again either.
+    Where not even that can be written, the error comes up, when all others are: whoever cannot
+    write what became of messages must send no more.
     """
     try:
         return _patiently(crm, done, until)
     except DatabaseBusy:
         raise
-    except CrmError:
-        if len(done) > 1:
-            return frozenset[int]().union(*(_settled(crm, [one], until) for one in done))
-        log.exception("what became of the notice %s could not be written", done[0].id)
-        was_sent = done[0].status is NoticeStatus.SENT
-        plain = changed(
-            done[0], status=NoticeStatus.SENT if was_sent else NoticeStatus.DEAD,
-            error=None if was_sent else "the answer of its channel cannot be kept",
-            provider_id=None, next_attempt_at=None,
-        )  # fmt: skip
-        return _patiently(crm, [plain], until)
+    except Exception:
+        log.exception("what became of %d notices could not be written together", len(done))
+    found: set[int] = set()
+    broken: Exception | None = None
+    for one in done:
+        try:
+            found |= _settled_plainly(crm, one, until)
+        except DatabaseBusy:
+            raise
+        except Exception as e:
+            broken = broken or e
+    if broken is not None:
+        raise broken
+    return frozenset(found)
+
+
+def _settled_plainly(crm: Crm, one: Notice, until: float) -> frozenset[int]:
+    """Write what became of one notice, without what its channel said if that is what is wrong."""
+    try:
+        return _patiently(crm, [one], until)
+    except DatabaseBusy:
+        raise
+    except Exception:
+        log.exception("what became of the notice %s could not be written", one.id)
+    was_sent = one.status is NoticeStatus.SENT
+    plain = changed(
+        one, status=NoticeStatus.SENT if was_sent else NoticeStatus.DEAD,
+        error=None if was_sent else "the answer of its channel cannot be kept",
+        provider_id=None, next_attempt_at=None,
+    )  # fmt: skip
+    return _patiently(crm, [plain], until)
 
 
 def _patiently(crm: Crm, done: Sequence[Notice], until: float) -> frozenset[int]:
@@ -290,11 +401,10 @@ def _patiently(crm: Crm, done: Sequence[Notice], until: float) -> frozenset[int]
         try:
             with crm.unit_of_work() as uow:
                 return uow.notices.settle(done)
-        except Exception as e:
-            passing = isinstance(e, DatabaseBusy) or not isinstance(e, CrmError)
-            if not passing or time.monotonic() + pause >= until:
+        except DatabaseBusy:
+            if time.monotonic() + pause >= until:
                 raise
-            log.warning("outcomes are not written yet: %s", type(e).__name__)
+            log.warning("outcomes are not written yet: the database is away")
         time.sleep(pause)
         pause = min(2 * pause, 2.0)
 
@@ -323,7 +433,8 @@ def _note_failure(call: _Call, channel: str, seconds: float) -> None:
     """Leave a channel alone that has failed too often or for too long."""
     crm = call.crm
     times, lost = crm.pauses.failed(channel, seconds)
-    if times >= ENOUGH or lost >= ENOUGH_SECONDS:
+    # Within a short lease half a minute would be many messages that nobody answers.
+    if times >= ENOUGH or lost >= min(ENOUGH_SECONDS, crm.settings.lease_seconds * SHARE):
         crm.pauses.pause(channel, crm.now() + _first_wait(crm))
         call.left_alone.add(channel)
 

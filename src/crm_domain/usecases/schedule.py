@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 import attrs
 
 from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, NotFound
-from crm_domain.model import ScheduledJob
-from crm_domain.ports import Crm
+from crm_domain.model import AuditEntry, ScheduledJob
+from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.usecases import consistency, follow_up, imports, notices, sessions, sweep
 from crm_domain.usecases._common import audit
@@ -31,6 +31,8 @@ RETRY = 30.0
 """Seconds after which a job that broke is run once more: what is broken is not hammered."""
 LATE = timedelta(minutes=10)
 """After which a slot that nobody has run says that nobody keeps the schedule."""
+UNKEPT = timedelta(days=1)
+"""After which the same is said of a CRM in which no job ever ran."""
 
 
 @attrs.frozen(kw_only=True)
@@ -157,19 +159,29 @@ def due_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
 def late_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
     """Tell the jobs whose latest slot is long past and has been run by nobody, changing nothing.
 
-    A job that never ran at all is not told: nobody knows since when it should have.
+    A job that never ran while others did is not told: nobody knows since when it should have. Where
+    none ever ran, all are told as soon as the log of changes is a day old.
 
     Raises:
         NotPermitted: Without ``job:run``.
     """
     by.need("job:run")
     now, rows, real = _now(crm), _rows(crm), crm.storage.clock()
+    if not rows and _is_older(crm, now - UNKEPT):
+        return tuple(name for name, job in JOBS.items() if job.cron(crm))
     slots = {n: _slot(crm, j, now) for n, j in JOBS.items() if n in rows}
     return tuple(
         name for name, slot in slots.items()
         if slot is not None and _is_due(rows[name], slot, real)
         and now - _missed(crm, JOBS[name], rows[name], slot) > LATE
     )  # fmt: skip
+
+
+def _is_older(crm: Crm, moment: datetime) -> bool:
+    """Whether something was done in the CRM before a moment."""
+    with crm.unit_of_work(read_only=True) as uow:
+        first = uow.records.page(AuditEntry, Query(sort="at", limit=1)).items
+    return bool(first) and first[0].at < moment
 
 
 def _missed(crm: Crm, job: Job, row: ScheduledJob, latest: datetime) -> datetime:
