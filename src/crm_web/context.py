@@ -93,8 +93,8 @@ class Context:
 
     @property
     def within(self) -> bool:
-        """Whether the answer goes into a page that stays."""
-        return self.by_htmx and "hx-target" in self.request.headers
+        """Whether the answer goes into a page that stays, as ``crm.js`` says of every request."""
+        return self.by_htmx and "x-part" in self.request.headers
 
     def typed(self, *without: str) -> dict[str, str]:
         """Give what was typed, by field; an empty field is "".

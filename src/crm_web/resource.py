@@ -200,6 +200,8 @@ class Form:
     """Fields that stand together; without any all stand together."""
     watch: str = ""
     """An address that is asked while somebody types a new one, as for duplicates."""
+    fits: Callable[[Any, Context], bool] = lambda row, c: True
+    """Whether it opens for a row, of those who may change any."""
     inline: bool = True
     """Whether single fields can be changed in the list."""
     also: Callable[[Context], tuple[Spec, ...]] = lambda c: ()

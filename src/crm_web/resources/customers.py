@@ -254,6 +254,11 @@ def _mine(row: Any, c: Context) -> bool:
     return open_ and row.owner_id is not None and row.owner_id == c.by.employee_id
 
 
+def editable(row: Customer, c: Context) -> bool:
+    """Whether the form of a customer that somebody sees opens for them."""
+    return intake.opens_to_edit(row, today=c.crm.today(), by=c.by)
+
+
 def _takes_back(row: Any, c: Context) -> bool:
     """Whether somebody may give a customer back: the own, and who transfers also of others."""
     if isinstance(row, MyCustomer) or _mine(row, c):
@@ -303,7 +308,7 @@ CUSTOMERS = Resource(
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
     form=Form(fields=FIELDS, groups=GROUPS, save=save, add="customer:add", edit="customer:edit",
-              watch="/customers/similar", also=_also),
+              watch="/customers/similar", also=_also, fits=editable),
     actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
     export="customer:export",
     links=(("/hand-over", ("离职交接", "Hand over"), "users-group", "customer:transfer"),),
@@ -360,7 +365,8 @@ MINE = Resource(
         narrowing(Customer, "next_contact_at"), narrowing(Customer, "due_on"),
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
-    actions=(LOG, RELEASE), own_page="/customers/{id}", opens=lambda row, c: row.owned,
+    actions=(LOG, RELEASE), own_page="/customers/{id}",
+    opens=lambda row, c: row.owned and c.by.may("customer:view"),
     tab_facet="tab",
     tabs=(
         Tab(name="all", words=("全部", "All")),

@@ -12,6 +12,10 @@
   const onTop = () => document.querySelector("#again[open]") || document.querySelector("#dialog[open]");
   // Where something is said so that it is seen: in the dialog that is open, or above the page.
   const said = () => (onTop() && onTop().querySelector(".said")) || document.getElementById("flash");
+  // The server is told where an answer goes: into a page that stays, or in place of it.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.target !== document.body) event.detail.headers["X-Part"] = "true";
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const detail = event.detail;
     if (detail.xhr.status >= 400 && !detail.xhr.getResponseHeader("X-Request-Id")) {
@@ -368,10 +372,20 @@
   "use strict";
   const cells = () => [...document.querySelectorAll("[data-edit]")];
   const content = (cell) => cell.querySelector("[name]:not([type=hidden])");
-  const swap = (cell, method, to, values) => htmx.ajax(method, to, { target: cell, swap: "innerHTML", values });
-  const leave = (cell) => swap(cell, "GET", `${cell.dataset.edit}?shown=1`).then(() => cell.focus());
+  const before = new WeakMap();
+  // What goes wrong is said above the page by then; the cell can be used again.
+  const swap = (cell, method, to, values) => htmx.ajax(method, to, { target: cell, swap: "innerHTML", values }).catch(() => {});
   function open(cell) {
-    if (!cell.querySelector("[data-cell]")) swap(cell, "GET", cell.dataset.edit);
+    if (cell.querySelector("[data-cell]")) return;
+    before.set(cell, [...cell.childNodes]);
+    swap(cell, "GET", cell.dataset.edit);
+  }
+  async function leave(cell) {
+    const editor = cell.querySelector("[data-cell]");
+    await swap(cell, "GET", `${cell.dataset.edit}?shown=1`);
+    // The row is not theirs any more, or the server not there: what stood in the cell comes back.
+    if (editor && cell.contains(editor)) cell.replaceChildren(...before.get(cell));
+    cell.focus();
   }
   function save(cell) {
     const editor = cell.querySelector("[data-cell]");
