@@ -184,6 +184,23 @@ def said_of(problems: Any, language: Language) -> Mapping[str, list[str]]:
     return found
 
 
+def chosen(c: Context, name: str) -> list[int]:
+    """Read the records that were picked in one field, each once, in their order.
+
+    Raises:
+        Invalid: Something was typed and nothing was chosen for it.
+    """
+    texts = [text for one in c.many(name) if (text := one.strip())]
+    problems = [
+        FieldError(name, "not_chosen", text, f"请从列表中选择“{text[:40]}”",
+                   f"choose “{text[:40]}” from the list")
+        for text in texts if not number(text)
+    ]  # fmt: skip
+    if problems:
+        raise Invalid(problems)
+    return numbers(texts)
+
+
 @contextmanager
 def beside(name: str, typed: object) -> Iterator[None]:
     """Tell of a record that is not there, or not to be seen, beside the field that names it.

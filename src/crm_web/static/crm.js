@@ -258,7 +258,12 @@
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id };
     Object.entries(roles).forEach(([name, value]) => input.setAttribute(name, value));
     input.after(kept, popup);
-    let timer, asking, at = -1;
+    let timer, asking, at = -1, shownFor = null;
+    // What was typed, as long as nothing is chosen for it; a number is a choice.
+    const unchosen = () => {
+      const text = input.value.trim();
+      return text === kept.value && !/^[0-9]+$/.test(text) ? text : "";
+    };
 
     function close() {
       clearTimeout(timer);
@@ -311,12 +316,13 @@
     async function ask() {
       if (asking) asking.abort();
       asking = new AbortController();
-      const mine = asking;
+      const [mine, text] = [asking, input.value.trim()];
       try {
-        const address = `${place.dataset.pick}?q=${encodeURIComponent(input.value.trim())}`;
+        const address = `${place.dataset.pick}?q=${encodeURIComponent(text)}`;
         const answer = await fetch(address, { signal: mine.signal, credentials: "same-origin" });
         const found = await answer.json();
         if (mine.signal.aborted) return;
+        shownFor = text;
         if (!answer.ok) show([], found.title || place.dataset.failed);
         else show(found.items, found.more ? place.dataset.more : found.items.length ? "" : place.dataset.none);
       } catch (e) {
@@ -337,9 +343,12 @@
         event.preventDefault();
         if (open) move(event.key === "ArrowDown" ? at + 1 : at < 0 ? -1 : at - 1);
         else ask();
-      } else if (event.key === "Enter" && open && at >= 0) {
+      } else if (event.key === "Enter" && ((open && at >= 0) || unchosen())) {
+        // A name that nothing was chosen for is not sent: it means the first that it fits.
         event.preventDefault();
-        choose(list.children[at]);
+        if (open && at >= 0) choose(list.children[at]);
+        else if (!open || shownFor !== unchosen()) { clearTimeout(timer); ask(); }
+        else if (list.children.length) choose(list.children[0]);
       } else if (event.key === "Escape" && open) {
         // Only the list is closed, not the dialog around it.
         event.preventDefault();
