@@ -268,15 +268,15 @@ class Rows:
         """
         form, t = resource.form, c.t
         self._c, self._resource, self._actions, self._look = c, resource, actions, look
-        self._edits = form is not None and form.edit is not None and c.by.may(form.edit)
+        self._form = form if form is not None and c.may(form.edit) else None
         self._removes = resource.remove is not None and c.by.may(resource.removes)
-        self.acts = bool(actions or self._edits or self._removes)
+        self.acts = bool(actions or self._form or self._removes)
         self._refused: dict[str, Mapping[int, tuple[str, str]]] = {}
         self._path, self._back = str(escape(resource.path)), f"?back={quote(str(here))}"
         self._state = quote(here.text)
         self._tick = str(escape(t("选择", "Choose"))) if ticks else None
         # A link is followed by a click, so that its cell is no input.
-        inline = {*resource.inline} if self._edits else set()
+        inline = {*resource.inline} if self._form else set()
         self._columns = [
             (f'<td data-label="{escape(x.label(c.language))}"', x.link, x.name
              if x.name in inline and x.value is None and x.say is None and not x.link else "",
@@ -311,6 +311,8 @@ class Rows:
         # Most lists have numbers; accounts go by their names.
         shown_key, path_key = escape(key), quote(str(key), safe="")
         opens = resource.opens(row, self._c)
+        edits = opens and self._form is not None and self._form.fits(row, self._c)
+        leads = opens if resource.own_page else edits
         found = ["<tr>"]
         if self._tick is not None:
             found.append(
@@ -319,20 +321,20 @@ class Rows:
             )
         for begin, link, name, cell in self._columns:
             shown = cell(row)
-            if name and opens:
+            if name and edits:
                 begin = (f'{begin} class="editable" tabindex="-1" title="{self._hint}"'
                          f' data-edit="{self._path}/{path_key}/field/{name}"')  # fmt: skip
-            if link and opens and (page := resource.page_of(key)):
+            if link and leads and (page := resource.page_of(key)):
                 back = "" if resource.own_page else self._back
                 shown = f'<a class="row-link" href="{escape(page)}{back}">{shown}</a>'
             found.append(f"{begin}>{shown}</td>")
         if self.acts:
             found.append(f'<td class="text-end text-nowrap row-actions">'
-                         f"{self._done(row, path_key, opens)}</td>")  # fmt: skip
+                         f"{self._done(row, path_key, edits=edits)}</td>")  # fmt: skip
         found.append("</tr>")
         return "".join(found)
 
-    def _done(self, row: Any, key: str, opens: bool) -> str:
+    def _done(self, row: Any, key: str, *, edits: bool) -> str:
         """Write what can be done to a row: the first as a button, the rest behind a fold."""
         fitting, instead = [], ""
         number = getattr(row, self._resource.key)
@@ -344,7 +346,6 @@ class Rows:
             else:
                 instead += self._instead.get(action.name, "")
         first = "".join(self._button(a, key) for a in fitting[:1])
-        edits = self._edits and opens
         if not (fitting[1:] or edits or self._removes):
             return instead + first
         t, path = self._c.t, self._path

@@ -93,8 +93,8 @@ class Context:
 
     @property
     def within(self) -> bool:
-        """Whether the answer goes into a page that stays."""
-        return self.by_htmx and "hx-target" in self.request.headers
+        """Whether the answer goes into a page that stays, as ``crm.js`` says of every request."""
+        return self.by_htmx and "x-part" in self.request.headers
 
     def typed(self, *without: str) -> dict[str, str]:
         """Give what was typed, by field; an empty field is "".
@@ -182,6 +182,23 @@ def said_of(problems: Any, language: Language) -> Mapping[str, list[str]]:
     for problem in problems:
         found.setdefault(problem.path, []).append(problem.message(language))
     return found
+
+
+def chosen(c: Context, name: str) -> list[int]:
+    """Read the records that were picked in one field, each once, in their order.
+
+    Raises:
+        Invalid: Something was typed and nothing was chosen for it.
+    """
+    texts = [text for one in c.many(name) if (text := one.strip())]
+    problems = [
+        FieldError(name, "not_chosen", text, f"请从列表中选择“{text[:40]}”",
+                   f"choose “{text[:40]}” from the list")
+        for text in texts if not number(text)
+    ]  # fmt: skip
+    if problems:
+        raise Invalid(problems)
+    return numbers(texts)
 
 
 @contextmanager

@@ -78,18 +78,18 @@ def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Respon
         if request.method == "HEAD":
             # A screen answers it like GET and never takes it for a form; the server drops the body.
             request = Request({**request.scope, "method": "GET"}, request.receive)
-        form = FormData()
+        form, read = FormData(), request.method in SAFE
         if request.method not in SAFE:
             # Nothing is read for whoever may not send it, and no more than the screen wants. Who
             # asks is told again once it is read: that may take long.
             known = await run_in_threadpool(_known, site, request)
-            if known or screen.needs == ANYBODY:
+            if read := known or screen.needs == ANYBODY:
                 most = min(screen.largest, LARGEST_BODY) if known else OF_STRANGERS
                 form = await _limited(request, most).form(
                     max_files=2, max_fields=FIELDS, max_part_size=2**21
                 )
         try:
-            return await run_in_threadpool(_respond, site, screen, request, form)
+            return await run_in_threadpool(_respond, site, screen, request, form, read=read)
         finally:
             await form.close()
 
@@ -127,20 +127,35 @@ def _known(site: Site, request: Request) -> bool:
         return False
 
 
-def _respond(site: Site, screen: Screen, request: Request, form: FormData) -> Response:
-    """Answer; whoever only asks is shown one state of the database, read in one transaction."""
+def _respond(
+    site: Site, screen: Screen, request: Request, form: FormData, *, read: bool
+) -> Response:
+    """Answer; whoever only asks is shown one state of the database, read in one transaction.
+
+    Args:
+        site: What all screens share.
+        screen: The screen.
+        request: What is asked.
+        form: What was typed.
+        read: Whether that is all that was sent; no screen takes an empty form for a form.
+    """
     if request.method in SAFE and not screen.lasting:
         with site.crm.snapshot():
-            return _answer(site, screen, request, form)
-    return _answer(site, screen, request, form)
+            return _answer(site, screen, request, form, read=read)
+    return _answer(site, screen, request, form, read=read)
 
 
-def _answer(site: Site, screen: Screen, request: Request, form: FormData) -> Response:
+def _answer(
+    site: Site, screen: Screen, request: Request, form: FormData, *, read: bool
+) -> Response:
     context = Context(
         crm=site.crm, site=site, request=request, session=None, form=form, screen=screen
     )
     try:
         context = attrs.evolve(context, session=_session(site, request))
+        if context.session is not None and not read:
+            # Who asks could not be told before, so that nothing was read.
+            raise errors.DatabaseBusy
         _admit(context, screen)
         return respond(context, screen.call(context, **request.path_params))
     except SignInNeeded:

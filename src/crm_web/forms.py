@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from crm_domain.errors import Duplicate, EditConflict, FieldError, Invalid, NotFound
+from crm_domain.errors import Duplicate, EditConflict, Invalid, NotFound
 from crm_domain.model import specs
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.cells import Drawn
@@ -43,9 +43,6 @@ def edit(resource: Resource, c: Context, id: int | None) -> Answer:
         asked_for = {n: v for n, v in c.request.query_params.items() if n in form.fields}
         return _shown(resource, form, c, id, record, asked_for if record is None else {})
     typed = typed_fields(c, resource.record, form.fields)
-    if record is not None:
-        # Without it a form would silently overwrite what others wrote.
-        typed["version"] = c.one("version") or None
     saved = _save(form, c, id, typed)
     if isinstance(saved, Refused):
         return _shown(resource, form, c, id, record, typed, saved)
@@ -60,7 +57,8 @@ def _back(resource: Resource, c: Context) -> str:
 def _save(form: Form, c: Context, id: int | None, typed: Mapping[str, Any]) -> int | Refused:
     """Save what was typed, or tell what is to be shown beside the fields."""
     try:
-        return form.save(c, id, typed)
+        # Without a version a form would silently overwrite what others wrote.
+        return form.save(c, id, typed, None if id is None else read_version(c))
     except Invalid as e:
         return Refused(status=422, said=said_of(e.problems, c.language))
     except Duplicate as e:
@@ -106,8 +104,6 @@ def typed_fields(c: Context, record: type[Any], names: Iterable[str]) -> dict[st
             found[name] = c.one(name) == "true"
         else:
             found[name] = c.form.get(name, "") or None
-    if version := c.one("version"):
-        found["version"] = version
     return found
 
 
@@ -128,9 +124,6 @@ def edit_field(resource: Resource, c: Context, id: int, name: str) -> Answer:
         # Whoever changes nothing after all gets the cell back as it is by now.
         as_is = c.request.query_params.get("shown") == "1"
         return _cell(resource, c, record, name) if as_is else _input(resource, c, record, name)
-    if read_version(c) is None:
-        raise Invalid([FieldError("version", "missing", None, "缺少版本号，请重新打开",
-                                  "the version is missing; open it again")])  # fmt: skip
     typed = typed_fields(c, resource.record, (name,))
     saved = _save(form, c, id, typed)
     record = resource.get(c.crm, id, c.by)

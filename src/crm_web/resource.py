@@ -189,9 +189,10 @@ class Form:
     """How records of a list are made and changed."""
 
     fields: tuple[str, ...]
-    save: Callable[[Context, int | None, Mapping[str, str]], int]
-    """Called with the number, None for a new one, and what was typed; gives the number. Of one that
-    is there it may be a single field with the version: the others stay as they are."""
+    save: Callable[[Context, int | None, Mapping[str, Any], int | None], int]
+    """Called with the number, None for a new one, what was typed, and the version that it was typed
+    over, None for a new one; gives the number. Of one that is there it may be a single field: the
+    others stay as they are."""
     add: str | None
     """The permission to make one; None where none are made."""
     edit: str | None
@@ -200,6 +201,8 @@ class Form:
     """Fields that stand together; without any all stand together."""
     watch: str = ""
     """An address that is asked while somebody types a new one, as for duplicates."""
+    fits: Callable[[Any, Context], bool] = lambda row, c: True
+    """Whether it opens for a row, of those who may change any."""
     inline: bool = True
     """Whether single fields can be changed in the list."""
     also: Callable[[Context], tuple[Spec, ...]] = lambda c: ()
@@ -396,7 +399,9 @@ def plain(
             fields=typed,
             add=edit if described.plain else None,
             edit=edit,
-            save=lambda c, id, values: records.write_record(c.crm, cls, id, values, by=c.by),
+            save=lambda c, id, values, version: records.write_record(
+                c.crm, cls, id, {**values, **({} if id is None else {"version": version})}, by=c.by
+            ),
         )
     if described.plain:
         known["remove"] = lambda crm, id, by: records.remove_record(crm, cls, id, by=by)

@@ -13,7 +13,7 @@ from crm_domain.errors import NotFound, NotPermitted
 from crm_domain.model import Choice, Spec
 from crm_domain.model.fields import RECORDS
 from crm_domain.usecases import assignment, records
-from crm_web.context import Context, numbers
+from crm_web.context import Context, number, numbers
 from crm_web.look import Look
 from crm_web.resource import RECEIVERS, Pick
 
@@ -89,12 +89,16 @@ def _input(
     told = None
     if by_now is not None and by_now != values:
         told = "、".join(dict(options).get(v, v) for v in by_now) or context.t("（空）", "(empty)")
+    value = values[0] if values else ""
     if choices.picked(spec):
         kind = "picks" if kind == "many" else "pick"
-        options = tuple((v, dict(options).get(v, v)) for v in values)
+        options = tuple((v, dict(options).get(v, v)) for v in values if kind == "pick" or number(v))
+        if kind == "picks":
+            # What was typed and not chosen can only be typed again.
+            value = next((v for v in values if number(v) is None), "")
     return Input(
         name=spec.name, label=spec.label(context.language), kind=kind, chosen=values,
-        value=values[0] if values else "", options=options, now=told, source=source_of(spec),
+        value=value, options=options, now=told, source=source_of(spec),
         errors=tuple(errors.get(spec.name, ())), length=spec.length,
         required=not spec.optional and spec.kind not in ("flag", "references")
         and spec.default != "",

@@ -8,7 +8,7 @@ from browser.conftest import School, Sit, picture
 from crm_domain import SYSTEM
 from crm_domain.model import Customer
 from crm_domain.ports import Query
-from crm_domain.usecases import intake, views
+from crm_domain.usecases import assignment, intake, views
 
 REFUSED = "422 (Unprocessable"
 CONFLICT = "409 (Conflict)"
@@ -97,6 +97,52 @@ def test_the_second_of_two_sees_what_the_first_wrote(school: School, sit: Sit) -
     expect(two.page.locator("[data-cell] input[name=company]")).to_have_value("后写")
     two.page.keyboard.press("Enter")
     expect(cell(two.page, "公司")).to_have_text("后写")
+
+
+def test_a_cell_that_is_refused_stays_as_it_was(school: School, sit: Sit) -> None:
+    """Where it was transferred meanwhile: the word stands above the list, no page in the cell."""
+    shown(school, school.world.a)
+    desk = sit(school.world.a, "/customers")
+    desk.expected = ("404 (Not Found)",)
+    page = desk.page
+    other = page.locator("tbody tr", has_text="李客户1").locator('td[data-label="公司"]')
+    other.click()
+    expect(page.locator("[data-cell] input[name=company]")).to_be_focused()
+    mine = intake.list_customers(school.crm, Query(), by=school.world.a).items
+    assignment.transfer_customers(
+        school.crm, [one.id or 0 for one in mine], [school.world.b.employee_id or 0],
+        reason="", by=SYSTEM,
+    )  # fmt: skip
+    cell(page, "公司").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#flash [role=alert]")).to_contain_text("编号")
+    expect(cell(page, "公司")).to_have_text("甲公司")
+    expect(cell(page, "公司")).to_be_focused()
+    # Whoever leaves a cell that was open before is not held in it.
+    other.locator("input[name=company]").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-cell]")).to_have_count(0)
+    expect(other).to_have_text("–")
+    assert page.locator("#flash, #dialog, #content").count() == 3
+
+
+def test_a_cell_can_be_saved_after_the_connection_was_lost(school: School, sit: Sit) -> None:
+    """What was typed is still there, and the next Enter saves it."""
+    shown(school, school.world.a)
+    desk = sit(school.world.a, "/customers")
+    desk.expected = ("ERR_FAILED", "/field/company", "htmx:sendError")
+    page = desk.page
+    cell(page, "公司").click()
+    field = page.locator("[data-cell] input[name=company]")
+    field.fill("乙公司")
+    page.route("**/field/company", lambda r: r.abort())
+    field.press("Enter")
+    expect(page.locator("#flash [role=alert]")).to_contain_text("连接不上服务器")
+    expect(field).to_have_value("乙公司")
+    page.unroute("**/field/company")
+    field.press("Enter")
+    expect(cell(page, "公司")).to_have_text("乙公司")
+    assert customer(school).company == "乙公司"
 
 
 def test_a_cell_that_is_open_is_no_part_of_what_is_done_to_rows(school: School, sit: Sit) -> None:

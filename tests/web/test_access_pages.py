@@ -15,13 +15,12 @@ from crm_domain.usecases import access, records, sessions
 from make import World
 from steps import login
 from web.conftest import Visit
-from web.visitor import PASSWORD
+from web.visitor import FRAGMENT, PASSWORD
 
 PAGES = (
     "/users", "/users/facets", "/users/new", "/roles", "/roles/new", "/roles/1", "/menus",
     "/menus/permissions/customer:claim", "/permission_groups", "/menus/1/edit",
 )  # fmt: skip
-IN_DIALOG = {"HX-Request": "true", "HX-Target": "dialog-body"}
 LINK = re.compile(r'value="(http://localhost/reset/[\w-]+)"')
 
 
@@ -363,7 +362,7 @@ def test_a_role_is_made_changed_and_removed(visit: Visit, world: World, boss: Pr
     found = {r.role.title: r for r in access.list_roles(world.crm, by=SYSTEM)}["教务"]
     assert (found.permissions, found.role.scope) == (("course:view",), Scope.ALL)
     assert "教务" in visitor.get("/roles").text
-    assert visitor.get(f"{to}/remove", **IN_DIALOG).status_code == 200
+    assert visitor.get(f"{to}/remove", **FRAGMENT).status_code == 200
     assert visitor.post(f"{to}/remove").headers["location"] == "/roles"
     assert visitor.get(to).status_code == 404
 
@@ -437,7 +436,7 @@ def test_the_menu_is_arranged_and_everybody_sees_it_so(
     pool = next(g.group for g in groups if g.group and g.group.code == "pool")
     mine = next(p for g in groups for p in g.permissions if p.code == "customer:mine")
     # when
-    dialog = visitor.get("/menus/permissions/customer:mine", **IN_DIALOG)
+    dialog = visitor.get("/menus/permissions/customer:mine", **FRAGMENT)
     assert "<html" not in dialog.text
     answer = visitor.post("/menus/permissions/customer:mine", {
         "title": "手上客户", "title_en": "In hand", "group_id": pool.id, "position": "0",

@@ -14,8 +14,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from crm_domain import SYSTEM
+from crm_domain.errors import DatabaseBusy
+from crm_domain.ports import Storage, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import exports, intake
+from crm_domain.usecases import access, exports, intake, preferences, views
 from crm_web import pages, resources
 from crm_web.answers import Json
 from crm_web.app import make_app
@@ -27,7 +29,7 @@ from make import World, phone
 from steps import login
 from web.conftest import Visit
 from web.house import House, filled
-from web.visitor import BOOSTED, FRAGMENT, Visitor
+from web.visitor import BOOSTED, FRAGMENT, PASSWORD, Visitor
 
 PLAIN: Mapping[str, str] = {}
 KINDS = {"plain": PLAIN, "boosted": BOOSTED, "fragment": FRAGMENT}
@@ -138,6 +140,48 @@ def test_two_answers_have_two_numbers(world: World, visit: Visit) -> None:
 
 
 # -- failures ---------------------------------------------------------------------------------
+
+
+class Stumbling:
+    """A storage that fails once, as after a restart of the database, and then answers again."""
+
+    def __init__(self, storage: Storage, error: Exception) -> None:
+        self._storage, self._error, self.fails = storage, error, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def unit_of_work(self, **how: bool) -> UnitOfWork:
+        if self.fails:
+            self.fails = False
+            raise self._error
+        return self._storage.unit_of_work(**how)
+
+
+@pytest.mark.parametrize("error", [DatabaseBusy(), OSError("the connection is gone")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_screen_takes_what_was_not_read_for_an_empty_form(
+    world: World, visit: Visit, portal: object, kind: str, error: Exception
+) -> None:
+    """Whoever could not be recognised at once is told to send it again, and nothing is written."""
+    storage = Stumbling(world.crm.storage, error)
+    me = Visitor(application(attrs.evolve(world.crm, storage=storage)), portal=portal)  # type: ignore[arg-type]
+    name = login(world.crm, world.a)
+    access.set_password(world.crm, name, PASSWORD, by=SYSTEM)
+    me.sign_in(name)
+    wanted = {"lead_expiring.email": "1", "version": "0"}
+    for path, form in (("/me/notifications", wanted), ("/customers/columns", {"columns": "qq"}),
+                       ("/customers/new", {"name": "王", "phone": phone()})):  # fmt: skip
+        storage.fails = True
+        answer = me.post(path, form, **KINDS[kind], X_CSRF_Token=me.token)
+        assert answer.status_code == 503, path
+        assert answer.headers["retry-after"] == "2"
+        assert DatabaseBusy.zh in answer.text
+        assert not storage.fails
+    assert preferences.read_preferences(world.crm, by=world.a).version == 0
+    assert views.read_preference(world.crm, "customers", by=world.a).id is None
+    assert intake.list_customers(world.crm, by=SYSTEM).items == []
+    assert me.post("/customers/columns", {"columns": "qq"}).status_code == 303
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,9 +9,13 @@ from starlette.applications import Starlette
 
 from crm_domain import SYSTEM
 from crm_domain.model import specs
-from crm_domain.usecases import intake
+from crm_domain.rules.access import Principal
+from crm_domain.usecases import access, assignment, intake
 from make import World
+from steps import login
 from web.conftest import Visit
+from web.house import THERE, House
+from web.visitor import PART
 
 
 @pytest.fixture
@@ -117,3 +121,67 @@ def test_the_list_marks_what_can_be_changed_for_whoever_may(world: World, visit:
     marked = f'data-edit="/employees/{world.a.employee_id}/field/'
     assert marked in visit(boss).get("/employees").text
     assert marked not in visit(world.manager).get("/employees").text
+
+
+def test_a_refusal_is_no_page_within_the_cell(world: World, visit: Visit) -> None:
+    """Whatever is asked of a customer that went to somebody else meanwhile."""
+    customer = world.customer(world.a)
+    me, to = visit(world.a), f"/customers/{customer.id}/field/company"
+    assignment.transfer_customers(
+        world.crm, [customer.id or 0], [world.b.employee_id or 0], reason="", by=SYSTEM
+    )
+    sent = {"company": "新", "version": 1}
+    for answer in (me.get(to, **PART), me.get(f"{to}?shown=1", **PART), me.post(to, sent, **PART),
+                   me.get("/pool-rules", **PART)):  # fmt: skip
+        assert answer.status_code in (403, 404)
+        assert "<html" not in answer.text
+        assert answer.headers["hx-retarget"] == "#flash"
+
+
+def _keeper(house: House, *also: str) -> Principal:
+    """Make somebody who sees and changes all customers, but gives none away."""
+    codes = ["customer:view", "customer:edit", "customer:mine", *also]
+    role = access.add_role(
+        house.crm, {"title": f"录入{len(also)}", "permissions": codes, "scope": "all"}, by=SYSTEM
+    )
+    person = house.world.person(f"录入员{len(also)}")
+    access.set_roles(house.crm, login(house.crm, person), [role.id or 0], by=SYSTEM)
+    return access.principal_for(house.crm, username=login(house.crm, person))
+
+
+def test_the_form_is_offered_to_whom_it_opens_and_to_nobody_else(
+    house: House, visit: Visit
+) -> None:
+    """In the list, in its cells and on the customer's page, whatever the customer is to whom."""
+    people = [house.a, house.people["sales_manager"], _keeper(house),
+              _keeper(house, "customer:assign"),
+              _keeper(house, "pool:view", "customer:lock")]  # fmt: skip
+    kept = house.make("pool")
+    assignment.lock_customer(house.crm, kept, reason="保留", locked=True, by=SYSTEM)
+    customers = [*(house.ids[kind] for kind in THERE), kept]
+    offered = 0
+    for who in people:
+        browser = visit(who)
+        shown = browser.get("/customers?size=200").text
+        for n in customers:
+            opens = browser.get(f"/customers/{n}/edit").status_code == 200
+            listed = f'value="{n}" data-tick' in shown or f'href="/customers/{n}"' in shown
+            wish = (opens and listed, n, who.title)
+            assert (f'data-edit="/customers/{n}/field/phone"' in shown, n, who.title) == wish
+            assert (f'href="/customers/{n}/edit?' in shown, n, who.title) == wish
+            page = browser.get(f"/customers/{n}")
+            if page.status_code == 200:
+                assert (f'href="/customers/{n}/edit?' in page.text) is opens, (n, who.title)
+            offered += opens
+    assert 0 < offered < len(people) * len(customers)
+
+
+def test_nobody_is_led_to_a_customer_that_they_may_not_open(house: House, visit: Visit) -> None:
+    """Whoever has own customers, but no right to the pages of any, reads only their names."""
+    codes = ["customer:mine", "customer:follow_up"]
+    role = access.add_role(house.crm, {"title": "电话", "permissions": codes}, by=SYSTEM)
+    name = login(house.crm, house.a)
+    access.set_roles(house.crm, name, [role.id or 0], by=SYSTEM)
+    shown = visit(access.principal_for(house.crm, username=name)).get("/my/customers").text
+    assert house.canaries["own"].name in shown
+    assert f'href="/customers/{house.ids["own"]}"' not in shown

@@ -31,15 +31,18 @@ def engine_name() -> str:
 # -- entering ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("named", ["", "abc", "0"])
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [("", "请指定顾问"), ("abc", "请从列表中选择“abc”"), ("0", "请从列表中选择“0”")],
+)
 def test_named_without_a_name_is_refused_and_costs_no_turn(
-    visit: Visit, world: World, named: str
+    visit: Visit, world: World, named: str, told: str
 ) -> None:
     """The rotation gives the customer to no stranger; the reason stands beside the field."""
     typed = {"name": "孙", "phone": phone(), "to": "named", "consultant_id": named}
     answer = visit(world.manager).post("/customers/new", typed)
     assert answer.status_code == 422
-    assert re.search(r'id="f-consultant_id-e">请指定顾问<', answer.text)
+    assert re.search(rf'id="f-consultant_id-e">{told}<', answer.text)
     assert not intake.list_customers(world.crm, by=SYSTEM).items
     assert assignment.show_rotation(world.crm, by=SYSTEM).position == 0
 

@@ -24,9 +24,11 @@ from crm_domain.usecases import (
     sessions,
     views,
 )
-from make import World
+from crm_web import widgets
+from make import World, phone
 from steps import login
 from web.conftest import Visit
+from web.house import House
 from web.visitor import FRAGMENT, Visitor
 
 RULE = {"contact_days": 3, "closing_days": 15}
@@ -281,3 +283,36 @@ def test_a_message_that_is_opened_has_been_read(visit: Visit, world: World) -> N
     answer = visitor.post(f"/inbox/{message.id}")
     assert answer.headers["location"] == f"/customers/{customer.id}"
     assert inbox.count_unread(world.crm, by=world.a) == 0
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_what_was_typed_into_a_picker_and_not_chosen_is_said_beside_it(
+    visit: Visit, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is saved as if nobody had been named, and nobody is number 0."""
+    # More people than a drop-down holds.
+    monkeypatch.setattr(widgets, "FEW", 1)
+    boss = visit(house.world.person("孙总", "administrator"))
+    before = assignment.show_rotation(house.crm, 0, by=SYSTEM)
+    told, own = "请从列表中选择“员5”", house.ids["own"]
+    sent: list[tuple[str, dict[str, Any]]] = [
+        ("/rotation/plan", {"add": "员5", "version": str(before.version)}),
+        ("/hand-over", {"from_id": "员5", "to_ids": [str(house.b.employee_id)]}),
+        ("/hand-over", {"from_id": str(house.a.employee_id),
+                        "to_ids": [str(house.b.employee_id), "员5"], "sure": "1"}),
+        ("/customers/actions/transfer", {"ids": str(own), "to_id": "员5", "reason": "x"}),
+        ("/pool/actions/assign", {"ids": str(house.ids["pool"]), "to_id": "员5"}),
+        ("/customers/new", {"name": "王", "phone": phone(), "to": "named", "consultant_id": "员5"}),
+    ]  # fmt: skip
+    for path, form in sent:
+        answer = boss.post(path, form)
+        assert answer.status_code == 422, path
+        assert told in answer.text, path
+        assert 'value="员5"' in answer.text, path
+        assert 'value="员5" checked' not in answer.text, path
+    for path in ("/customers/actions/transfer", "/pool/actions/assign"):
+        answer = boss.post(path, {"ids": str(own), "to_id": "", "reason": "x"})
+        assert (answer.status_code, "请选择员工" in answer.text) == (422, True), path
+    assert assignment.show_rotation(house.crm, 0, by=SYSTEM) == before
+    found = intake.get_customer(house.crm, own, by=SYSTEM)
+    assert found.owner_id == house.a.employee_id

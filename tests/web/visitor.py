@@ -12,8 +12,10 @@ from crm_domain.usecases.sessions import csrf_token
 
 PASSWORD = "correct horse battery"
 HOST = "http://localhost"
-FRAGMENT = {"HX-Request": "true", "HX-Target": "dialog-body"}
-"""What htmx sends when it wants a part of a page."""
+PART = {"HX-Request": "true", "X-Part": "true"}
+"""What a page sends when it wants a part of itself anew."""
+FRAGMENT = {**PART, "HX-Target": "dialog-body"}
+"""What a page sends when it wants a dialog."""
 BOOSTED = {"HX-Request": "true", "HX-Boosted": "true"}
 """What htmx sends when it follows a plain link for the browser."""
 

@@ -146,6 +146,13 @@ def is_public(customer: Customer, today: date) -> bool:
     return customer.due_on <= today
 
 
+def is_kept(customer: Customer, today: date) -> bool:
+    """Whether somebody holds the customer: it is owned and not due, or won."""
+    if customer.status is CustomerStatus.ENROLLED:
+        return True
+    return customer.owner_id is not None and not is_public(customer, today)
+
+
 def shown(customer: Customer, today: date) -> Customer:
     """Give the customer as people read it: an overdue one is nobody's before any sweep has run."""
     if customer.owner_id is None or not is_public(customer, today):

@@ -23,7 +23,7 @@ from crm_domain.ports import Crm, Now, PoolRules, Reach, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.rules.notifying import lasts_until
-from crm_domain.rules.pool import Calendar, PoolPolicy, is_public
+from crm_domain.rules.pool import Calendar, PoolPolicy, is_kept
 
 Stopping = Callable[[], bool]
 """Tells whether whoever works in the background is to end."""
@@ -53,11 +53,12 @@ def policy(crm: Crm, uow: UnitOfWork, pool: PoolRules | None = None) -> PoolPoli
 
 def holds(uow: UnitOfWork, customer: Customer, by: Principal, today: date) -> bool:
     """Whether a customer is within somebody's reach as an owner's: private, or won."""
-    if customer.status is CustomerStatus.ENROLLED:
-        return uow.directory.in_reach(customer.last_consultant_id, reach_of(by))
-    if customer.owner_id is None or is_public(customer, today):
+    if not is_kept(customer, today):
         return False
-    return uow.directory.in_reach(customer.owner_id, reach_of(by))
+    won = customer.status is CustomerStatus.ENROLLED
+    return uow.directory.in_reach(
+        customer.last_consultant_id if won else customer.owner_id, reach_of(by)
+    )
 
 
 def may_read(uow: UnitOfWork, customer: Customer | None, by: Principal, today: date) -> bool:

@@ -23,7 +23,7 @@ from crm_domain.model.fields import changed
 from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Tally, UnitOfWork
 from crm_domain.rules.access import HIDDEN, Principal, masked
-from crm_domain.rules.pool import dated, is_public, shown
+from crm_domain.rules.pool import dated, is_kept, is_public, shown
 from crm_domain.usecases._common import (
     audit,
     given,
@@ -255,10 +255,23 @@ def customer_to_edit(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
         return seen(crm, uow, customer, by)
 
 
+def opens_to_edit(customer: Customer, *, today: date, by: Principal) -> bool:
+    """Whether `customer_to_edit` gives a customer that somebody sees, as a list asks of its rows.
+
+    Args:
+        customer: As `get_customer` or `list_customers` gives it.
+        today: The local day.
+        by: Who asks; whether the principal may change customers at all is not looked at.
+    """
+    keeps = is_public(customer, today) and by.may("customer:assign")
+    return keeps or is_kept(customer, today)
+
+
 def _may_edit(uow: UnitOfWork, customer: Customer, by: Principal, today: date) -> bool:
     """Whether somebody may change a customer: whoever holds it, and who keeps the pool in order."""
-    keeps = is_public(customer, today) and by.may("customer:assign")
-    return keeps or holds(uow, customer, by, today)
+    if is_kept(customer, today):
+        return holds(uow, customer, by, today)
+    return opens_to_edit(customer, today=today, by=by)
 
 
 def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Customer:

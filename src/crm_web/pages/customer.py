@@ -26,6 +26,7 @@ from crm_web.resources.customers import (
     RELEASE,
     TRANSFER,
     UNLOCK,
+    editable,
     refused_claims,
 )
 from crm_web.resources.office import LogLine, lines_of
@@ -76,7 +77,7 @@ def _page(
         "state_of": lambda a: a.status.label(c.language, a.limit_days),
         "field": lambda name: _field(c, name),
         "changes": lambda entry: look.changes(lines[entry.id]),
-        "editable": _editable(c, customer, public),
+        "editable": c.by.may("customer:edit") and editable(customer, c),
     })  # fmt: skip
 
 
@@ -90,11 +91,6 @@ def _changes(c: Context, events: Iterable[timeline.TimelineEvent]) -> dict[int, 
         )
         for one in found
     }
-
-
-def _editable(c: Context, customer: Customer, public: bool) -> bool:
-    """Whether the page offers the form: of a public one to whoever keeps the pool in order."""
-    return c.by.may("customer:edit") and (not public or c.by.may("customer:assign"))
 
 
 def _field(c: Context, name: str) -> str:

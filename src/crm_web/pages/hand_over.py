@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-from crm_domain.errors import CrmError
+from crm_domain.errors import CrmError, Invalid
 from crm_domain.model import Employee, Spec
 from crm_domain.usecases import assignment, records
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context, number, numbers
+from crm_web.context import Context, chosen, said_of
 from crm_web.endpoint import status_of
 from crm_web.resource import Pick
 from crm_web.screen import screen
@@ -28,11 +28,16 @@ def hand_over(c: Context) -> Answer:
     """Ask from whom to whom, say how many that are, and do it once somebody is sure."""
     if c.request.method == "GET":
         return _page(c)
-    given, to, reason = number(c.one("from_id")), numbers(c.many("to_ids")), c.one("reason")
-    if given is None:
+    reason = c.one("reason")
+    try:
+        givers, to = chosen(c, "from_id"), chosen(c, "to_ids")
+    except Invalid as e:
+        return _page(c, errors=said_of(e.problems, c.language), status=422)
+    if not givers:
         return _page(
             c, [c.t("请选择要移交谁的客户。", "Choose whose customers they are.")], status=422
         )
+    given = givers[0]
     try:
         found = assignment.hand_over(c.crm, given, to, reason=reason, dry_run=True, by=c.by).done
         if not found:
@@ -66,13 +71,16 @@ def _planned(c: Context, given: int, to: Sequence[int], found: Sequence[int]) ->
     ).format(who=names.get(given, f"#{given}"), n=len(found), parts=c.t("、", ", ").join(parts))
 
 
-def _page(c: Context, problems: Sequence[str] = (), said: str = "", status: int = 200) -> Answer:
+def _page(
+    c: Context, problems: Sequence[str] = (), said: str = "", status: int = 200,
+    errors: Mapping[str, Sequence[str]] | None = None,
+) -> Answer:  # fmt: skip
     """Show the form with what was typed: from anybody, to those who may be given customers."""
     typed = {
         "from_id": c.one("from_id") or c.request.query_params.get("from", ""),
         "to_ids": c.many("to_ids"),
     }
-    giver, takers = inputs(c, (FROM, TO), None, typed, {})
+    giver, takers = inputs(c, (FROM, TO), None, typed, errors or {})
     return Page(template="hand_over.html", status=status, data={
         "giver": giver, "takers": takers, "problems": problems, "said": said,
         "reason": c.one("reason"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crm_domain.errors import Invalid
+from crm_domain.errors import Invalid, NotFound
 from crm_domain.usecases import access, sessions, views
 from crm_web.answers import Answer, Cookie, Page, Redirect
 from crm_web.context import LANGUAGES, Context, local, number, said_of
@@ -112,8 +112,10 @@ def manage_views(c: Context) -> Answer:
             said = c.t("视图不再共享。", "The view is yours alone again.")
             return Redirect(to=local(f"/{name}"), said=said)
         called = {s.view.id: s.view.title for s in views.list_views(c.crm, name, by=c.by)}
+        if id not in called:
+            raise NotFound(what="保存的视图", id=id)
         said = c.t("删除视图“{title}”？", "Remove the view “{title}”?")
-        said = said.format(title=called.get(id, f"#{id}"))
+        said = said.format(title=called[id])
         if asked := question(c, said, c.t("删除", "Remove"), local(f"/{name}")):
             return asked
         views.remove_view(c.crm, id, by=c.by)

@@ -133,7 +133,6 @@ def permission(c: Context, code: str) -> Answer:
     if c.request.method == "GET":
         return _form(c, found)
     typed = typed_fields(c, Permission, FIELDS)
-    typed.pop("version", None)
     typed |= {"title_en": typed["title_en"] or "", "parent": c.one("parent") or None}
     try:
         access.arrange_permission(c.crm, code, typed, version=read_version(c), by=c.by)

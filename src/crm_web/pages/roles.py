@@ -76,7 +76,6 @@ def edit(c: Context, id: int) -> Answer:
     if c.request.method == "GET":
         return _form(c, found)
     typed = _typed(c)
-    typed.pop("version", None)
     try:
         access.edit_role(c.crm, id, typed, version=read_version(c), by=c.by)
     except CrmError as e:

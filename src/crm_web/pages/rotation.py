@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from crm_domain.errors import BadPlan, EditConflict
+from crm_domain.errors import BadPlan, EditConflict, Invalid
 from crm_domain.model import Employee
 from crm_domain.usecases import assignment, records
 from crm_domain.usecases.assignment import Rotation
 from crm_web.answers import Answer, Page, Redirect
-from crm_web.context import Context, number, numbers, read_version
+from crm_web.context import Context, chosen, numbers, read_version, said_of
 from crm_web.resource import Pick
 from crm_web.screen import screen
 from crm_web.sure import question
@@ -36,13 +37,15 @@ def show(c: Context) -> Answer:
 
 def _page(
     c: Context, problem: str = "", typed: list[dict[str, Any]] | None = None, *,
-    version: int | None = None, status: int = 200,
+    version: int | None = None, errors: Mapping[str, Sequence[str]] | None = None,
+    status: int = 200,
 ) -> Answer:  # fmt: skip
     found = assignment.show_rotation(c.crm, NEXT, by=c.by)
     add: Input | None = None
     if c.by.may("rotation:edit"):
         planned = {str(line[0]) for line in found.entries}
-        [add] = inputs(c, (ADDED,), None, None, {})
+        asked = {"add": c.one("add")} if errors else None
+        [add] = inputs(c, (ADDED,), None, asked, errors or {})
         add = attrs.evolve(add, options=tuple(o for o in add.options if o[0] not in planned))
     return Page(template="rotation.html", status=status, data={
         "rotation": found, "add": add, "problem": problem, "conflict": status == 409,
@@ -69,14 +72,18 @@ def save(c: Context) -> Answer:
         for n in ids
         if c.one(f"remove-{n}") != "true"
     ]  # fmt: skip
-    added = number(c.one("add"))
-    if added is not None and added not in ids:
-        plan.append({"employee_id": added, "quota": c.one("add-quota", "1") or "1",
-                     "weight": c.one("add-weight", "0") or "0", "active": True})  # fmt: skip
     version = read_version(c)
     try:
+        plan += [
+            {"employee_id": n, "quota": c.one("add-quota", "1") or "1",
+             "weight": c.one("add-weight", "0") or "0", "active": True}
+            for n in chosen(c, "add") if n not in ids
+        ]  # fmt: skip
         assignment.set_rotation(c.crm, plan, version=version, at_once=c.one("now") == "true",
                                 by=c.by)  # fmt: skip
+    except Invalid as e:
+        errors = said_of(e.problems, c.language)
+        return _page(c, "", _named(c, plan), version=version, errors=errors, status=422)
     except BadPlan as e:
         return _page(c, e.message(c.language), _named(c, plan), version=version, status=422)
     except EditConflict as e:

@@ -74,7 +74,6 @@ def account(c: Context, username: str) -> Answer:
 
 def _save(c: Context, known: Account) -> Answer:
     typed = typed_fields(c, User, _offered(c, EDITED)) | {"roles": c.many("roles")}
-    typed.pop("version", None)
     try:
         access.update_user(c.crm, known.username, _given(typed), version=read_version(c),
                            by=c.by)  # fmt: skip

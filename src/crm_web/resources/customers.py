@@ -15,7 +15,7 @@ from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
-from crm_web.context import Context, beside, number, read_version
+from crm_web.context import Context, beside, chosen
 from crm_web.resource import (
     BY_SET,
     Action,
@@ -64,7 +64,7 @@ def _also(c: Context) -> tuple[Spec, ...]:
                       target="Employee", optional=True, default=None)  # fmt: skip
 
 
-def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
+def save(c: Context, id: int | None, values: Mapping[str, Any], version: int | None) -> int:
     """Enter a customer, or change one; contacts that are shown masked stay as they are."""
     typed = dict(values)
     if id is None:
@@ -76,10 +76,9 @@ def save(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
         # What is shown masked comes back as it was shown, and is no change.
         if name in typed and typed[name] == getattr(before, name):
             del typed[name]
-    typed.pop("version", None)
     referred = typed.get("referred_by_id")
     with beside("referred_by_id", referred) if referred != str(id) else nullcontext():
-        intake.edit_customer(c.crm, id, typed, version=read_version(c), by=c.by)
+        intake.edit_customer(c.crm, id, typed, version=version or 0, by=c.by)
     return id
 
 
@@ -94,7 +93,7 @@ def _enter(c: Context, typed: Mapping[str, Any]) -> Customer:
         # What is no way at all is refused by the use case.
         return intake.register_customer(c.crm, typed, to=cast(intake.To, to), by=c.by)
     oneself = None if c.by.may("customer:assign") else c.by.employee_id
-    consultant = number(c.one("consultant_id")) or oneself
+    consultant = next(iter(chosen(c, "consultant_id")), oneself)
     if consultant is None:
         raise Invalid([FieldError("consultant_id", "missing", None, "请指定顾问",
                                   "name the consultant")])  # fmt: skip
@@ -121,8 +120,15 @@ _TO = Pick(
 )
 
 
-def _number(text: str) -> int:
-    return number(text) or 0
+def _receiver(c: Context) -> int:
+    """Read whom customers are given to.
+
+    Raises:
+        Invalid: Nobody is named.
+    """
+    for one in chosen(c, "to_id"):
+        return one
+    raise Invalid([FieldError("to_id", "missing", None, "请选择员工", "choose whom to")])
 
 
 # -- what is done to rows ---------------------------------------------------------------------
@@ -149,14 +155,14 @@ def _bulk(c: Context, done: assignment.Bulk, said: tuple[str, str]) -> Outcome:
 
 def _assign(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
     done = assignment.assign_customers(
-        c.crm, ids, [_number(values["to_id"])], memo=values["memo"] or None, by=c.by
+        c.crm, ids, [_receiver(c)], memo=values["memo"] or None, by=c.by
     )
     return _bulk(c, done, ("已分配 {n} 位客户。", "{n} customers were assigned."))
 
 
 def _transfer(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
     done = assignment.transfer_customers(
-        c.crm, ids, [_number(values["to_id"])], reason=values["reason"], by=c.by
+        c.crm, ids, [_receiver(c)], reason=values["reason"], by=c.by
     )
     return _bulk(c, done, ("已转移 {n} 位客户。", "{n} customers were moved."))
 
@@ -254,6 +260,11 @@ def _mine(row: Any, c: Context) -> bool:
     return open_ and row.owner_id is not None and row.owner_id == c.by.employee_id
 
 
+def editable(row: Customer, c: Context) -> bool:
+    """Whether the form of a customer that somebody sees opens for them."""
+    return intake.opens_to_edit(row, today=c.crm.today(), by=c.by)
+
+
 def _takes_back(row: Any, c: Context) -> bool:
     """Whether somebody may give a customer back: the own, and who transfers also of others."""
     if isinstance(row, MyCustomer) or _mine(row, c):
@@ -303,7 +314,7 @@ CUSTOMERS = Resource(
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
     form=Form(fields=FIELDS, groups=GROUPS, save=save, add="customer:add", edit="customer:edit",
-              watch="/customers/similar", also=_also),
+              watch="/customers/similar", also=_also, fits=editable),
     actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
     export="customer:export",
     links=(("/hand-over", ("离职交接", "Hand over"), "users-group", "customer:transfer"),),
@@ -360,7 +371,8 @@ MINE = Resource(
         narrowing(Customer, "next_contact_at"), narrowing(Customer, "due_on"),
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
-    actions=(LOG, RELEASE), own_page="/customers/{id}", opens=lambda row, c: row.owned,
+    actions=(LOG, RELEASE), own_page="/customers/{id}",
+    opens=lambda row, c: row.owned and c.by.may("customer:view"),
     tab_facet="tab",
     tabs=(
         Tab(name="all", words=("全部", "All")),

@@ -72,7 +72,7 @@ ENTERED = ("customer_id", "cohort_id", "kind", "amount", "paid_on", "method", "r
            "turnover", "quote", "consultant_id", "note")  # fmt: skip
 
 
-def _enter(c: Context, id: int | None, values: Mapping[str, Any]) -> int:
+def _enter(c: Context, id: int | None, values: Mapping[str, Any], version: int | None) -> int:
     typed = {name: value for name, value in values.items() if value is not None}
     with beside("customer_id", typed.get("customer_id")):
         return payments.record_payment(c.crm, typed, by=c.by).id or 0

@@ -12,6 +12,10 @@
   const onTop = () => document.querySelector("#again[open]") || document.querySelector("#dialog[open]");
   // Where something is said so that it is seen: in the dialog that is open, or above the page.
   const said = () => (onTop() && onTop().querySelector(".said")) || document.getElementById("flash");
+  // The server is told where an answer goes: into a page that stays, or in place of it.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.target !== document.body) event.detail.headers["X-Part"] = "true";
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const detail = event.detail;
     if (detail.xhr.status >= 400 && !detail.xhr.getResponseHeader("X-Request-Id")) {
@@ -254,7 +258,12 @@
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id };
     Object.entries(roles).forEach(([name, value]) => input.setAttribute(name, value));
     input.after(kept, popup);
-    let timer, asking, at = -1;
+    let timer, asking, at = -1, shownFor = null;
+    // What was typed, as long as nothing is chosen for it; a number is a choice.
+    const unchosen = () => {
+      const text = input.value.trim();
+      return text === kept.value && !/^[0-9]+$/.test(text) ? text : "";
+    };
 
     function close() {
       clearTimeout(timer);
@@ -307,12 +316,13 @@
     async function ask() {
       if (asking) asking.abort();
       asking = new AbortController();
-      const mine = asking;
+      const [mine, text] = [asking, input.value.trim()];
       try {
-        const address = `${place.dataset.pick}?q=${encodeURIComponent(input.value.trim())}`;
+        const address = `${place.dataset.pick}?q=${encodeURIComponent(text)}`;
         const answer = await fetch(address, { signal: mine.signal, credentials: "same-origin" });
         const found = await answer.json();
         if (mine.signal.aborted) return;
+        shownFor = text;
         if (!answer.ok) show([], found.title || place.dataset.failed);
         else show(found.items, found.more ? place.dataset.more : found.items.length ? "" : place.dataset.none);
       } catch (e) {
@@ -333,9 +343,12 @@
         event.preventDefault();
         if (open) move(event.key === "ArrowDown" ? at + 1 : at < 0 ? -1 : at - 1);
         else ask();
-      } else if (event.key === "Enter" && open && at >= 0) {
+      } else if (event.key === "Enter" && ((open && at >= 0) || unchosen())) {
+        // A name that nothing was chosen for is not sent: it means the first that it fits.
         event.preventDefault();
-        choose(list.children[at]);
+        if (open && at >= 0) choose(list.children[at]);
+        else if (!open || shownFor !== unchosen()) { clearTimeout(timer); ask(); }
+        else if (list.children.length) choose(list.children[0]);
       } else if (event.key === "Escape" && open) {
         // Only the list is closed, not the dialog around it.
         event.preventDefault();
@@ -368,10 +381,20 @@
   "use strict";
   const cells = () => [...document.querySelectorAll("[data-edit]")];
   const content = (cell) => cell.querySelector("[name]:not([type=hidden])");
-  const swap = (cell, method, to, values) => htmx.ajax(method, to, { target: cell, swap: "innerHTML", values });
-  const leave = (cell) => swap(cell, "GET", `${cell.dataset.edit}?shown=1`).then(() => cell.focus());
+  const before = new WeakMap();
+  // What goes wrong is said above the page by then; the cell can be used again.
+  const swap = (cell, method, to, values) => htmx.ajax(method, to, { target: cell, swap: "innerHTML", values }).catch(() => {});
   function open(cell) {
-    if (!cell.querySelector("[data-cell]")) swap(cell, "GET", cell.dataset.edit);
+    if (cell.querySelector("[data-cell]")) return;
+    before.set(cell, [...cell.childNodes]);
+    swap(cell, "GET", cell.dataset.edit);
+  }
+  async function leave(cell) {
+    const editor = cell.querySelector("[data-cell]");
+    await swap(cell, "GET", `${cell.dataset.edit}?shown=1`);
+    // The row is not theirs any more, or the server not there: what stood in the cell comes back.
+    if (editor && cell.contains(editor)) cell.replaceChildren(...before.get(cell));
+    cell.focus();
   }
   function save(cell) {
     const editor = cell.querySelector("[data-cell]");
