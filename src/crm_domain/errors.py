@@ -211,6 +211,14 @@ class Duplicate(CrmError):
     code = "duplicate"
 
 
+class AlreadySent(CrmError):
+    """This form was sent before and made {what} no. {id}. It says something else now, which was
+    not entered."""
+
+    zh = "此表单之前已提交，已登记为{what}（编号 {id}）；现在的内容与当时不同，未再登记。"
+    code = "already_sent"
+
+
 class EditConflict(CrmError):
     """Somebody changed this {what} since you read it (version {seen}, now {version}).
     Read it again, then repeat your change."""

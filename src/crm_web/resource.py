@@ -200,6 +200,9 @@ class Form:
     """Fields that stand together; without any all stand together."""
     watch: str = ""
     """An address that is asked while somebody types a new one, as for duplicates."""
+    once: bool = False
+    """Whether `save` takes in the same new one only once, known by the token in the field `ONCE` of
+    `crm_web.context`."""
     inline: bool = True
     """Whether single fields can be changed in the list."""
     also: Callable[[Context], tuple[Spec, ...]] = lambda c: ()

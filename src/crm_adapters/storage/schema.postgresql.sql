@@ -86,6 +86,14 @@ CREATE TABLE school (
 	CONSTRAINT pk_school PRIMARY KEY (id),
 	CONSTRAINT uq_school_title UNIQUE (title)
 );;
+CREATE TABLE sent_form (
+	token_sha256 TEXT NOT NULL,
+	content_sha256 TEXT NOT NULL,
+	record_id BIGINT,
+	at TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT ck_sent_form_token_sha256 CHECK (length(token_sha256) = 64),
+	CONSTRAINT pk_sent_form PRIMARY KEY (token_sha256)
+);;
 CREATE TABLE sign_in_attempt (
 	key TEXT NOT NULL,
 	tries INTEGER NOT NULL,
@@ -678,6 +686,7 @@ CREATE INDEX ix_ownership_warn_on ON ownership (warn_on);;
 CREATE INDEX ix_payment_consultant_id ON payment (consultant_id, confirmed_at);;
 CREATE INDEX ix_payment_customer_id ON payment (customer_id);;
 CREATE INDEX ix_role_permissions_right_id ON role_permissions (right_id);;
+CREATE INDEX ix_sent_form_at ON sent_form (at);;
 CREATE INDEX ix_sign_in_attempt_last_at ON sign_in_attempt (last_at);;
 CREATE INDEX ix_sign_in_seen_at ON sign_in (seen_at);;
 CREATE INDEX ix_sign_in_user_id ON sign_in (user_id, seen_at);;

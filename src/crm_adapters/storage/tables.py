@@ -346,6 +346,19 @@ attempt = sa.Table(
 """How often somebody tried in vain, by account or by address, and when the next try is free."""
 sa.Index("ix_sign_in_attempt_last_at", attempt.c.last_at)
 
+sent_form = sa.Table(
+    "sent_form", metadata,
+    sa.Column("token_sha256", sa.Text, primary_key=True),
+    sa.Column("content_sha256", sa.Text, nullable=False),
+    # Nothing only until the transaction that takes it in has made the record.
+    sa.Column("record_id", BIG),
+    sa.Column("at", types.Moment, nullable=False),
+    sa.CheckConstraint("length(token_sha256) = 64", name="token_sha256"),
+    sqlite_strict=True,
+)  # fmt: skip
+"""Which record a form made, so that the same one sent again makes no other."""
+sa.Index("ix_sent_form_at", sent_form.c.at)
+
 # -- menus and lists --------------------------------------------------------------------------
 
 _permission = TABLES["Permission"]

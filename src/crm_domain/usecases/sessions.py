@@ -29,6 +29,7 @@ from crm_domain.ports import Crm, Resumed, UnitOfWork
 from crm_domain.rules.access import Principal, union
 from crm_domain.rules.throttle import FORGOTTEN_AFTER, Counted, counted, network
 from crm_domain.usecases._common import audit
+from crm_domain.usecases._forms import KEPT
 from crm_domain.usecases._passwords import count_attempt, fingerprint, fits, may_sign_in
 from crm_domain.usecases._rights import refuse_stronger
 
@@ -263,7 +264,7 @@ def end_other_sessions(
 
 
 def remove_old(crm: Crm, *, by: Principal) -> int:
-    """Remove sign-ins and links that ended long ago, and attempts that are forgotten.
+    """Remove what is kept for a while only: old sign-ins, links, attempts and tokens of forms.
 
     Args:
         crm: The CRM; its setting ``sign_in_days`` says how long sign-ins are kept. A device or an
@@ -279,7 +280,8 @@ def remove_old(crm: Crm, *, by: Principal) -> int:
     by.need("job:run")
     with crm.unit_of_work() as uow:
         now = crm.now()
-        return uow.sign_ins.remove_old(
+        forms = uow.forms.remove_old(before=now - KEPT)
+        return forms + uow.sign_ins.remove_old(
             seen_before=now - timedelta(days=crm.settings.sign_in_days),
             tried_before=now - FORGOTTEN_AFTER,
         )
