@@ -309,11 +309,13 @@ CREATE TABLE audit_entry (
 	id INTEGER NOT NULL,
 	at INTEGER NOT NULL,
 	by_id INTEGER,
+	acting_id INTEGER,
 	action TEXT NOT NULL,
 	record TEXT NOT NULL,
 	record_id INTEGER,
 	"before" TEXT,
 	"after" TEXT,
+	CONSTRAINT fk_audit_entry_acting_id FOREIGN KEY(acting_id) REFERENCES account (id),
 	CONSTRAINT fk_audit_entry_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT pk_audit_entry PRIMARY KEY (id)
 )
@@ -507,10 +509,14 @@ CREATE TABLE sign_in (
 	network TEXT,
 	device TEXT,
 	ended_at INTEGER,
+	acting_id INTEGER,
+	own_id INTEGER,
+	CONSTRAINT ck_sign_in_acting_id CHECK ((acting_id IS NULL) = (own_id IS NULL) AND (acting_id IS NULL OR acting_id <> user_id)),
 	CONSTRAINT ck_sign_in_ended_at CHECK (ended_at >= created_at),
 	CONSTRAINT ck_sign_in_expires_at CHECK (expires_at > created_at),
 	CONSTRAINT ck_sign_in_seen_at CHECK (seen_at >= created_at),
 	CONSTRAINT ck_sign_in_token_sha256 CHECK (length(token_sha256) = 64),
+	CONSTRAINT fk_sign_in_acting_id FOREIGN KEY(acting_id) REFERENCES account (id),
 	CONSTRAINT fk_sign_in_user_id FOREIGN KEY(user_id) REFERENCES account (id),
 	CONSTRAINT pk_sign_in PRIMARY KEY (id),
 	CONSTRAINT uq_sign_in_token_sha256 UNIQUE (token_sha256)

@@ -334,6 +334,13 @@ for _kept in (sign_in, reset_link):
     _kept.append_constraint(sa.CheckConstraint("expires_at > created_at", name="expires_at"))
 sign_in.append_constraint(sa.CheckConstraint("seen_at >= created_at", name="seen_at"))
 sign_in.append_constraint(sa.CheckConstraint("ended_at >= created_at", name="ended_at"))
+# It ends with the session of whoever acts, which may be removed before it.
+sign_in.c.own_id.type = BIG
+sign_in.append_constraint(
+    sa.CheckConstraint(
+        "(acting_id IS NULL) = (own_id IS NULL) AND (acting_id IS NULL OR acting_id <> user_id)",
+        name="acting_id")
+)  # fmt: skip
 attempt = sa.Table(
     "sign_in_attempt", metadata,
     sa.Column("key", sa.Text, primary_key=True),
