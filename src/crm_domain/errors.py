@@ -177,6 +177,20 @@ class SignedOut(CrmError):
     code = "signed_out"
 
 
+class ActingForAnother(CrmError):
+    """This is left to {person}: you are acting in their name. Go back to your own session first."""
+
+    zh = "您正在代 {person} 操作，此项只能由本人进行。请先回到自己的登录。"
+    code = "acting_for_another"
+
+
+class NotActing(CrmError):
+    """You act in your own name already."""
+
+    zh = "您现在就是以自己的身份操作。"
+    code = "not_acting"
+
+
 class LinkNotValid(CrmError):
     """This link was used, has run out or was replaced by a newer one. Ask for a new one."""
 
@@ -209,6 +223,14 @@ class Duplicate(CrmError):
 
     zh = "已有{what}使用该{field}：{value}。"
     code = "duplicate"
+
+
+class AlreadySent(CrmError):
+    """This form was sent before and made {what} no. {id}. It says something else now, which was
+    not entered."""
+
+    zh = "此表单之前已提交，已登记为{what}（编号 {id}）；现在的内容与当时不同，未再登记。"
+    code = "already_sent"
 
 
 class EditConflict(CrmError):

@@ -26,6 +26,8 @@ AGAIN = "again-body"
 """The place for signing in again, above a dialog that may be open."""
 CSRF = "csrf"
 """The form field that carries the session's token against forged requests."""
+ONCE = "once"
+"""The form field that carries the token by which a form that is sent twice is known again."""
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from crm_domain.errors import Duplicate, EditConflict, Invalid, NotFound
+from crm_domain.errors import AlreadySent, Duplicate, EditConflict, Invalid, NotFound
 from crm_domain.model import specs
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.cells import Drawn
-from crm_web.context import Context, local, read_version, said_of
+from crm_web.context import ONCE, Context, local, read_version, said_of
 from crm_web.resource import Form, Resource
 from crm_web.rows import called, titles_of
 from crm_web.widgets import inputs
@@ -28,6 +29,8 @@ class Refused:
     """What is wrong, by field; "" is the whole."""
     conflict: bool = False
     """Whether somebody changed the record meanwhile."""
+    sent: bool = False
+    """Whether the form has made its record: what is sent next is another form."""
 
 
 def edit(resource: Resource, c: Context, id: int | None) -> Answer:
@@ -64,6 +67,9 @@ def _save(form: Form, c: Context, id: int | None, typed: Mapping[str, Any]) -> i
     except Duplicate as e:
         names = e.facts.get("fields") or ("",)
         return Refused(status=409, said={name: [e.message(c.language)] for name in names})
+    except AlreadySent as e:
+        more = c.t("如确需再登记一条，请再次保存。", " To enter it as another, save again.")
+        return Refused(status=409, said={"": [e.message(c.language) + more]}, sent=True)
     except EditConflict as e:
         return Refused(status=409, said={"": [e.message(c.language)]}, conflict=True)
 
@@ -84,12 +90,15 @@ def _shown(
     version = getattr(record, "version", None)
     if refused and not conflict:
         version = c.one("version") or version
+    # What was refused has made nothing, and is the same form when it is sent again.
+    once = "" if refused is None or refused.sent else c.one(ONCE)
     return Page(template="form.html", status=refused.status if refused else 200, data={
         "r": resource, "record": record, "back": _back(resource, c), "version": version, "id": id,
         "groups": [(words, [shown[n] for n in names]) for words, names in groups],
         "also": inputs(c, also, None, filled, errors),
         "errors": [m for name, told in errors.items() if name not in shown for m in told],
         "conflict": conflict, "watch": form.watch if id is None else "", "may": c.may,
+        "once": (once or secrets.token_urlsafe(16)) if id is None and form.once else "",
     })  # fmt: skip
 
 

@@ -203,6 +203,9 @@ class Form:
     """An address that is asked while somebody types a new one, as for duplicates."""
     fits: Callable[[Any, Context], bool] = lambda row, c: True
     """Whether it opens for a row, of those who may change any."""
+    once: bool = False
+    """Whether `save` takes in the same new one only once, known by the token in the field `ONCE` of
+    `crm_web.context`."""
     inline: bool = True
     """Whether single fields can be changed in the list."""
     also: Callable[[Context], tuple[Spec, ...]] = lambda c: ()

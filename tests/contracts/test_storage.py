@@ -16,6 +16,7 @@ from crm_domain.testing import (
     schedule,
     storage,
     storage_counts,
+    storage_forms,
     storage_imports,
     storage_lists,
     storage_outbox,
@@ -35,6 +36,7 @@ SUITE = "".join(
         schedule,
         storage,
         storage_counts,
+        storage_forms,
         storage_imports,
         storage_lists,
         storage_outbox,
@@ -44,6 +46,7 @@ SUITE = "".join(
 OF_A_STORAGE = (
     PORTS.Storage, PORTS.UnitOfWork, PORTS.Records, PORTS.Customers, PORTS.Turns, PORTS.Notices,
     PORTS.Imports, PORTS.Directory, PORTS.Schedule, PORTS.SignIns, PORTS.Work,
+    PORTS.Forms,
 )  # fmt: skip
 ELSEWHERE = {
     "close": "whoever opens a storage closes it", "cancel": "imports are archived with it",

@@ -50,10 +50,12 @@ NO_PRINCIPAL = {
     "notices.send_now": "sends what is given; the use cases around it say who asks",
     "resets.read_reset": "the link says whose password may be chosen",
     "resets.redeem_reset": "the link says whose password may be chosen",
+    "sessions.act_as": "the token says who acts, and needs user:manage",
     "sessions.renew": "the token says who acts",
     "sessions.resume": "tells who acts",
     "sessions.sign_in": "tells who acts",
     "sessions.sign_out": "the token says who acts",
+    "sessions.stop_acting": "the token says who acts",
     "synchronise.synchronise": "writes what is declared in code, when a CRM is opened",
 }
 """Functions that are told no principal, with the reason."""

@@ -104,6 +104,8 @@ EXPECTED: dict[str, Row] = {
     **listed("users", "user:manage", export="user:manage"),
     "/users/new": Row("user:manage", post=422),
     "/users/of/{username:path}": Row("user:manage", get=404, post=404, at={"username": "nobody"}),
+    # Whoever acts as nobody has nothing to go back from.
+    "/acting/end": Row(SIGNED_IN, get=None, post=409),
     "/roles": Row("role:manage"),
     "/roles/new": Row("role:manage", post=422),
     "/roles/{id:int}": Row("role:manage", post=422),

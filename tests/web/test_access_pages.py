@@ -264,6 +264,59 @@ def test_a_disabled_account_is_out_at_once_and_comes_back_without_its_sessions(
     assert theirs.sign_in(name).status_code == 303
 
 
+def test_whoever_logs_in_as_another_is_asked_first_told_on_every_page_and_gets_back(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """The pages are the other's; the way back leads to the account that one came from."""
+    visitor, there = visit(boss), f"/users/of/{login(world.crm, world.a)}"
+    owner = visit(world.a)
+    assert 'name="do" value="act"' in visitor.get(there).text
+    asked = visitor.post(there, {"do": "act"})
+    assert "以 李雷 的身份登录" in asked.text
+    assert visitor.get("/roles").status_code == 200
+    before = visitor.session
+    answer = visitor.post(there, {"do": "act", "sure": "1"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert visitor.session != before
+    assert visitor.get("/roles").status_code == 403
+    for path in ("/", "/my/customers", "/me", "/customers/new"):
+        text = visitor.get(path).text
+        assert "您（孙总）正以 李雷 的身份操作" in text, path
+        assert 'action="/acting/end"' in text, path
+    typed = {"old": PASSWORD, "new": "another secret", "repeated": "another secret"}
+    answer = visitor.post("/me/password", typed)
+    assert (answer.status_code, "只能由本人进行" in answer.text) == (409, True)
+    assert "由 孙总 代登录" in owner.get("/me/sessions").text
+    answer = visitor.post("/acting/end")
+    assert (answer.status_code, answer.headers["location"]) == (303, there)
+    text = visitor.get(there).text
+    assert 'id="acting"' not in text
+    assert visitor.get("/roles").status_code == 200
+    assert visitor.post("/acting/end").status_code == 409
+    log = visitor.get("/audit").text
+    assert "李雷（由 孙总 代为操作）" in log
+    assert all(word in log for word in ("代登录", "结束代登录"))
+
+
+def test_nobody_logs_in_as_whoever_may_do_more_or_as_oneself(
+    visit: Visit, world: World, boss: Principal, head: Principal
+) -> None:
+    """Neither is offered, nor taken."""
+    visitor = visit(head)
+    for who in (world.manager, head):
+        there = f"/users/of/{login(world.crm, who)}"
+        assert 'value="act"' not in visitor.get(there).text
+        before = visitor.session
+        assert visitor.post(there, {"do": "act", "sure": "1"}).status_code in (403, 404)
+        assert visitor.session == before
+    other = world.person("周总", "administrator")
+    visitor = visit(boss)
+    visitor.post(f"/users/of/{login(world.crm, other)}", {"do": "act", "sure": "1"})
+    there = f"/users/of/{login(world.crm, world.a)}"
+    assert 'value="act"' not in visitor.get(there).text
+    assert visitor.post(there, {"do": "act", "sure": "1"}).status_code == 409
+
+
 def test_the_last_administrator_is_not_lost_by_a_form(
     visit: Visit, world: World, boss: Principal
 ) -> None:

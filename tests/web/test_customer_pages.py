@@ -13,7 +13,7 @@ from crm_domain import SYSTEM
 from crm_domain.model import Course, Department, Employee, Role, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Query, Settings
-from crm_domain.usecases import _lookups, access, assignment, intake, pool, records
+from crm_domain.usecases import _lookups, access, assignment, intake, payments, pool, records
 from crm_web.asgi import application
 from crm_web.pages.suggest import SHOWN
 from make import World, phone
@@ -62,6 +62,45 @@ def test_a_new_customer_goes_where_the_form_says(visit: Visit, world: World) -> 
     assert enter("pool") is None
     assert enter("named", world.c.employee_id) == world.c.employee_id
     assert enter("nowhere") == "refused"
+
+
+def form_token(page: str) -> str:
+    """Read the token by which a form is known again."""
+    found = re.search(r'name="once" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_a_form_that_is_sent_twice_enters_one_customer(visit: Visit, world: World) -> None:
+    """The second answer leads to the record of the first; what is shown anew is another form."""
+    me = visit(world.manager)
+    typed = {"name": "孙", "phone": phone(), "once": form_token(me.get("/customers/new").text)}
+    first, second = (me.post("/customers/new", typed) for _ in range(2))
+    assert first.status_code == second.status_code == 303
+    assert first.headers["location"] == second.headers["location"]
+    assert re.fullmatch(r"/customers/\d+", first.headers["location"])
+    assert len(intake.list_customers(world.crm, by=SYSTEM).items) == 1
+    assert form_token(me.get("/customers/new").text) != typed["once"]
+    assert 'name="once"' not in me.get(f"{first.headers['location']}/edit").text
+
+
+def test_a_form_that_is_sent_twice_enters_one_payment(visit: Visit, world: World) -> None:
+    """A refused one keeps its token; one that says something else says what it made before."""
+    me, customer = visit(world.a), world.customer(world.a)
+    typed = {"customer_id": str(customer.id), "kind": "deposit", "amount": "x",
+             "paid_on": "2026-11-01", "once": form_token(me.get("/payments/new").text)}  # fmt: skip
+    assert form_token(me.post("/payments/new", typed).text) == typed["once"]
+    typed["amount"] = "500"
+    answers = [me.post("/payments/new", typed) for _ in range(2)]
+    assert [a.status_code for a in answers] == [303, 303]
+    [made] = payments.list_payments(world.crm, by=SYSTEM)
+    answer = me.post("/payments/new", {**typed, "amount": "600"})
+    assert answer.status_code == 409
+    assert f"已登记为缴费记录（编号 {made.id}）" in answer.text
+    # Whoever saves again means another one.
+    again = {**typed, "amount": "600", "once": form_token(answer.text)}
+    assert me.post("/payments/new", again).status_code == 303
+    assert len(payments.list_payments(world.crm, by=SYSTEM).items) == 2
 
 
 # -- picking a record -------------------------------------------------------------------------

@@ -49,6 +49,7 @@ def _resume(on_sqlite: bool) -> Any:
     return (
         sa.select(s.id, s.user_id, a.username, a.language, a.employee_id, e.name,
                   e.department_id, s.created_at, s.seen_at, s.expires_at,
+                  s.acting_id, s.own_id,
                   permissions.label("permissions"), scopes.label("scopes"),
                   _arranged().label("arranged"))
         .select_from(sign_in)
@@ -126,13 +127,14 @@ class SqlSignIns:
         if not rows:
             return None
         (number, user_id, username, language, employee_id, person, department_id, created_at,
-         seen_at, expires_at, codes, scopes, arranged) = rows[0]  # fmt: skip
+         seen_at, expires_at, acting_id, own_id, codes, scopes, arranged) = rows[0]  # fmt: skip
         return Resumed(
             id=number, user_id=user_id, username=username, language=language,
             employee_id=employee_id, person=person, department_id=department_id,
             permissions=frozenset((codes or "").split()),
             scopes=tuple(_SCOPES[code] for code in (scopes or "").split()),
             created_at=created_at, seen_at=seen_at, expires_at=expires_at, arranged=arranged,
+            acting_id=acting_id, own_id=own_id,
         )  # fmt: skip
 
     def seen(self, id: int, *, now: datetime, unless_after: datetime) -> None:

@@ -334,6 +334,13 @@ for _kept in (sign_in, reset_link):
     _kept.append_constraint(sa.CheckConstraint("expires_at > created_at", name="expires_at"))
 sign_in.append_constraint(sa.CheckConstraint("seen_at >= created_at", name="seen_at"))
 sign_in.append_constraint(sa.CheckConstraint("ended_at >= created_at", name="ended_at"))
+# It ends with the session of whoever acts, which may be removed before it.
+sign_in.c.own_id.type = BIG
+sign_in.append_constraint(
+    sa.CheckConstraint(
+        "(acting_id IS NULL) = (own_id IS NULL) AND (acting_id IS NULL OR acting_id <> user_id)",
+        name="acting_id")
+)  # fmt: skip
 attempt = sa.Table(
     "sign_in_attempt", metadata,
     sa.Column("key", sa.Text, primary_key=True),
@@ -345,6 +352,19 @@ attempt = sa.Table(
 )  # fmt: skip
 """How often somebody tried in vain, by account or by address, and when the next try is free."""
 sa.Index("ix_sign_in_attempt_last_at", attempt.c.last_at)
+
+sent_form = sa.Table(
+    "sent_form", metadata,
+    sa.Column("token_sha256", sa.Text, primary_key=True),
+    sa.Column("content_sha256", sa.Text, nullable=False),
+    # Nothing only until the transaction that takes it in has made the record.
+    sa.Column("record_id", BIG),
+    sa.Column("at", types.Moment, nullable=False),
+    sa.CheckConstraint("length(token_sha256) = 64", name="token_sha256"),
+    sqlite_strict=True,
+)  # fmt: skip
+"""Which record a form made, so that the same one sent again makes no other."""
+sa.Index("ix_sent_form_at", sent_form.c.at)
 
 # -- menus and lists --------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from crm_adapters.storage.customers import SqlCustomers
 from crm_adapters.storage.directory import SqlDirectory
 from crm_adapters.storage.engine import AT_ONCE, make_engine, reader_of, translated
+from crm_adapters.storage.forms import SqlForms
 from crm_adapters.storage.imports import SqlImports
 from crm_adapters.storage.outbox import SqlNotices
 from crm_adapters.storage.records import SqlRecords
@@ -56,6 +57,7 @@ class SqlUnitOfWork:
         self.imports = SqlImports(session)
         self.schedule = SqlSchedule(session)
         self.sign_ins = SqlSignIns(session)
+        self.forms = SqlForms(session)
         self.work = SqlWork(session)
         self.directory = SqlDirectory(session)
         return self

@@ -173,6 +173,8 @@ class AuditEntry:
     id: int | None = key(default=None)
     at: datetime = moment("时间", "When")
     by_id: int | None = reference("操作人", "By", "User", default=None)
+    acting_id: int | None = reference("实际操作人", "Really by", "User", default=None)
+    """Who did it in the name of ``by_id``, where that was another."""
     action: str = text("操作", "Action", length=60)
     record: str = text("记录类型", "Record", length=60)
     record_id: int | None = number("记录编号", "Record no.", default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from crm_domain.model.fields import key, moment, record, reference, text
+from crm_domain.model.fields import key, moment, number, record, reference, text
 
 
 @record("sign_in", "登录", "Sign-in", plain=False)
@@ -26,6 +26,10 @@ class SignIn:
     """What counts as one place: the address, or the /64 of an IPv6 address."""
     device: str | None = text("设备", "Device", length=200, default=None, guarded=True)
     ended_at: datetime | None = moment("退出时间", "Ended", default=None, guarded=True)
+    acting_id: int | None = reference("实际操作人", "Really", "User", default=None)
+    """Who acts in it where that is another than whose account it is of."""
+    own_id: int | None = number("本人的登录", "Own session", default=None, guarded=True)
+    """The session of whoever acts, from which this one was begun; it ends with it."""
 
 
 @record("reset_link", "密码重置链接", "Reset link", plain=False)

@@ -22,6 +22,7 @@ from crm_domain.ports.customers import (
     Released,
     Standing,
 )
+from crm_domain.ports.forms import Forms, Sent
 from crm_domain.ports.outbox import Backlog, Imports, Notices
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
@@ -51,9 +52,9 @@ from crm_domain.ports.work import (
 __all__ = [
     "HAS_PASSWORD", "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked", "Clock",
     "Closing", "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Ends",
-    "Expiring", "Happening", "Imports", "JobQueue", "Loaded", "Losing", "Mate", "MyCustomer",
-    "NewAssignment", "Notices", "Notifier", "Now", "Page", "PasswordHasher", "Pauses", "Period",
-    "PoolRules", "Query", "Reach", "Records", "Released", "Resumed", "Roster", "Row", "Schedule",
-    "Settings", "Sheet", "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table",
-    "Tally", "Turns", "UnitOfWork", "Work",
+    "Expiring", "Forms", "Happening", "Imports", "JobQueue", "Loaded", "Losing", "Mate",
+    "MyCustomer", "NewAssignment", "Notices", "Notifier", "Now", "Page", "PasswordHasher", "Pauses",
+    "Period", "PoolRules", "Query", "Reach", "Records", "Released", "Resumed", "Roster", "Row",
+    "Schedule", "Sent", "Settings", "Sheet", "SheetReader", "SheetWriter", "SignIns", "Standing",
+    "Storage", "Table", "Tally", "Turns", "UnitOfWork", "Work",
 ]  # fmt: skip

@@ -183,7 +183,8 @@ class Settings:
         default="30 8 * * *", metadata={"help": "when consultants are reminded of next contacts"}
     )
     cron_tidy: str = attrs.field(
-        default="45 3 * * *", metadata={"help": "when old sign-ins and attempts are removed"}
+        default="45 3 * * *",
+        metadata={"help": "when old sign-ins, attempts and tokens of forms are removed"},
     )
     cron_imports: str = attrs.field(
         default="* * * * *",

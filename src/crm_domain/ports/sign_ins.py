@@ -28,6 +28,10 @@ class Resumed:
     expires_at: datetime
     arranged: str
     """Another one as soon as anything of menus, groups or permissions is another."""
+    acting_id: int | None = None
+    """As `SignIn.acting_id` says."""
+    own_id: int | None = None
+    """As `SignIn.own_id` says."""
 
 
 class SignIns(Protocol):

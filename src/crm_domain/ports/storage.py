@@ -18,6 +18,7 @@ from crm_domain.model import (
     User,
 )
 from crm_domain.ports.customers import Customers
+from crm_domain.ports.forms import Forms
 from crm_domain.ports.outbox import Imports, Notices
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
@@ -202,6 +203,8 @@ class UnitOfWork(Protocol):
     def schedule(self) -> Schedule: ...  # noqa: D102
     @property
     def sign_ins(self) -> SignIns: ...  # noqa: D102
+    @property
+    def forms(self) -> Forms: ...  # noqa: D102
     @property
     def work(self) -> Work: ...  # noqa: D102
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from crm_domain.errors import NotPermitted
+from crm_domain.errors import ActingForAnother, NotPermitted
 from crm_domain.model import Customer, Scope, specs
 from crm_domain.model.fields import changed
 from crm_domain.rules.permissions import ALL_PERMISSIONS, PERMISSIONS, Declared
@@ -74,6 +74,10 @@ class Principal:
     scope: Scope = Scope.OWN
     language: str | None = None
     """What is told is told in it; None is Chinese."""
+    acting_id: int | None = None
+    """The account of whoever really acts, where that is another than this one."""
+    acting: str | None = None
+    """What that one is called."""
 
     @property
     def title(self) -> str:
@@ -92,6 +96,15 @@ class Principal:
         """
         if permission not in self.permissions:
             raise NotPermitted(permission=permission)
+
+    def need_oneself(self) -> None:
+        """Refuse what nobody does in the name of another.
+
+        Raises:
+            ActingForAnother: Somebody else acts.
+        """
+        if self.acting_id is not None:
+            raise ActingForAnother(person=self.title)
 
 
 class _Everything(frozenset[str]):

@@ -50,6 +50,7 @@ from crm_domain.testing.making import (
     together,
 )
 from crm_domain.testing.storage_counts import CountsPart
+from crm_domain.testing.storage_forms import FormsPart
 from crm_domain.testing.storage_imports import ImportsPart
 from crm_domain.testing.storage_lists import ListsPart
 from crm_domain.testing.storage_outbox import OutboxPart
@@ -63,7 +64,7 @@ def _arranged(uow: UnitOfWork) -> tuple[int, int]:
     return roster.next_plan[0].employee_id, rule.contact_days
 
 
-class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPart):
+class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPart, FormsPart):
     """Subclass it with the fixture ``crm``."""
 
     # -- a unit of work ----------------------------------------------------------------------

@@ -217,9 +217,11 @@ def set_language(crm: Crm, language: str | None, *, by: Principal) -> User:
     """Choose one's own language: ``zh``, ``en``, or None for what the browser asks for.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account.
         Invalid: There is no such language.
         NotFound: Whoever asks has no account.
     """
+    by.need_oneself()
     if language not in ("zh", "en", None, ""):
         raise Invalid([FieldError("language", "unknown_choice", language, "语言须为 zh 或 en",
                                   "the language is neither zh nor en")])  # fmt: skip

@@ -232,8 +232,8 @@ def audited(
 ) -> AuditEntry:  # fmt: skip
     """Say who changed what; of two records only what differs."""
     was, now = _differences(before, after)
-    return AuditEntry(at=at, by_id=by.user_id, action=action, record=record, record_id=record_id,
-                      before=was, after=now)  # fmt: skip
+    return AuditEntry(at=at, by_id=by.user_id, acting_id=by.acting_id, action=action,
+                      record=record, record_id=record_id, before=was, after=now)  # fmt: skip
 
 
 def audit(

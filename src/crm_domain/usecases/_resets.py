@@ -40,12 +40,14 @@ def issue_reset(crm: Crm, username: str, *, by: Principal) -> str:
         The token of the link, which stands nowhere else.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account of whoever asks.
         NotFound: There is no such account within one's reach, it is disabled, or its employee has
             left.
         NotPermitted: Without the permission, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
     """
     by.need("user:manage")
+    by.need_oneself()
     token = secrets.token_urlsafe(32)
     usable = isinstance(username, str) and storable(username)
     with crm.unit_of_work() as uow:

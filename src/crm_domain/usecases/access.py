@@ -189,6 +189,7 @@ def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> Us
         The account.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account of whoever asks.
         EditConflict: Somebody changed the account at the same moment.
         Invalid: The password is too short, too long or too easy to guess.
         NotFound: There is no such account within one's reach.
@@ -196,6 +197,7 @@ def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> Us
         ScopeTooWide: The account reaches further than one's own scope.
     """
     by.need("user:manage")
+    by.need_oneself()
     with crm.unit_of_work(read_only=True) as uow:
         there = _found(uow, username)
         near = words_near(uow, None, None) if there is None else _near(uow, there)
@@ -229,8 +231,10 @@ def change_password(
             easy to guess.
         EditConflict: The account was changed meanwhile.
         NotFound: Whoever asks has no enabled account.
+        ActingForAnother: Somebody else acts under the account.
         TooManyAttempts: The present password was wrong too often; one has to wait.
     """
+    by.need_oneself()
     with crm.unit_of_work() as uow:
         user = None if by.user_id is None else uow.records.get(User, by.user_id)
         if user is None or not user.active:

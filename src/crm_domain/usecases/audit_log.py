@@ -17,9 +17,9 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import audit, people, reach_of
 from crm_domain.usecases.exports import PAGE, Form, asked_for, refuse_unknown
 
-WHERE = frozenset({"record", "record_id", "action", "by_id"})
+WHERE = frozenset({"record", "record_id", "action", "by_id", "acting_id"})
 FACETS = ("record", "action", "by_id")
-COLUMNS = ("at", "by_id", "action", "record", "record_id", "before", "after")
+COLUMNS = ("at", "by_id", "action", "record", "record_id", "before", "after", "acting_id")
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +29,8 @@ class Entry:
     entry: AuditEntry
     by_name: str | None
     """Who did it: the employee, or the account without one; None is the program."""
+    acting_name: str | None = None
+    """Who really did it, in that one's name; None where nobody else did."""
 
 
 def list_entries(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Entry]:
@@ -38,8 +40,8 @@ def list_entries(crm: Crm, query: Query | None = None, *, by: Principal) -> Page
 
     Args:
         crm: The CRM.
-        query: May filter by ``record`` (the class: ``Customer``), ``record_id``, ``action`` and
-            ``by_id``, and by a range of ``at``; sorted by ``at``.
+        query: May filter by ``record`` (the class: ``Customer``), ``record_id``, ``action``,
+            ``by_id`` and ``acting_id``, and by a range of ``at``; sorted by ``at``.
         by: Who asks; needs ``audit:view``.
 
     Raises:
@@ -151,8 +153,14 @@ def _withheld(
 
 
 def _named(uow: UnitOfWork, entries: Sequence[AuditEntry]) -> tuple[Entry, ...]:
-    _, accounts = people(uow, (), {e.by_id for e in entries})
-    return tuple(Entry(entry=e, by_name=accounts.get(e.by_id or 0)) for e in entries)
+    _, accounts = people(uow, (), {n for e in entries for n in (e.by_id, e.acting_id)})
+    return tuple(
+        Entry(
+            entry=e, by_name=accounts.get(e.by_id or 0),
+            acting_name=accounts.get(e.acting_id or 0),
+        )
+        for e in entries
+    )  # fmt: skip
 
 
 class _Rows:
@@ -176,6 +184,8 @@ class _Rows:
         value: Any = getattr(one.entry, name)
         if name == "by_id":
             return one.by_name or ("系统" if self._language == "zh" else "system")
+        if name == "acting_id":
+            return one.acting_name
         if isinstance(value, datetime):
             return f"{value.astimezone(self._crm.settings.zone):%Y-%m-%d %H:%M:%S}"
         if name == "record":

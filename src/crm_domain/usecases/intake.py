@@ -35,6 +35,7 @@ from crm_domain.usecases._common import (
     tell_managers,
 )
 from crm_domain.usecases._dealing import deal_out, open_new
+from crm_domain.usecases._forms import form_of, keep_made, made_before
 from crm_domain.usecases._lookups import count_contacts, count_search
 from crm_domain.usecases._owning import check_consultant, owned_by
 
@@ -44,7 +45,7 @@ WAYS: tuple[To, ...] = get_args(To)
 
 def register_customer(
     crm: Crm, values: Mapping[str, Any], *, to: To = "rotation", consultant_id: int | None = None,
-    by: Principal,
+    once: str | None = None, by: Principal,
 ) -> Customer:  # fmt: skip
     """Enter one customer: save it, take a turn, open the assignment, write the notice.
 
@@ -55,13 +56,17 @@ def register_customer(
         values: What was typed, by field of Customer; a name and one contact at least.
         to: ``rotation`` deals it, ``pool`` leaves it to be claimed.
         consultant_id: Gives it to this consultant instead and uses no turn.
+        once: The token of the form, any text that is used for no other. The same form sent again
+            enters nothing more and uses no turn.
         by: Who asks; needs ``customer:add``, and ``customer:assign`` for a named consultant
             (oneself only if a setting allows).
 
     Returns:
-        The customer with its number, and its owner or None.
+        The customer with its number, and its owner or None; of a form that was sent again the
+        customer that it made, as `edit_customer` would give it.
 
     Raises:
+        AlreadySent: A form with this token entered something else.
         Invalid: With every problem.
         Duplicate: The phone, QQ or WeChat is another customer's.
         NotAssignable: The named consultant is not active.
@@ -75,7 +80,11 @@ def register_customer(
         raise Invalid([FieldError("to", "unknown_choice", to, f"只能是 {'、'.join(WAYS)}",
                                   f"it must be {' or '.join(WAYS)}")])  # fmt: skip
     customer = read_customer(values)
+    said = {n: getattr(customer, n) for n in specs(Customer)}
+    form = form_of(once, Customer, said | {"to": to, "consultant_id": consultant_id}, by)
     with crm.unit_of_work() as uow:
+        if (made := made_before(uow, form, crm.now())) is not None:
+            return _made(crm, uow, made, by)
         dealt = consultant_id is None and to == "rotation"
         # The rules stand still before anything is locked; the rotation is locked last of all.
         rules = None if dealt else policy(crm, uow)
@@ -99,8 +108,17 @@ def register_customer(
             uow.customers.publish([owned])
         uow.notices.add(told)
         audit(uow, by, entered, "create", "Customer", owned.id, None, given(owned))
+        keep_made(uow, form, owned.id)
     crm.jobs.wake("deliver_due")
     return owned
+
+
+def _made(crm: Crm, uow: UnitOfWork, number: int, by: Principal) -> Customer:
+    """Give the customer that a form made before, as far as whoever sent it still sees it."""
+    customer = uow.customers.get(number)
+    if customer is None or customer.archived_at is not None:
+        raise NotFound(what="客户", id=number)
+    return seen_by_who_changed(crm, uow, customer, by)
 
 
 def _refuse_unseen(crm: Crm, uow: UnitOfWork, number: int | None, by: Principal) -> None:

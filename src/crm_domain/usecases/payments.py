@@ -22,18 +22,24 @@ from crm_domain.usecases._common import (
     reach_of,
     said,
 )
+from crm_domain.usecases._forms import form_of, keep_made, made_before
 
 
-def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Payment:
+def record_payment(
+    crm: Crm, values: Mapping[str, Any], *, once: str | None = None, by: Principal
+) -> Payment:
     """Enter a payment, pending until finance confirms it.
 
     Args:
         crm: The CRM.
         values: What was typed, by field of Payment.
+        once: The token of the form, any text that is used for no other. The same form sent again
+            enters nothing more and gives the payment that it made.
         by: Who asks; needs ``payment:add`` and the customer within reach. The credit is the
             owner's; ``payment:confirm`` is needed to give it to anybody else.
 
     Raises:
+        AlreadySent: A form with this token entered something else.
         Invalid: With every problem.
         Duplicate: The receipt number is taken.
         NotFound: There is no such customer within one's reach.
@@ -44,7 +50,10 @@ def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Pay
     problems += _implausible(found, crm.today())
     if problems:
         raise Invalid(problems)
+    form = form_of(once, Payment, found, by)
     with crm.unit_of_work() as uow:
+        if (made := made_before(uow, form, crm.now())) is not None:
+            return _made(uow, made)
         rules = policy(crm, uow)
         customer = locked_customer(uow, found["customer_id"])
         now = crm.now()
@@ -57,7 +66,15 @@ def record_payment(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> Pay
         # Each protects for days of its own, and this one is the latest.
         _keep(uow, rules, changed(customer, payment_pending_on=crm.day(now)))
         audit(uow, by, now, "create", "Payment", payment.id, None, payment)
+        keep_made(uow, form, payment.id)
         return payment
+
+
+def _made(uow: UnitOfWork, number: int) -> Payment:
+    payment = uow.records.get(Payment, number)
+    if payment is None:
+        raise NotFound(what="缴费记录", id=number)
+    return payment
 
 
 def _implausible(found: Mapping[str, Any], today: date) -> list[FieldError]:

@@ -87,12 +87,14 @@ def set_preferences(
         What holds now.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account of whoever asks.
         EditConflict: Somebody changed them since.
         Invalid: With every problem.
         NotFound: There is no such employee, or it is not within one's reach.
         NoEmployee: One's own, without an employee.
         NotPermitted: Another's, without the permission.
     """
+    by.need_oneself()
     number = _whose(employee_id, by)
     given, problems = _read(crm, values)
     with crm.unit_of_work() as uow:

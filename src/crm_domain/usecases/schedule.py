@@ -119,7 +119,13 @@ JOBS: Mapping[str, Job] = {
         Job(name="sweep", zh="每日回收", en="sweep the pool", seconds=900, run=_sweep),
         Job(name="warn", zh="到期提醒", en="warn owners", seconds=900, run=_warn),
         Job(name="remind", zh="联系提醒", en="remind of contacts", seconds=900, run=_remind),
-        Job(name="tidy", zh="清理登录记录", en="remove old sign-ins", seconds=600, run=_tidy),
+        Job(
+            name="tidy",
+            zh="清理过期记录",
+            en="remove old sign-ins and forms",
+            seconds=600,
+            run=_tidy,
+        ),
         Job(name="imports", zh="执行导入", en="run imports", seconds=3600, run=_imports),
         Job(name="check", zh="数据检查", en="check the database", seconds=3600, run=_check),
     )

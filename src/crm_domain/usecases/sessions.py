@@ -18,22 +18,27 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import (
+    CrmError,
     DatabaseBusy,
+    NotActing,
     NotFound,
     SignedOut,
     SignInRefused,
 )
-from crm_domain.model import SignIn, User
+from crm_domain.model import AuditEntry, SignIn, User
 from crm_domain.parsing import quoted, record_number, storable
 from crm_domain.ports import Crm, Resumed, UnitOfWork
 from crm_domain.rules.access import Principal, union
 from crm_domain.rules.throttle import FORGOTTEN_AFTER, Counted, counted, network
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, people
+from crm_domain.usecases._forms import KEPT
 from crm_domain.usecases._passwords import count_attempt, fingerprint, fits, may_sign_in
 from crm_domain.usecases._rights import refuse_stronger
 
 SEEN_EVERY = timedelta(minutes=1)
 """How often it is written that a session is active; a write at each request would be dear."""
+ACTING = timedelta(hours=1)
+"""How long somebody acts as another at most, before it has to be begun anew."""
 
 
 @attrs.frozen(kw_only=True)
@@ -48,6 +53,8 @@ class Session:
     expires_at: datetime
     arranged: str
     """As long as it is the same, `access.navigation` gives the same to the same rights."""
+    own_id: int | None = None
+    """The session of whoever really acts, where somebody acts as another."""
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +67,8 @@ class SignedIn:
     created_at: datetime
     seen_at: datetime
     expires_at: datetime
+    acting: str | None = None
+    """Who acts in it in the owner's name; None is the owner."""
 
 
 def sign_in(
@@ -132,16 +141,19 @@ def resume(crm: Crm, token: str | None) -> Session:
     now = crm.now()
     with crm.unit_of_work(read_only=True) as uow:
         found = _resumed(crm, uow, token, now)
+        own = None if found is None else _own(crm, uow, found, now)
     if found is None:
         raise SignedOut
     if now - found.seen_at >= SEEN_EVERY:
         # A busy database is no reason to turn anybody away, nor to let a page wait; the next
         # request writes it.
         with suppress(DatabaseBusy), crm.unit_of_work(wait=False) as uow:
-            uow.sign_ins.seen(found.id, now=now, unless_after=now - SEEN_EVERY)
+            for running in (found,) if own is None else (found, own):
+                uow.sign_ins.seen(running.id, now=now, unless_after=now - SEEN_EVERY)
     return Session(
-        id=found.id, principal=_principal(found), csrf_token=csrf_token(token),
+        id=found.id, principal=_principal(found, own), csrf_token=csrf_token(token),
         created_at=found.created_at, expires_at=found.expires_at, arranged=found.arranged,
+        own_id=found.own_id,
     )  # fmt: skip
 
 
@@ -168,11 +180,107 @@ def renew(crm: Crm, token: str | None) -> str:
 
 
 def sign_out(crm: Crm, token: str | None) -> None:
-    """End the session of a token; one that does not run is no error."""
+    """End the session of a token; one that does not run is no error.
+
+    Whoever acts as another leaves the own session with it.
+    """
     last = _kept(token)
     if last is not None:
         with crm.unit_of_work() as uow:
-            uow.sign_ins.end(now=crm.now(), token_sha256=last)
+            now = crm.now()
+            session = uow.records.find(SignIn, token_sha256=last)
+            if not uow.sign_ins.end(now=now, token_sha256=last) or session is None:
+                return
+            if session.own_id is not None:
+                uow.sign_ins.end(now=now, id=session.own_id)
+                uow.audit(_stopped(session, now))
+
+
+def act_as(
+    crm: Crm, token: str, username: str, *, address: str | None = None, device: str | None = None
+) -> str:
+    """Begin to act as another, to see what that one sees: for an hour at most.
+
+    All that is done meanwhile is done with that one's rights, and the log names both. At each
+    request whoever acts must still be allowed to begin.
+
+    Args:
+        crm: The CRM.
+        token: That of one's own session, which says who asks; needs ``user:manage``, and all that
+            the account may do.
+        username: As whom.
+        address: The network address of whoever asks, or None.
+        device: What the browser says it is, for the list of sessions.
+
+    Returns:
+        The token of the session in which one acts, in the place of one's own. It ends when the own
+        session ends, or those of the account do.
+
+    Raises:
+        ActingForAnother: One acts as somebody already.
+        NotFound: There is no such account within one's reach, it is one's own, it is disabled, or
+            its employee has left.
+        NotPermitted: Without the permission, or for an account that holds more than oneself.
+        ScopeTooWide: The account reaches further than one's own scope.
+        SignedOut: There is no such session of one's own, or it has ended.
+    """
+    own = resume(crm, token)
+    by = own.principal
+    by.need("user:manage")
+    by.need_oneself()
+    fresh = secrets.token_urlsafe(32)
+    usable = isinstance(username, str) and storable(username)
+    with crm.unit_of_work() as uow:
+        user = uow.records.find(User, username=username) if usable else None
+        now = crm.now()
+        if user is None or user.id == by.user_id or not may_sign_in(crm, uow, user, now):
+            raise NotFound(what="用户", id=quoted(username))
+        refuse_stronger(uow, user, by)
+        until = min(own.expires_at, now + ACTING)
+        if until <= now:
+            raise SignedOut
+        # Without a network: that of whoever acts does not become one that the account is known by.
+        uow.records.add(
+            SignIn(
+                user_id=user.id or 0, token_sha256=_kept(fresh) or "", created_at=now,
+                seen_at=now, expires_at=until, address=_line(address, 60),
+                device=_line(device, 200), acting_id=by.user_id, own_id=own.id,
+            )
+        )  # fmt: skip
+        audit(uow, by, now, "act_as", "User", user.id, None, {"until": until})
+    return fresh
+
+
+def stop_acting(crm: Crm, token: str) -> str:
+    """End a session in which one acts as another, and go back to one's own.
+
+    Returns:
+        A new token of one's own session.
+
+    Raises:
+        NotActing: It is one's own session already.
+        SignedOut: There is no such session, or it or one's own has ended.
+    """
+    running = resume(crm, token)
+    if running.own_id is None:
+        raise NotActing
+    fresh = secrets.token_urlsafe(32)
+    with crm.unit_of_work() as uow:
+        now = crm.now()
+        session = uow.records.get(SignIn, running.id)
+        own = uow.records.get(SignIn, running.own_id)
+        if session is None or own is None or not uow.sign_ins.end(now=now, id=running.id):
+            raise SignedOut
+        if not uow.sign_ins.renew(own.token_sha256, _kept(fresh) or "", now=now):
+            raise SignedOut
+        uow.audit(_stopped(session, now))
+    return fresh
+
+
+def _stopped(session: SignIn, now: datetime) -> AuditEntry:
+    """Say in the log that somebody acts as another no longer."""
+    return AuditEntry(at=now, by_id=session.user_id, acting_id=session.acting_id,
+                      action="act_end", record="User", record_id=session.user_id)  # fmt: skip
 
 
 def list_sessions(
@@ -194,10 +302,11 @@ def list_sessions(
         user = _whose(uow, username, by)
         now = crm.now()
         found = uow.sign_ins.running(user.id or 0, now=now, idle_since=now - _idle(crm))
+        _, names = people(uow, (), {s.acting_id for s in found})
     return tuple(
         SignedIn(
             id=s.id or 0, address=s.address, device=s.device, created_at=s.created_at,
-            seen_at=s.seen_at, expires_at=s.expires_at,
+            seen_at=s.seen_at, expires_at=s.expires_at, acting=names.get(s.acting_id or 0),
         )
         for s in found
     )  # fmt: skip
@@ -263,7 +372,7 @@ def end_other_sessions(
 
 
 def remove_old(crm: Crm, *, by: Principal) -> int:
-    """Remove sign-ins and links that ended long ago, and attempts that are forgotten.
+    """Remove what is kept for a while only: old sign-ins, links, attempts and tokens of forms.
 
     Args:
         crm: The CRM; its setting ``sign_in_days`` says how long sign-ins are kept. A device or an
@@ -279,7 +388,8 @@ def remove_old(crm: Crm, *, by: Principal) -> int:
     by.need("job:run")
     with crm.unit_of_work() as uow:
         now = crm.now()
-        return uow.sign_ins.remove_old(
+        forms = uow.forms.remove_old(before=now - KEPT)
+        return forms + uow.sign_ins.remove_old(
             seen_before=now - timedelta(days=crm.settings.sign_in_days),
             tried_before=now - FORGOTTEN_AFTER,
         )
@@ -328,15 +438,42 @@ def _resumed(crm: Crm, uow: UnitOfWork, token: str, now: datetime) -> Resumed | 
     )
 
 
+def _own(crm: Crm, uow: UnitOfWork, found: Resumed, now: datetime) -> Resumed | None:
+    """Read the session of whoever acts as another; None where nobody does.
+
+    Raises:
+        SignedOut: It has ended, or that one may act as this account no longer.
+    """
+    if found.own_id is None:
+        return None
+    row = uow.records.get(SignIn, found.own_id)
+    own = row and uow.sign_ins.resume(
+        row.token_sha256, now=now, idle_since=now - _idle(crm), today=crm.day(now)
+    )
+    user = uow.records.get(User, found.user_id)
+    if not own or own.user_id != found.acting_id or user is None:
+        raise SignedOut
+    by = _principal(own)
+    try:
+        by.need("user:manage")
+        refuse_stronger(uow, user, by)
+    except CrmError as e:
+        raise SignedOut from e
+    return own
+
+
 def _idle(crm: Crm) -> timedelta:
     return timedelta(minutes=crm.settings.session_idle_minutes)
 
 
-def _principal(found: Resumed) -> Principal:
+def _principal(found: Resumed, own: Resumed | None = None) -> Principal:
+    """Tell who acts, and whose own session it is; whoever reads reads the own language."""
     return Principal(
         name=found.username, person=found.person, user_id=found.user_id,
         employee_id=found.employee_id, department_id=found.department_id,
-        permissions=found.permissions, scope=union(found.scopes), language=found.language,
+        permissions=found.permissions, scope=union(found.scopes),
+        language=(own or found).language, acting_id=own.user_id if own else None,
+        acting=(own.person or own.username) if own else None,
     )  # fmt: skip
 
 

@@ -66,11 +66,13 @@ def save_view(
         The view, with its number.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account.
         Duplicate: One has a view of this title.
         Invalid: With every problem.
         NotFound: Whoever asks has no account.
         NotPermitted: To share it, without the permission.
     """
+    by.need_oneself()
     owner = _owner(by)
     _refuse_sharing(shared, by)
     fields, problems = _typed(values, partial=False)
@@ -110,11 +112,13 @@ def edit_view(
         by: Who asks; whose view it is.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account.
         Duplicate: One has another view of this title.
         EditConflict: It was changed since.
         Invalid: With every problem.
         NotFound: It is not one's own.
     """
+    by.need_oneself()
     fields, problems = _typed(values, partial=True)
     if problems:
         raise Invalid(problems)
@@ -137,10 +141,12 @@ def share_view(crm: Crm, view_id: int, shared: bool = True, *, by: Principal) ->
         by: Who asks; whose view it is, and to share it needs ``view:share``.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account.
         Invalid: It is neither yes nor no.
         NotFound: It is not one's own.
         NotPermitted: Without the permission.
     """
+    by.need_oneself()
     _refuse_sharing(shared if shared is not None else "", by)
     with crm.unit_of_work() as uow:
         return uow.records.save(changed(_own(uow, view_id, by), shared=shared))
@@ -150,8 +156,10 @@ def remove_view(crm: Crm, view_id: int, *, by: Principal) -> None:
     """Remove an own view; who may share views also removes those that others share.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account.
         NotFound: It is not one's own, nor one's to remove.
     """
+    by.need_oneself()
     with crm.unit_of_work() as uow:
         known = record_number(view_id) is not None
         view = uow.records.get(SavedView, view_id) if known else None
@@ -187,9 +195,11 @@ def set_preference(
         by: Who asks; needs an account.
 
     Raises:
+        ActingForAnother: Somebody else acts under the account.
         Invalid: With every problem.
         NotFound: Whoever asks has no account.
     """
+    by.need_oneself()
     owner = _owner(by)
     fields, problems = _chosen(values)
     try:

@@ -25,7 +25,8 @@ from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, number, numbers, read_version, said_of
 from crm_web.endpoint import status_of
 from crm_web.forms import typed_fields
-from crm_web.screen import screen
+from crm_web.pages.sign_in import session_cookies
+from crm_web.screen import SIGNED_IN, screen
 from crm_web.sure import question
 from crm_web.widgets import MANY, Input, inputs
 
@@ -67,6 +68,8 @@ def account(c: Context, username: str) -> Answer:
                                                                             by=c.by)))  # fmt: skip
         case "end":
             return _end(c, known)
+        case "act":
+            return _act(c, known)
         case "enable" | "disable" as wish:
             return _switch(c, known, wish == "enable")
     return _save(c, known)
@@ -100,6 +103,29 @@ def _switch(c: Context, known: Account, active: bool) -> Answer:
     if not active:
         said = c.t("账号已停用，其登录已全部结束。", "It is disabled, and its sessions have ended.")
     return Redirect(to=address_of(known.username), said=said)
+
+
+def _act(c: Context, known: Account) -> Answer:
+    said = c.t("以 {who} 的身份登录？您将看到对方所见，最长一小时；操作日志会同时记下两人。",
+               "Log in as {who}? You see what they see, for an hour at most; the audit log names "
+               "both of you.")  # fmt: skip
+    said = said.format(who=known.name or known.username)
+    if asked := question(c, said, c.t("代登录", "Log in as"), address_of(known.username)):
+        return asked
+    token = sessions.act_as(
+        c.crm, c.request.cookies[c.site.cookie], known.username, address=c.address,
+        device=c.request.headers.get("user-agent", ""),
+    )  # fmt: skip
+    # What the browser is known again by stays that of one's own session.
+    return Redirect(to="/", cookies=session_cookies(c, token)[:1])
+
+
+@screen("/acting/end", needs=SIGNED_IN, methods=("POST",))
+def stop_acting(c: Context) -> Answer:
+    """Go back to one's own session."""
+    token = sessions.stop_acting(c.crm, c.request.cookies[c.site.cookie])
+    return Redirect(to=address_of(c.by.name), cookies=session_cookies(c, token),
+                    said=c.t("您已回到自己的登录。", "You are yourself again."))  # fmt: skip
 
 
 def _end(c: Context, known: Account) -> Answer:
@@ -252,4 +278,4 @@ def _numbers(typed: Mapping[str, Any] | None) -> set[int]:
     return set(numbers((typed or {}).get("roles", ())))
 
 
-SCREENS = (add, account)
+SCREENS = (add, account, stop_acting)

@@ -15,7 +15,7 @@ from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
-from crm_web.context import Context, beside, chosen
+from crm_web.context import ONCE, Context, beside, chosen
 from crm_web.resource import (
     BY_SET,
     Action,
@@ -88,16 +88,17 @@ def _enter(c: Context, typed: Mapping[str, Any]) -> Customer:
     Raises:
         Invalid: Nobody is named: the rotation must not give the customer to a stranger instead.
     """
+    once = c.one(ONCE)
     to = c.one("to") or Giving.ROTATION.value
     if to != Giving.NAMED.value:
         # What is no way at all is refused by the use case.
-        return intake.register_customer(c.crm, typed, to=cast(intake.To, to), by=c.by)
+        return intake.register_customer(c.crm, typed, to=cast(intake.To, to), once=once, by=c.by)
     oneself = None if c.by.may("customer:assign") else c.by.employee_id
     consultant = next(iter(chosen(c, "consultant_id")), oneself)
     if consultant is None:
         raise Invalid([FieldError("consultant_id", "missing", None, "请指定顾问",
                                   "name the consultant")])  # fmt: skip
-    return intake.register_customer(c.crm, typed, consultant_id=consultant, by=c.by)
+    return intake.register_customer(c.crm, typed, consultant_id=consultant, once=once, by=c.by)
 
 
 def _asked(record: type[Any], *names: str, **more: Any) -> tuple[Spec, ...]:
@@ -314,7 +315,7 @@ CUSTOMERS = Resource(
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
     form=Form(fields=FIELDS, groups=GROUPS, save=save, add="customer:add", edit="customer:edit",
-              watch="/customers/similar", also=_also, fits=editable),
+              watch="/customers/similar", once=True, also=_also, fits=editable),
     actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
     export="customer:export",
     links=(("/hand-over", ("离职交接", "Hand over"), "users-group", "customer:transfer"),),

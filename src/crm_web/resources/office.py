@@ -16,7 +16,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases import audit_log, notices, records
 from crm_web.actions import one_by_one
 from crm_web.context import Context
-from crm_web.look import CHANNELS
+from crm_web.look import CHANNELS, Look
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
 
 ACTIONS: Mapping[str, Words] = {
@@ -38,6 +38,7 @@ ACTIONS: Mapping[str, Words] = {
     "stop_import": ("停止导入", "stop an import"),
     "set_preferences": ("设置通知", "set notifications"),
     "run_job": ("运行任务", "run a job"), "resend": ("重发", "send again"),
+    "act_as": ("代登录", "log in as"), "act_end": ("结束代登录", "back to oneself"),
     "confirm": ("确认", "confirm"), "reject": ("驳回", "reject"),
 }  # fmt: skip
 """What the log's actions are called; one that is not here is shown by its code."""
@@ -51,6 +52,8 @@ class LogLine:
     at: datetime
     by_id: int | None
     by_name: str | None
+    acting_name: str | None
+    """Who really did it, in that one's name; None where nobody else did."""
     action: str
     record: str
     record_id: int | None
@@ -74,8 +77,8 @@ def lines_of(crm: Crm, entries: Sequence[audit_log.Entry], by: Principal) -> tup
     return tuple(
         LogLine(
             id=e.entry.id or 0, at=e.entry.at, by_id=e.entry.by_id, by_name=e.by_name,
-            action=e.entry.action, record=e.entry.record, record_id=e.entry.record_id, changes=c,
-            titles=titles,
+            acting_name=e.acting_name, action=e.entry.action, record=e.entry.record,
+            record_id=e.entry.record_id, changes=c, titles=titles,
         )
         for e, c in zip(entries, changes, strict=True)
     )  # fmt: skip
@@ -111,6 +114,16 @@ def _resend(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcom
                       ("已重新排队 {n} 条通知。", "{n} notices are queued again."))  # fmt: skip
 
 
+def _doer(row: Any, look: Look) -> str:
+    """Say who did it, and who really did where that was another."""
+    named = row.by_name or look.context.t("系统", "the program")
+    if not row.acting_name:
+        return str(named)
+    return look.context.t("{who}（由 {acting} 代为操作）", "{who} (really {acting})").format(
+        who=named, acting=row.acting_name
+    )
+
+
 AUDIT = Resource(
     name="audit", record=AuditEntry, words=("操作日志", "Audit log"), icon="history",
     needs="audit:view", rows=list_log,
@@ -118,7 +131,7 @@ AUDIT = Resource(
     columns=(
         column(AuditEntry, "at"),
         Column(name="by_name", words=("操作人", "By"), kind="text",
-               say=lambda row, look: row.by_name or look.context.t("系统", "the program")),
+               say=_doer),
         Column(name="action", words=("操作", "Action"), kind="text",
                say=lambda row, look: look.context.t(*ACTIONS.get(row.action, (row.action,) * 2))),
         Column(name="record", words=("记录类型", "Record"), kind="text",

@@ -19,7 +19,7 @@ from crm_domain.model import (
 from crm_domain.ports import STAGE
 from crm_domain.usecases import assignment, follow_up, payments
 from crm_web.actions import one_by_one
-from crm_web.context import Context, beside
+from crm_web.context import ONCE, Context, beside
 from crm_web.look import Look
 from crm_web.resource import Action, Filter, Form, Outcome, Resource, column, narrowing
 
@@ -75,7 +75,7 @@ ENTERED = ("customer_id", "cohort_id", "kind", "amount", "paid_on", "method", "r
 def _enter(c: Context, id: int | None, values: Mapping[str, Any], version: int | None) -> int:
     typed = {name: value for name, value in values.items() if value is not None}
     with beside("customer_id", typed.get("customer_id")):
-        return payments.record_payment(c.crm, typed, by=c.by).id or 0
+        return payments.record_payment(c.crm, typed, once=c.one(ONCE), by=c.by).id or 0
 
 
 def _reject(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
@@ -107,8 +107,8 @@ PAYMENTS = Resource(
         narrowing(Payment, name)
         for name in ("status", "kind", "method", "consultant_id", "paid_on", "confirmed_at")
     ),
-    form=Form(fields=ENTERED, save=_enter, add="payment:add", edit=None), actions=(REJECT,),
-    called=("customer_id", "amount"), export="payment:export",
+    form=Form(fields=ENTERED, save=_enter, add="payment:add", edit=None, once=True),
+    actions=(REJECT,), called=("customer_id", "amount"), export="payment:export",
 )  # fmt: skip
 
 RESOURCES = (ASSIGNMENTS, FOLLOW_UPS, PAYMENTS)

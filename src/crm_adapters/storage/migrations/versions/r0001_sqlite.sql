@@ -93,6 +93,15 @@ CREATE TABLE school (
 	CONSTRAINT uq_school_title UNIQUE (title)
 )
  STRICT;;
+CREATE TABLE sent_form (
+	token_sha256 TEXT NOT NULL,
+	content_sha256 TEXT NOT NULL,
+	record_id INTEGER,
+	at INTEGER NOT NULL,
+	CONSTRAINT ck_sent_form_token_sha256 CHECK (length(token_sha256) = 64),
+	CONSTRAINT pk_sent_form PRIMARY KEY (token_sha256)
+)
+ STRICT;;
 CREATE TABLE sign_in_attempt (
 	"key" TEXT NOT NULL,
 	tries INTEGER NOT NULL,
@@ -300,11 +309,13 @@ CREATE TABLE audit_entry (
 	id INTEGER NOT NULL,
 	at INTEGER NOT NULL,
 	by_id INTEGER,
+	acting_id INTEGER,
 	action TEXT NOT NULL,
 	record TEXT NOT NULL,
 	record_id INTEGER,
 	"before" TEXT,
 	"after" TEXT,
+	CONSTRAINT fk_audit_entry_acting_id FOREIGN KEY(acting_id) REFERENCES account (id),
 	CONSTRAINT fk_audit_entry_by_id FOREIGN KEY(by_id) REFERENCES account (id),
 	CONSTRAINT pk_audit_entry PRIMARY KEY (id)
 )
@@ -498,10 +509,14 @@ CREATE TABLE sign_in (
 	network TEXT,
 	device TEXT,
 	ended_at INTEGER,
+	acting_id INTEGER,
+	own_id INTEGER,
+	CONSTRAINT ck_sign_in_acting_id CHECK ((acting_id IS NULL) = (own_id IS NULL) AND (acting_id IS NULL OR acting_id <> user_id)),
 	CONSTRAINT ck_sign_in_ended_at CHECK (ended_at >= created_at),
 	CONSTRAINT ck_sign_in_expires_at CHECK (expires_at > created_at),
 	CONSTRAINT ck_sign_in_seen_at CHECK (seen_at >= created_at),
 	CONSTRAINT ck_sign_in_token_sha256 CHECK (length(token_sha256) = 64),
+	CONSTRAINT fk_sign_in_acting_id FOREIGN KEY(acting_id) REFERENCES account (id),
 	CONSTRAINT fk_sign_in_user_id FOREIGN KEY(user_id) REFERENCES account (id),
 	CONSTRAINT pk_sign_in PRIMARY KEY (id),
 	CONSTRAINT uq_sign_in_token_sha256 UNIQUE (token_sha256)
@@ -710,6 +725,7 @@ CREATE INDEX ix_ownership_warn_on ON ownership (warn_on);;
 CREATE INDEX ix_payment_consultant_id ON payment (consultant_id, confirmed_at);;
 CREATE INDEX ix_payment_customer_id ON payment (customer_id);;
 CREATE INDEX ix_role_permissions_right_id ON role_permissions (right_id);;
+CREATE INDEX ix_sent_form_at ON sent_form (at);;
 CREATE INDEX ix_sign_in_attempt_last_at ON sign_in_attempt (last_at);;
 CREATE INDEX ix_sign_in_seen_at ON sign_in (seen_at);;
 CREATE INDEX ix_sign_in_user_id ON sign_in (user_id, seen_at);;
