@@ -128,10 +128,10 @@ class ExportsRunning(CrmError):
 
 
 class LastAdministrator(CrmError):
-    """Nobody would be left who manages users and roles, so nothing was changed.
+    """Nobody would be left who manages all users and roles, so nothing was changed.
     Give these rights to somebody else first."""
 
-    zh = "这样就没有人能管理用户和角色了，没有改动任何数据。请先把这些权限交给他人。"
+    zh = "这样就没有人能管理全部用户和角色了，没有改动任何数据。请先把这些权限交给他人。"
     code = "last_administrator"
 
 

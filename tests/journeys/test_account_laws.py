@@ -365,6 +365,33 @@ def test_the_last_administrator_stays(world: World) -> None:
         assert access.principal_for(world.crm, username=login(world.crm, boss)) == boss
 
 
+def test_the_last_who_reaches_all_stays(world: World) -> None:
+    """Somebody who manages a department is no help: nobody could put the wider scope back."""
+    # given
+    crm, boss = world.crm, world.person("管理", "administrator")
+    part = access.add_role(crm, {"title": "部门管理", "permissions": ["role:manage", "user:manage"],
+                                 "scope": "department_and_below"}, by=boss)  # fmt: skip
+    name = login(crm, boss)
+    access.set_roles(crm, login(crm, world.manager), [part.id or 0], by=boss)
+    ways = [
+        *_ways_out(crm, boss),
+        lambda by: access.edit_role(crm, "administrator", {"scope": "own"}, by=by),
+        lambda by: access.edit_role(crm, "administrator", {"scope": "department_and_below"}, by=by),
+        lambda by: access.set_roles(crm, name, [part.id or 0], by=by),
+        lambda by: access.update_user(crm, name, {"roles": [part.id]}, by=by),
+        lambda by: access.update_user(crm, name, {"active": False}, by=by),
+    ]
+    # when / then
+    for act in ways:
+        with pytest.raises(LastAdministrator):
+            act(boss)
+        assert access.principal_for(crm, username=name) == boss
+    # Rights and reach may come of two roles.
+    far = access.add_role(crm, {"title": "全部", "scope": "all"}, by=boss)
+    access.set_roles(crm, login(crm, world.manager), [part.id or 0, far.id or 0], by=boss)
+    assert access.set_roles(crm, name, [part.id or 0], by=boss).roles == (part.id,)
+
+
 def test_one_of_two_administrators_goes(world: World) -> None:
     """The other one is enough; then that one is the last."""
     boss, other = world.person("管理", "administrator"), world.person("副手", "administrator")

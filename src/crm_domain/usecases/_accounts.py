@@ -166,7 +166,7 @@ def update_user(
         Duplicate: The employee or the student has another account.
         EditConflict: Somebody changed it since.
         Invalid: With every problem.
-        LastAdministrator: Nobody would be left who manages users and roles.
+        LastAdministrator: Nobody would be left who manages all users and roles.
         NotFound: There is no such account, or no such employee, within one's reach.
         NotPermitted: Without the permission, or for an account or a role that holds more.
         ScopeTooWide: The account or the role reaches further than one's own scope.

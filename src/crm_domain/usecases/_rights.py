@@ -19,7 +19,7 @@ FREELY_GIVEN = frozenset({"customer:claim", "customer:mine"})
 """May be given without being held: an administrator, who does not sell, makes consultants."""
 
 MANAGING = ("role:manage", "user:manage")
-"""Whoever holds both can put right what went wrong with accounts and roles."""
+"""Whoever holds both, and sees all, can put right what went wrong with accounts and roles."""
 
 
 def principal_of(crm: Crm, uow: UnitOfWork, user: User) -> Principal:
@@ -107,13 +107,22 @@ def refuse_out_of_reach(uow: UnitOfWork, user: User, by: Principal) -> None:
 
 
 Managers = tuple[frozenset[int], ...]
-"""Accounts that manage both users and roles: who may sign in now, and of whom it is not known that
+"""Accounts that manage all users and roles: who may sign in now, and of whom it is not known that
 they leave on a day to come."""
 
 
 def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> Managers:
-    """Find the accounts that manage both users and roles."""
-    return tuple(uow.directory.accounts_with(MANAGING, day) for day in (crm.day(now), date.max))
+    """Find the accounts that manage users and roles, and see all.
+
+    Whoever sees less can neither reach every account nor give back a scope that is wider.
+    """
+    wide = {role.id for role in uow.records.all(Role) if role.scope is Scope.ALL}
+
+    def on(day: date) -> frozenset[int]:
+        found = uow.records.among(User, sorted(uow.directory.accounts_with(MANAGING, day)))
+        return frozenset(user.id or 0 for user in found if wide.intersection(user.roles))
+
+    return tuple(on(day) for day in (crm.day(now), date.max))
 
 
 def refuse_hiring_and_firing(

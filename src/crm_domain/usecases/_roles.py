@@ -46,7 +46,7 @@ def set_role(
         EditConflict: Somebody changed the role since, or at the same moment.
         Invalid: The code is empty or too long, the permissions are no list, or there is no such
             scope.
-        LastAdministrator: Nobody would be left who manages users and roles.
+        LastAdministrator: Nobody would be left who manages all users and roles.
         NotFound: There is no such permission; or no such role any more, where its version was read.
         NotPermitted: Without the permission, or for a permission that is not held.
         ScopeTooWide: The role reaches, or would reach, further than one's own scope.
@@ -152,7 +152,7 @@ def edit_role(
         Duplicate: Another role has the title.
         EditConflict: Somebody changed it since.
         Invalid: With every problem.
-        LastAdministrator: Nobody would be left who manages users and roles.
+        LastAdministrator: Nobody would be left who manages all users and roles.
         NotFound: There is no such role.
         NotPermitted: Without the permission, or for a permission that is not held.
         ScopeTooWide: The role reaches, or would reach, further than one's own scope.

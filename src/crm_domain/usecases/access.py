@@ -126,7 +126,7 @@ def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:
     Raises:
         EditConflict: Somebody changed the account at the same moment.
         Invalid: It is neither yes nor no.
-        LastAdministrator: Nobody would be left who manages users and roles.
+        LastAdministrator: Nobody would be left who manages all users and roles.
         NotFound: There is no such account within one's reach.
         NotPermitted: Without ``user:manage``, or for an account that holds more than oneself.
         ScopeTooWide: The account reaches further than one's own scope.
@@ -151,7 +151,7 @@ def set_roles(crm: Crm, username: str, roles: Sequence[str | int], *, by: Princi
     Raises:
         EditConflict: Somebody changed the account at the same moment.
         Invalid: There is no such role.
-        LastAdministrator: Nobody would be left who manages users and roles.
+        LastAdministrator: Nobody would be left who manages all users and roles.
         NotFound: There is no such account within one's reach.
         NotPermitted: Without ``user:manage``, or for an account or a role that holds more than
             oneself.

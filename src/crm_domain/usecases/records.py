@@ -113,8 +113,8 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or the field, changes by a use case of its own.
-        LastAdministrator: The employee who leaves, today or later, is the last who manages users
-            and roles.
+        LastAdministrator: The employee who leaves, today or later, is the last who manages all
+            users and roles.
         NotFound: There is none with this id, or a reference points to nothing.
         NotPermitted: Without the permission; or an employee with an account moves or leaves, and
             one may not manage that account.
@@ -172,7 +172,7 @@ def write_record(
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or a field, changes by a use case of its own.
-        LastAdministrator: The employee who leaves is the last who manages users and roles.
+        LastAdministrator: The employee who leaves is the last who manages all users and roles.
         NotFound: There is none with this number, or a reference points to nothing.
         NotPermitted: Without the permission.
     """
