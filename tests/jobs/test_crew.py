@@ -112,6 +112,26 @@ def test_a_slow_channel_holds_up_no_other_and_neither_sweep_nor_imports(world):
     assert slow.most == 1
 
 
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_channel_that_would_end_the_process_has_failed(world, raised):
+    """Its thread goes on: the next message is sent, and the first one tried again."""
+
+    class Ending(Slow):
+        name = "ending"
+
+        def send(self, notice, employee):
+            self.sent += 1
+            if self.sent == 1:
+                raise raised
+
+    ending = Ending()
+    with at_work(world, ending, retry_seconds=1) as crm:
+        tell(crm, world.a.employee_id, "ending", 3)
+        assert within(20, lambda: notices.backlog(
+            crm, by=SYSTEM).waiting.get(NoticeStatus.PENDING, 0) == 0)  # fmt: skip
+        assert within(20, lambda: ending.sent == 4)
+
+
 def test_whoever_closes_a_process_leaves_nobody_in_a_channel(world):
     """Its caller may close the CRM at once; what was begun is written, the rest is free."""
     slow = Slow(seconds=0.2)

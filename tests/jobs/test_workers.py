@@ -117,6 +117,8 @@ def test_a_killed_worker_is_replaced_and_all_end_when_told_to(tmp_path, school, 
         status, seconds = stopped(process)
         assert (status, seconds < 20) == (0, True)
         assert not any(_alive(pid) for pid in workers)
+        # Not one line that is no JSON, as Python's last words are when a process aborts.
+        process.lines()
 
 
 @pytest.mark.parametrize("engine_name", ["sqlite"])

@@ -236,6 +236,9 @@ class Limited:
             if not told():  # The time of all that this thread does is over.
                 raise
             raise _no_answer(begun) from e
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as e:
+            # Nobody ends a process from a thread of it; a channel that tries has failed.
+            raise DeliveryFailed(f"the channel raised {type(e).__name__}") from e
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._notifier, name)

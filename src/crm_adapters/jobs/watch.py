@@ -63,6 +63,7 @@ class Watch:
             self._woken.clear()
             try:
                 self._look()
-            except Exception:
+            except BaseException:
+                # Also what would end a process: here it would end this thread alone, unseen.
                 log.exception("looking for work failed")
             self._woken.wait(self._seconds)

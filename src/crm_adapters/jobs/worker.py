@@ -111,7 +111,9 @@ def _say_ready() -> None:
 
 def _left_alone(stop: threading.Event) -> None:
     """End when the supervisor is gone: it holds the other end of our standard input."""
-    sys.stdin.buffer.read()
+    # Not through `sys.stdin`, whose lock this thread would hold while the process ends.
+    while os.read(0, 1024):
+        pass
     stop.set()
 
 
