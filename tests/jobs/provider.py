@@ -16,8 +16,8 @@ import zlib
 LEDGER = "CHAOS_LEDGER"
 MUTANT = "CHAOS_MUTANT"
 """Names the guard that is taken out of the workers, a function of `races.mutants`."""
-LATENCY = 0.004
-"""Seconds that the provider takes."""
+LATENCY = "CHAOS_LATENCY"
+"""Seconds that the provider takes, if not 0.004."""
 
 
 def fate(key: str) -> str:
@@ -49,7 +49,7 @@ class Chaos:
             fate(notice.idempotency_key),
             notice.attempts == 1,
         )
-        time.sleep(LATENCY)
+        time.sleep(float(os.environ.get(LATENCY, "0.004")))
         if key.startswith("deaf"):
             ours, theirs = socket.socketpair()
             with theirs:
