@@ -131,6 +131,10 @@ def edit_field(resource: Resource, c: Context, id: int, name: str) -> Answer:
     if read_version(c) is None:
         raise Invalid([FieldError("version", "missing", None, "缺少版本号，请重新打开",
                                   "the version is missing; open it again")])  # fmt: skip
+    # A box that is not ticked, and a choice of none, are sent as nothing.
+    if name not in c.form and specs(resource.record)[name].kind not in ("flag", "references"):
+        raise Invalid([FieldError(name, "missing", None, "缺少要修改的字段，请重新打开",
+                                  "the field is missing; open it again")])  # fmt: skip
     typed = typed_fields(c, resource.record, (name,))
     saved = _save(form, c, id, typed)
     record = resource.get(c.crm, id, c.by)
