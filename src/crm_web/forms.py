@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from crm_domain.errors import AlreadySent, Duplicate, EditConflict, Invalid, NotFound
+from crm_domain.errors import AlreadySent, Duplicate, EditConflict, FieldError, Invalid, NotFound
 from crm_domain.model import specs
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.cells import Drawn
@@ -133,6 +133,10 @@ def edit_field(resource: Resource, c: Context, id: int, name: str) -> Answer:
         # Whoever changes nothing after all gets the cell back as it is by now.
         as_is = c.request.query_params.get("shown") == "1"
         return _cell(resource, c, record, name) if as_is else _input(resource, c, record, name)
+    # A box that is not ticked, and a choice of none, are sent as nothing.
+    if name not in c.form and specs(resource.record)[name].kind not in ("flag", "references"):
+        raise Invalid([FieldError(name, "missing", None, "缺少要修改的字段，请重新打开",
+                                  "the field is missing; open it again")])  # fmt: skip
     typed = typed_fields(c, resource.record, (name,))
     saved = _save(form, c, id, typed)
     record = resource.get(c.crm, id, c.by)

@@ -306,7 +306,14 @@ def test_figures_are_for_who_sees_customers(world: World) -> None:
         figures.my_figures(world.crm, by=viewer)
     assert figures.my_figures(world.crm, by=SYSTEM).owned.value == 0
     wrong: Any
-    for wrong in ((NOVEMBER[1], NOVEMBER[0]), ("2026-11-01", NOVEMBER[1]), (None, None)):
+    for wrong in (
+        (NOVEMBER[1], NOVEMBER[0]),
+        ("2026-11-01", NOVEMBER[1]),
+        (None, None),
+        (date.min, date.min),
+        (date.max, date.max),
+        (date.min, date.max),
+    ):
         with pytest.raises(Invalid):
             figures.team_figures(world.crm, *wrong, by=SYSTEM)
 

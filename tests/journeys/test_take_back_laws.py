@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -53,13 +54,34 @@ def test_each_customer_goes_back_to_whose_it_was(world: World, clock: FixedClock
 
 
 def test_a_taken_back_transfer_is_not_taken_back_again(world: World) -> None:
-    """The second press moves it forth again: it is a transfer of one's own, too."""
+    """The second press is refused, and moves it forth no more; a new transfer is taken back."""
     number = moved(world)
-    assignment.take_back_transfers(world.crm, [number], by=world.manager)
-    assert owner(world, number) == world.a.employee_id
+    for _ in range(2):
+        assignment.take_back_transfers(world.crm, [number], by=world.manager)
+        for _ in range(2):
+            [error] = refusal(world, number)
+            assert isinstance(error, NotTakenBack)
+            assert owner(world, number) == world.a.employee_id
+        assignment.transfer_customers(world.crm, [number], [world.b.employee_id or 0],
+                                      by=world.manager)  # fmt: skip
 
 
-@pytest.mark.parametrize("since", ["follow-up", "payment", "moved on", "too long", "won"])
+def test_two_who_take_back_at_once_take_back_once(world: World) -> None:
+    """One is refused, and the customer stays with whose it was."""
+    for _ in range(3):
+        number = moved(world)
+
+        def press(_: int, number: int = number) -> int:
+            return len(assignment.take_back_transfers(world.crm, [number], by=world.manager).done)
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(press, range(2))) == [0, 1]
+        assert owner(world, number) == world.a.employee_id
+
+
+@pytest.mark.parametrize(
+    "since", ["follow-up", "payment", "moved on", "too long", "won", "edit", "lock", "own edit"]
+)
 def test_nothing_is_taken_back_from_whoever_went_on(
     world: World, clock: FixedClock, since: str
 ) -> None:
@@ -75,6 +97,12 @@ def test_nothing_is_taken_back_from_whoever_went_on(
     elif since == "moved on":
         boss = world.person("孙总", "administrator")
         assignment.transfer_customers(world.crm, [number], [world.c.employee_id or 0], by=boss)
+    elif since in ("edit", "own edit"):
+        by = world.b if since == "edit" else world.manager
+        seen = intake.get_customer(world.crm, number, by=by).version
+        intake.edit_customer(world.crm, number, {"company": "新"}, version=seen, by=by)
+    elif since == "lock":
+        assignment.lock_customer(world.crm, number, reason="盘点", by=world.manager)
     elif since == "won":
         enrol(world, intake.get_customer(world.crm, number, by=SYSTEM))
     else:

@@ -23,8 +23,10 @@ from crm_domain.model import (
     PermissionGroup,
     Role,
     School,
+    Scope,
     User,
 )
+from crm_domain.model.fields import changed
 from crm_domain.rules.access import Principal
 from crm_domain.usecases import access, pool, records
 from make import World
@@ -133,6 +135,35 @@ def test_usernames_are_for_those_who_manage_users(world: World) -> None:
         world.a.user_id: "李雷"
     }
     assert records.suggest(world.crm, User, "robot", by=world.b) == {}
+
+
+@pytest.mark.parametrize("sees_staff", [True, False])
+def test_usernames_out_of_reach_are_neither_told_nor_searched(
+    world: World, sees_staff: bool
+) -> None:
+    """Of such accounts the employee's name alone, to whoever may view employees."""
+    crm = world.crm
+    seen = ["employee:view"] if sees_staff else []
+    access.set_role(crm, "人事", permissions=["user:manage", *seen], scope=Scope.DEPARTMENT,
+                    by=SYSTEM)  # fmt: skip
+    head = world.person("主管", "人事")
+    far = world.person("远方", department_id=None)
+    robot = access.create_user(crm, {"username": "robot"}, by=SYSTEM).id or 0
+    names = {world.a.user_id: "near-one", far.user_id: "far-one"}
+    with crm.unit_of_work() as uow:
+        for number, username in names.items():
+            user = uow.records.get(User, number or 0)
+            assert user is not None
+            uow.records.save(changed(user, username=username))
+    beyond = {far.user_id: "远方"} if sees_staff else {}
+    ids = [robot, far.user_id, world.a.user_id]
+    assert records.titles(crm, User, ids, by=head) == {world.a.user_id: "李雷"} | beyond
+    assert records.suggest(crm, User, "-one", by=head) == {world.a.user_id: "李雷"}
+    for text in ("far", "robot", "robot -"):
+        assert records.suggest(crm, User, text, by=head) == {}
+    assert records.suggest(crm, User, "远", by=head) == beyond
+    assert robot not in records.suggest(crm, User, "", 1000, by=head)
+    assert records.suggest(crm, User, "robot", by=SYSTEM) == {robot: "robot"}
 
 
 def test_suggestions_hold_every_word(world: World, cohort: int) -> None:

@@ -81,6 +81,16 @@ def test_without_a_version_nothing_is_saved(
     assert intake.get_customer(world.crm, customer.id or 0, by=SYSTEM).company == "旧公司"
 
 
+def test_without_the_field_nothing_is_saved(world: World, visit: Visit) -> None:
+    """What was lost on its way is not emptied; an empty input is."""
+    customer = world.customer(world.a, company="旧公司")
+    me, to = visit(world.a), f"/customers/{customer.id}/field/company"
+    assert me.post(to, {"version": customer.version}).status_code == 422
+    assert intake.get_customer(world.crm, customer.id or 0, by=SYSTEM).company == "旧公司"
+    assert me.post(to, {"company": "", "version": customer.version}).status_code == 200
+    assert intake.get_customer(world.crm, customer.id or 0, by=SYSTEM).company is None
+
+
 def test_a_taken_contact_is_refused_in_the_cell(world: World, visit: Visit) -> None:
     """409, and the input stays."""
     taken, mine = world.customer(world.b), world.customer(world.a)

@@ -64,6 +64,23 @@ def test_each_number_leads_to_the_list_that_it_counts(working: World, visit: Vis
     assert sum(rows(visitor, to) for to in ages) == rows(visitor, "/customers?status=not_enrolled")
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "since=0001-01-01&until=0001-01-01", "since=9999-12-31&until=9999-12-31",
+        "since=0001-01-01&until=9999-12-31", "since=2026-11-30&until=2026-11-01",
+    ],
+)  # fmt: skip
+def test_a_period_that_is_none_is_refused_in_the_page(
+    working: World, visit: Visit, asked: str
+) -> None:
+    """422 with a word; the rest of the day is there."""
+    answer = visit(working.manager).get(f"/?{asked}")
+    assert answer.status_code == 422
+    assert "日期" in answer.text
+    assert "各顾问" not in answer.text
+
+
 def test_home_is_there_for_whoever_has_customers_and_sees_no_others(
     working: World, visit: Visit
 ) -> None:

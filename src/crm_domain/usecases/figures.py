@@ -180,14 +180,18 @@ def team_figures(
             consultant nobody else.
 
     Raises:
-        Invalid: The days are none, or in the wrong order.
+        Invalid: The days are none, in the wrong order, or at the ends of the calendar.
         NotPermitted: Without the permission.
     """
     by.need("customer:view")
     if type(since) is not date or type(until) is not date or since > until:
         raise Invalid([FieldError("until", "bad_range", until, "结束日期不能早于开始日期",
                                   "the period must have a first and a last day")])  # fmt: skip
-    period = Period(since=start_of_day(crm, since), until=end_of_day(crm, until))
+    try:
+        period = Period(since=start_of_day(crm, since), until=end_of_day(crm, until))
+    except OverflowError as e:
+        raise Invalid([FieldError("until", "bad_range", until, "日期超出范围",
+                                  "the period is beyond the calendar")]) from e  # fmt: skip
     now, reach = now_of(crm), reach_of(by)
     contact_by, expiring_on = end_of_day(crm, now.today), now.today + timedelta(days=days)
     ages = _ages(crm, now.today)

@@ -67,16 +67,20 @@ class _Way:
     """What the new owner is told."""
     lost: Event
     """What the former owner is told."""
+    action: str
+    """What the log calls it."""
 
 
 ASSIGN = _Way(
     method=AssignmentMethod.MANUAL, verb="手动分配", ending=AssignmentStatus.NO_FOLLOW_UP,
-    told=Event.ASSIGNED, lost=Event.EXPIRED,
+    told=Event.ASSIGNED, lost=Event.EXPIRED, action="assign",
 )  # fmt: skip
 TRANSFER = _Way(
     method=AssignmentMethod.TRANSFER, verb="转移", ending=AssignmentStatus.TRANSFERRED,
-    told=Event.TRANSFERRED, lost=Event.TRANSFERRED,
+    told=Event.TRANSFERRED, lost=Event.TRANSFERRED, action="transfer",
 )  # fmt: skip
+TAKING_BACK = attrs.evolve(TRANSFER, action="take_back")
+"""A transfer like any, but for the log: it is not taken back itself."""
 
 
 @attrs.frozen
@@ -316,7 +320,7 @@ def give_batch(
     made = uow.customers.open([g.new for g in gifts])
     uow.notices.add(_told(crm, gifts, made, way, explanation, now))
     uow.audit(*(
-        audited(by, now, str(way.method), "Customer", g.before.id,
+        audited(by, now, way.action, "Customer", g.before.id,
                 {"owner_id": g.before.owner_id}, {"owner_id": g.to})
         for g in gifts
     ))  # fmt: skip

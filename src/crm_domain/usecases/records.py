@@ -22,13 +22,14 @@ from crm_domain.model import (
     Employee,
     Permission,
     Role,
+    Scope,
     User,
     about,
     specs,
 )
 from crm_domain.model.fields import About, changed
 from crm_domain.parsing import parse_fields, quoted, read_field, record_number
-from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally
+from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.titles import paths, title
 from crm_domain.usecases._common import audit, reach_of
@@ -267,8 +268,9 @@ def titles(
         ids: Their numbers; None is passed over.
         language: Of the titles, and of words in them such as 第3期; None is what ``by`` reads.
         by: Who asks. What the principal may not view is left out: all without ``<table>:view``,
-            customers and plain records out of reach; an account is named by its employee, and by
-            its username to whoever holds ``user:manage``.
+            customers and plain records out of reach. An account is named by its employee, and by
+            its username to whoever holds ``user:manage`` and has it within reach; out of reach
+            only to whoever may view employees.
 
     Returns:
         The titles by number.
@@ -284,6 +286,10 @@ def titles(
         asked = [Query(where={"id": part}, limit=MANY) for part in parts]
         return {n: name for query in asked for n, name in _customers(crm, query, by).items()}
     with crm.unit_of_work(read_only=True) as uow:
+        if _narrowly(cls, by):
+            parts = [wanted[i : i + MANY] for i in range(0, len(wanted), MANY)]
+            named = [_accounts(uow, by, MANY, ids=part) for part in parts]
+            return {n: called for some in named for n, called in some.items()}
         found = uow.records.look_up(cls, _title_paths(cls, by), ids=wanted, reach=_reading(cls, by))
         return _titled(cls, found, language or _read_by(by))
 
@@ -318,6 +324,8 @@ def suggest(
     if cls is Customer:
         return _customers(crm, query if text.strip() else Query(limit=query.limit), by)
     with crm.unit_of_work(read_only=True) as uow:
+        if _narrowly(cls, by):
+            return _accounts(uow, by, query.limit, text=text)
         found = uow.records.look_up(
             cls,
             _title_paths(cls, by),
@@ -344,6 +352,31 @@ def _title_paths(cls: type[Any], by: Principal) -> tuple[str, ...]:
     if cls is not User:
         return paths(cls)
     return ("employee_id.name", "username") if by.may("user:manage") else ("employee_id.name",)
+
+
+def _narrowly(cls: type[Any], by: Principal) -> bool:
+    """Whether usernames are told, but not of all accounts."""
+    return cls is User and by.may("user:manage") and by.scope is not Scope.ALL
+
+
+def _accounts(
+    uow: UnitOfWork, by: Principal, limit: int, *, ids: Sequence[int] | None = None, text: str = ""
+) -> dict[int, str]:
+    """Tell what accounts are called to whoever manages those within a reach.
+
+    The username is read, and searched, of these alone; of others the employee's name, if one may
+    view employees.
+    """
+    near = Query(search=text, limit=limit, where={} if ids is None else {"id": ids})
+    managed = [user.id or 0 for user in uow.directory.accounts(near, reach_of(by))]
+    found: dict[int, tuple[Any, ...]] = {}
+    if by.may("employee:view"):
+        found |= uow.records.look_up(
+            User, ("employee_id.name",), ids=ids, words=text.split(), limit=limit
+        )
+    found |= uow.records.look_up(User, ("employee_id.name", "username"), ids=managed)
+    named = _titled(User, found, _read_by(by))
+    return dict(sorted(named.items(), key=lambda one: (one[1], one[0]))[:limit])
 
 
 def _titled(

@@ -9,7 +9,7 @@ from crm_domain.errors import CrmError, NotFound, NotTakenBack
 from crm_domain.model import AuditEntry, Customer, Payment
 from crm_domain.model.fields import changed
 from crm_domain.parsing import quoted, record_number
-from crm_domain.ports import Crm, Query, UnitOfWork
+from crm_domain.ports import Crm, Page, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated
 from crm_domain.usecases._common import (
@@ -20,7 +20,7 @@ from crm_domain.usecases._common import (
     moment,
     policy,
 )
-from crm_domain.usecases.giving import BATCH, TRANSFER, Bulk, give_batch
+from crm_domain.usecases.giving import BATCH, TAKING_BACK, TRANSFER, Bulk, give_batch
 from crm_domain.usecases.intake import seen_by_who_changed
 
 TAKE_BACK = timedelta(minutes=15)
@@ -33,7 +33,8 @@ def take_back_transfers(crm: Crm, customer_ids: Sequence[int], *, by: Principal)
     """Move customers back to whom one has just moved them from (撤回转移).
 
     Each goes back by one more transfer, which is told and written down like any; so its limits
-    begin anew. It is refused where somebody has done anything with the customer since.
+    begin anew. It is refused where somebody has done anything with the customer since, and what was
+    taken back is not taken back again.
 
     Args:
         crm: The CRM.
@@ -53,7 +54,7 @@ def take_back_transfers(crm: Crm, customer_ids: Sequence[int], *, by: Principal)
         with crm.unit_of_work() as uow:
             batch = customer_ids[start : start + BATCH]
             wishes, wrong = _former_owners(crm, uow, batch, by)
-            given, more = give_batch(crm, uow, wishes, TRANSFER, "撤回", by)
+            given, more = give_batch(crm, uow, wishes, TAKING_BACK, "撤回", by)
         done += given
         refused += [*wrong, *more]
     if done:
@@ -102,7 +103,18 @@ def _former_owner(uow: UnitOfWork, customer: Customer, now: datetime, by: Princi
     if paid or customer.last_contacted_at != last.started_at:
         raise NotTakenBack(reason_zh="新的顾问已经跟进。",
                            reason_en="the new consultant has worked with them.")  # fmt: skip
+    latest = next(iter(_latest(uow, customer, 1)), None)
+    if latest is None or (latest.action, latest.by_id) != (TRANSFER.action, by.user_id):
+        raise NotTakenBack(reason_zh="转移之后客户又有变动，或转移已撤回。",
+                           reason_en="the customer was changed since, or the transfer was taken "
+                                     "back already.")  # fmt: skip
     return before.consultant_id
+
+
+def _latest(uow: UnitOfWork, customer: Customer, many: int) -> Page[AuditEntry]:
+    """Read what was done with a customer last, the latest first."""
+    where = {"record": "Customer", "record_id": customer.id}
+    return uow.records.page(AuditEntry, Query(where=where, sort="-id", limit=many))
 
 
 def take_back_lock(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
@@ -143,8 +155,7 @@ def _refuse_old_lock(uow: UnitOfWork, customer: Customer, now: datetime, by: Pri
     Raises:
         NotTakenBack: It is not, or it was too long ago.
     """
-    query = Query(where={"record": "Customer", "record_id": customer.id}, sort="-id", limit=LOOK_AT)
-    entries = uow.records.page(AuditEntry, query)
+    entries = _latest(uow, customer, LOOK_AT)
     done = next((e for e in entries if e.action in ("lock", "unlock")), None)
     # The log holds what changed: of one that was locked before the reason alone.
     began = done is not None and (done.after or {}).get("locked") is True

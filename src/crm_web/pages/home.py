@@ -32,6 +32,7 @@ AGES: tuple[tuple[int, int | None], ...] = tuple(
 @screen("/", needs=SIGNED_IN)
 def home(c: Context) -> Answer:
     """Show somebody's day, and the team's figures to whoever leads one."""
+    status = 200
     data: dict[str, Any] = {"link": lambda f: link(c, f), "mine": None, "due": (), "expiring": (),
                             "team": None, "problem": ""}  # fmt: skip
     if c.by.may("customer:mine") and c.by.employee_id is not None:
@@ -45,8 +46,8 @@ def home(c: Context) -> Answer:
         try:
             data["team"] = figures.team_figures(c.crm, since, until, by=c.by)
         except Invalid as e:
-            data["problem"] = e.message(c.language)
-    return Page(template="home.html", data=data)
+            data["problem"], status = e.message(c.language), 422
+    return Page(template="home.html", status=status, data=data)
 
 
 def period(c: Context) -> tuple[date, date]:

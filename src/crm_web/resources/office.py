@@ -22,7 +22,8 @@ from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, c
 ACTIONS: Mapping[str, Words] = {
     "create": ("新建", "create"), "update": ("修改", "change"), "remove": ("删除", "remove"),
     "assign": ("分配", "assign"), "claim": ("抢单", "claim"), "release": ("退回公海", "give back"),
-    "transfer": ("转移", "move"), "lock": ("锁定", "lock"), "unlock": ("解锁", "unlock"),
+    "transfer": ("转移", "move"), "take_back": ("撤回转移", "move back"),
+    "lock": ("锁定", "lock"), "unlock": ("解锁", "unlock"),
     "import": ("导入", "import"), "revert_import": ("撤销导入", "revert an import"),
     "export": ("导出", "export"), "arrange": ("调整菜单", "arrange"),
     "set_password": ("设置密码", "set a password"),
