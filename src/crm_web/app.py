@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
@@ -21,6 +23,7 @@ from starlette.routing import Route
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
 from crm_domain.usecases import notices, schedule
+from crm_web.context import LONGEST_NUMBER
 from crm_web.endpoint import LARGEST_BODY, endpoint
 from crm_web.files import Files
 from crm_web.lists import list_screens
@@ -101,10 +104,18 @@ def _refuse_doubles(names: Iterable[str]) -> None:
 def _routes(site: Site) -> list[Route]:
     """Give the routes; fixed addresses come before those with parameters."""
     ordered = sorted(site.screens, key=lambda s: "{" in s.path)
-    routes = [
-        Route(s.path, endpoint(site, s), methods=list(s.methods), name=s.path) for s in ordered
-    ]
+    routes = [_route(site, s) for s in ordered]
     return [*routes, Route("/static/{name}", site.files.serve, name="static")]
+
+
+def _route(site: Site, screen: Screen) -> Route:
+    """Give the route of a screen; its numbers are as long as those of records at most."""
+    made = Route(screen.path, endpoint(site, screen), methods=list(screen.methods),
+                 name=screen.path)  # fmt: skip
+    # Starlette's are of any length, and Python reads no number of more than 4300 digits.
+    short = f"[0-9]{{1,{LONGEST_NUMBER}}}"
+    made.path_regex = re.compile(made.path_regex.pattern.replace(IntegerConvertor.regex, short))
+    return made
 
 
 def _hosts(crm: Crm, base: str | None) -> Sequence[str]:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import attrs
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -84,6 +85,7 @@ def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Respon
             # asks is told again once it is read: that may take long.
             known = await run_in_threadpool(_known, site, request)
             if read := known or screen.needs == ANYBODY:
+                _refuse_charset(request)
                 most = min(screen.largest, LARGEST_BODY) if known else OF_STRANGERS
                 form = await _limited(request, most).form(
                     max_files=2, max_fields=FIELDS, max_part_size=2**21
@@ -94,6 +96,17 @@ def endpoint(site: Site, screen: Screen) -> Callable[[Request], Awaitable[Respon
             await form.close()
 
     return answer
+
+
+def _refuse_charset(request: Request) -> None:
+    """Take forms in UTF-8 only, as browsers send them: other codecs fail in ways of their own.
+
+    Raises:
+        HTTPException: The form says another; 400.
+    """
+    _, options = parse_options_header(request.headers.get("content-type"))
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
+        raise HTTPException(400)
 
 
 def _limited(request: Request, most: int) -> Request:
@@ -234,8 +247,13 @@ def respond(context: Context, answer: Answer) -> Response:
             named["Content-Length"] = str(answer.content.seek(0, os.SEEK_END))
             return StreamingResponse(_parts(answer.content), media_type=answer.type, headers=named)
         case Json():
-            text = json.dumps(answer.data, ensure_ascii=False, default=plain)
+            text = _bytes(json.dumps(answer.data, ensure_ascii=False, default=plain))
             return Response(text, status_code=answer.status, media_type="application/json")
+
+
+def _bytes(text: str) -> bytes:
+    """Encode an answer; half a surrogate pair, which UTF-8 has not, is written as JSON has it."""
+    return text.encode(errors="backslashreplace")
 
 
 def _parts(file: BinaryIO) -> Iterator[bytes]:
@@ -249,14 +267,15 @@ def _parts(file: BinaryIO) -> Iterator[bytes]:
 def page(context: Context, answer: Page) -> Response:
     """Render a template; a word left by the request before is said and forgotten."""
     part = answer.part or context.fragment
-    left = None if part else flash.take(context.request, https=context.site.https)
+    https = context.site.https
+    left = None if part else flash.take(context.request, https=https)
     if left is not None and left.undo is not None and left.undo.action not in context.site.undos:
         left = attrs.evolve(left, undo=None)
     text = context.site.render(context, answer.template, {**answer.data, "flash": left})
-    response = Response(text, status_code=answer.status, media_type="text/html",
+    response = Response(_bytes(text), status_code=answer.status, media_type="text/html",
                         headers=dict(answer.headers))  # fmt: skip
-    if left is not None:
-        flash.forget(response, https=context.site.https)
+    if not part and flash.left(context.request, https=https):
+        flash.forget(response, https=https)
     _set(response, answer.cookies)
     return response
 

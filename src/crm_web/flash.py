@@ -38,9 +38,14 @@ def put(response: Response, text: str, tone: str, undo: Undo | None = None, *, h
     """Leave a word for the next request of this browser, and what takes back what it tells of."""
     value = json.dumps([text[:LONGEST], tone, *([undo.action, undo.ids] if undo else [])],
                        ensure_ascii=False)  # fmt: skip
-    packed = base64.urlsafe_b64encode(value.encode()).decode()
+    packed = base64.urlsafe_b64encode(value.encode(errors="replace")).decode()
     response.set_cookie(_name(https), packed, max_age=60, httponly=True, secure=https,
                         samesite="lax")  # fmt: skip
+
+
+def left(request: Request, *, https: bool) -> bool:
+    """Whether a word was left, also one that cannot be read; whatever was left is forgotten."""
+    return _name(https) in request.cookies
 
 
 def take(request: Request, *, https: bool) -> Flash | None:
@@ -51,9 +56,10 @@ def take(request: Request, *, https: bool) -> Flash | None:
     try:
         found: Any = json.loads(base64.urlsafe_b64decode(packed.encode()))
         text, tone, *more = found
-    except (ValueError, TypeError):
+        # Half a surrogate pair is no text, and no answer could say it.
+        known = isinstance(text, str) and bool(text.encode()) and tone in TONES
+    except (ValueError, TypeError, RecursionError):
         return None
-    known = isinstance(text, str) and isinstance(tone, str) and tone in TONES
     return Flash(text[:LONGEST], tone, _undo(more)) if known else None
 
 

@@ -59,18 +59,27 @@ class Guard:
             return
         number = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = number
-        begun, status = time.monotonic(), 500
+        begun, status, answered = time.monotonic(), 500, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], True
                 self._dress(MutableHeaders(scope=message), number)
             await send(message)
 
-        refused = self._refusal(scope, Headers(scope=scope), number)
+        headers = Headers(scope=scope)
         try:
+            refused = self._refusal(scope, headers, number)
             await (refused or self._app)(scope, receive, answer)
+        except Exception:
+            # What answers further out knows no headers and writes down what the error says.
+            log.exception("request %s failed", number)
+            if not answered:
+                told = _told(headers, number, 500, "程序出错了，请稍后重试。",
+                             "Something went wrong; try again later.")  # fmt: skip
+                await told(scope, receive, answer)
+            # An answer that has begun stays without its end, and the server breaks it off.
         finally:
             log.info("%s %s %d %.0f ms %s", scope["method"], _impersonal(scope), status,
                      (time.monotonic() - begun) * 1000, number)  # fmt: skip
@@ -138,7 +147,10 @@ def _same_origin(headers: Headers, host: str, https: bool) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = urlsplit(headers.get("origin", ""))
+    try:
+        origin = urlsplit(headers.get("origin", ""))
+    except ValueError:
+        return False
     # What came by http may have been written by anybody on the way.
     schemes = ("https",) if https else ("http", "https")
     return origin.scheme in schemes and origin.netloc.lower() == host.lower()

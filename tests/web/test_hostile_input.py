@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import base64
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 from crm_domain import SYSTEM
+from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import (
     Course,
     Department,
@@ -31,9 +36,15 @@ from crm_domain.usecases import (
     records,
     views,
 )
+from crm_web import pages
+from crm_web.answers import Redirect
+from crm_web.app import make_app
+from crm_web.screen import ANYBODY, Screen
+from crm_web.security import HEADERS
 from make import World, phone
 from web.conftest import Visit
 from web.house import House, filled
+from web.visitor import Visitor
 
 ODD = (
     "\x00", "%00", "\ud800", "\udfff", "a" * 10_000, "9" * 5000, "-1", "0", "²", "１２", "1e999",
@@ -180,6 +191,186 @@ def test_a_body_of_another_kind_is_no_form(visit: Visit, world: World, kind: str
     answer = me.client.post("/me/language", content=b'{"csrf": "%s"}' % me.token.encode(),
                             headers={"Origin": me.base, "Content-Type": kind.encode()})  # fmt: skip
     assert answer.status_code in (400, 403)
+
+
+# -- what fails before any screen, or after it -----------------------------------------------
+
+
+def packed(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+DEEP = "[" * 50_000
+HALF = r'["\ud800", 1]'
+"""Half a surrogate pair, as JSON can carry it and UTF-8 cannot."""
+CHARSETS = ("undefined", "punycode", "idna", "unicode_escape", "utf-7", "utf-16", "rot13", "zlib",
+            "nothing", "")  # fmt: skip
+
+
+@pytest.fixture
+def calm(app: Starlette, portal: object) -> Callable[..., Visitor]:
+    """Open a browser that is shown failures, as a real one is, in place of the test."""
+
+    def open_one(me: Visitor | None = None) -> Visitor:
+        found = Visitor(app, portal=portal, raise_server_exceptions=False)
+        if me is not None:
+            found.client.cookies.update(me.client.cookies)
+        return found
+
+    return open_one
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_a_failure_outside_of_every_screen_has_the_headers_and_no_message(
+    app: Starlette, calm: Callable[..., Visitor], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is broken, the guard answers, and hands nothing on to what knows no headers."""
+
+    async def broken(request: Request) -> Response:
+        raise RuntimeError("secret of the database: 13800138000")
+
+    async def cut(request: Request) -> Response:
+        def parts() -> Iterator[bytes]:
+            yield b"begun"
+            raise RuntimeError("secret of the database: 13800138000")
+
+        return StreamingResponse(parts())
+
+    app.router.routes[:0] = [Route("/broken", broken), Route("/cut", cut)]
+    # The browser of this test raises what the guard lets through.
+    me = Visitor(app, portal=calm().client.portal)
+    answer = me.get("/broken")
+    assert answer.status_code == 500
+    for name, value in HEADERS.items():
+        assert answer.headers[name] == value
+    number = answer.headers["x-request-id"]
+    assert number in answer.text
+    assert "13800138000" not in answer.text
+    assert f"request {number} failed" in caplog.messages
+    assert me.get("/broken", HX_Request="true").headers["hx-retarget"] == "#flash"
+    caplog.clear()
+    assert me.get("/cut").text == "begun"
+    assert any("failed" in m for m in caplog.messages)
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_a_number_longer_than_any_is_no_address(
+    visit: Visit, calm: Callable[..., Visitor], world: World
+) -> None:
+    """Also one that Python itself refuses to read, and whoever asks."""
+    me, number = visit(world.a), world.customer(world.a).id or 0
+    assert me.get(f"/customers/{number:018}").status_code == 200
+    for one in (calm(), calm(me)):
+        for digits in (19, 4300, 5000):
+            for path in ("/customers/{}", "/customers/{}/edit", "/employees/{}"):
+                answer = one.get(path.format("9" * digits))
+                assert answer.status_code == 404, (path, digits)
+                assert answer.headers["x-request-id"] in answer.text
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x",
+                                  "application/x-www-form-urlencoded"])  # fmt: skip
+def test_a_form_of_another_charset_is_unreadable(
+    visit: Visit, calm: Callable[..., Visitor], world: World, kind: str, charset: str
+) -> None:
+    """Codecs fail in ways of their own, or make what is no text; browsers send UTF-8."""
+    body = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n\\ud800\r\n'
+        for name in ("username", "password", "language")
+    )
+    for one in (calm(), calm(visit(world.a))):
+        for path in ("/sign-in", "/me/language") if one.session else ("/sign-in",):
+            answer = one.client.post(path, content=f"{body}--x--\r\n", headers={
+                "Origin": one.base, "Content-Type": f'{kind}; charset="{charset}"'})  # fmt: skip
+            assert answer.status_code == 400, path
+            assert answer.headers["x-request-id"] in answer.text
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_a_form_in_utf_8_may_say_so(visit: Visit, world: World) -> None:
+    """By any of its names."""
+    me = visit(world.a)
+    for charset in ("utf-8", "UTF-8", '"utf-8"', "utf8"):
+        kind = f"application/x-www-form-urlencoded; charset={charset}"
+        answer = me.client.post("/me/language", content=f"csrf={me.token}&language=zh",
+                                headers={"Origin": me.base, "Content-Type": kind})  # fmt: skip
+        assert answer.status_code == 303, charset
+
+
+def test_a_page_mark_that_is_no_text_is_refused(
+    visit: Visit, calm: Callable[..., Visitor], app: Starlette, everything: Principal
+) -> None:
+    """By the list, in words that can be said, as a page and as JSON."""
+    me, wrong, refused = calm(visit(everything)), [], 0
+    for resource in app.state.site.resources.values():
+        sorts = ["", *(c.name for c in resource.columns if c.sort)]
+        for name in sorts:
+            for ending in ("", ".json"):
+                sort = f"&sort={name}" if name else ""
+                answer = me.get(f"{resource.path}{ending}?after={packed(HALF)}{sort}")
+                refused += answer.status_code == 422
+                if answer.status_code not in (200, 404, 422):
+                    wrong.append(f"{answer.url}: {answer.status_code}")
+    assert not wrong, "\n".join(wrong)
+    assert refused > 40
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+@pytest.mark.parametrize("left", [
+    r'["\ud800", "success"]', DEEP, r'["x", "\ud800"]', r'["x", "success", "\ud800", [1]]',
+    '["x", []]', "{}", "1", "null", "\xff", '["", "success"]',
+])  # fmt: skip
+def test_a_word_that_cannot_be_read_is_forgotten(
+    visit: Visit, calm: Callable[..., Visitor], world: World, left: str
+) -> None:
+    """Whoever can plant a cookie shuts nobody out."""
+    for one, path in ((calm(), "/sign-in"), (calm(visit(world.a)), "/me"), (calm(), "/nothing")):
+        one.client.cookies.set("flash", packed(left), domain="localhost.local", path="/")
+        answer = one.get(path)
+        assert answer.status_code == (404 if path == "/nothing" else 200)
+        assert "flash" not in one.client.cookies
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_half_a_surrogate_pair_can_be_quoted(world: World, portal: object) -> None:
+    """Where a refusal says what was typed, as a page and as JSON, or a word is left for later."""
+    half = "\ud800"
+
+    def refuse(c: Any) -> Any:
+        raise Invalid([FieldError("x", "bad_value", half, f"无效：{half}", f"not valid: {half}")])
+
+    def leave(c: Any) -> Any:
+        return Redirect(to="/sign-in", said=f"x{half}")
+
+    paths = {"/odd": refuse, "/odd.json": refuse, "/left": leave}
+    more = [Screen(path=path, call=call, needs=ANYBODY) for path, call in paths.items()]
+    me = Visitor(make_app(world.crm, [*pages.screens(), *more]), portal=portal)
+    page, data = me.get("/odd"), me.get("/odd.json")
+    assert page.status_code == data.status_code == 422
+    assert "\\ud800" in page.text
+    assert half in data.json()["title"]
+    assert me.get("/left").status_code == 303
+    assert "x?" in me.get("/sign-in").text
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_an_origin_that_is_no_address_is_another_site(calm: Callable[..., Visitor]) -> None:
+    """The guard refuses it, and does not fail over it."""
+    answer = calm().client.post("/sign-out", headers={"Origin": "http://["})
+    assert answer.status_code == 403
+    assert answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("engine_name", ["sqlite"])
+def test_more_rules_than_anybody_has_are_not_shown_again(visit: Visit, world: World) -> None:
+    """A page of thousands of rules would take a quarter of a minute and many megabytes."""
+    me = visit(world.person("孙总", "administrator"))
+    for do in ("add", "try", "save"):
+        answer = me.post("/pool-rules", {"rule": ["0"] * 5000, "do": do, "version": "0"})
+        assert answer.status_code == 422, do
+        assert len(answer.text) < 100_000
 
 
 # -- text that wants to be a program -----------------------------------------------------------

@@ -135,6 +135,8 @@ def bad_mark() -> Invalid:
 def _place(after: str, size: int) -> list[Any]:
     try:
         found = json.loads(base64.urlsafe_b64decode(after.encode()))
+        # JSON can carry half a surrogate pair, which neither a database nor an answer takes.
+        json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as e:
         raise bad_mark() from e
     if not isinstance(found, list) or len(found) != size:

@@ -28,6 +28,9 @@ def show(c: Context) -> Answer:
     if c.request.method == "GET":
         return _page(c, _written(stored), _calendar(c, stored.holidays), stored.version)
     typed, days, version = _typed(c), str(c.form.get("holidays", "")), read_version(c)
+    if len(typed) > 2 * MOST:
+        # Nobody typed so many, so they are not shown again.
+        _refuse_many(typed)
     if c.one("do") == "add":
         return _page(c, _added(typed), days, version)
     trial, became = c.one("do") != "save", None
