@@ -15,7 +15,6 @@ import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.convertors import IntegerConvertor
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -24,7 +23,7 @@ from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
 from crm_domain.usecases import notices, schedule
 from crm_web.context import LONGEST_NUMBER
-from crm_web.endpoint import LARGEST_BODY, endpoint
+from crm_web.endpoint import endpoint
 from crm_web.files import Files
 from crm_web.lists import list_screens
 from crm_web.resource import Extension, Resource, extended
@@ -80,12 +79,7 @@ def make_app(
 
     app = Starlette(
         routes=[*_routes(site), *_health(crm)],
-        middleware=[
-            Middleware(Guard, hosts=_hosts(crm, base.hostname), https=site.https),
-            # Within the guard, so that its refusal has the headers of every answer. Screens take
-            # far less, and say so more kindly; this is for what no screen answers.
-            Middleware(RequestBodyLimitMiddleware, max_body_size=LARGEST_BODY),
-        ],
+        middleware=[Middleware(Guard, hosts=_hosts(crm, base.hostname), https=site.https)],
         exception_handlers={400: _unreadable, 404: _nothing_here, 405: _nothing_here,
                             413: _too_large},
         lifespan=lifespan,
