@@ -165,10 +165,10 @@ EXPECTED: dict[str, Row] = {
 # -- by whose a customer is -------------------------------------------------------------------
 
 DONE, SHOWN, MASKED, TOLD, NONE, CONFLICT = "done", "shown", "masked", "told", "none", "conflict"
-HIDDEN, KEPT = "hidden", "kept"
+HIDDEN, KEPT, BESIDE = "hidden", "kept", "beside"
 """Done and sent on (303), or kept in the cell (200); shown in full; shown masked; refused in a
 table of outcomes (200); 404 as if there were none; refused with 409; what is hidden is not
-overwritten (422)."""
+overwritten (422); beside the field as if there were none (422)."""
 
 
 def _by_kind(text: str) -> dict[str, str]:
@@ -202,7 +202,7 @@ OWNED: dict[tuple[str, str, str], dict[str, str]] = {
     ("administrator", "POST", "/customers/{id:int}/edit"):
         _by_kind("done done done done done done none none"),
     ("consultant", "GET", "/customers/{id:int}/field/{name}"):
-        _by_kind("shown none none masked none shown none none"),
+        _by_kind("shown none none none none shown none none"),
     ("sales_manager", "GET", "/customers/{id:int}/field/{name}"):
         _by_kind("shown shown none masked masked shown none none"),
     ("administrator", "GET", "/customers/{id:int}/field/{name}"):
@@ -272,13 +272,13 @@ OWNED: dict[tuple[str, str, str], dict[str, str]] = {
     ("administrator", "POST", "/pool/actions/assign"):
         _by_kind("told told told done done told told told"),
     ("consultant", "POST", "/payments/new"):
-        _by_kind("done none none none none done none none"),
+        _by_kind("done beside beside beside beside done beside beside"),
     ("sales_manager", "POST", "/payments/new"):
-        _by_kind("done done none none none done none none"),
+        _by_kind("done done beside beside beside done beside beside"),
     ("finance", "POST", "/payments/new"):
-        _by_kind("done done done none none done none none"),
+        _by_kind("done done done beside beside done beside beside"),
     ("administrator", "POST", "/payments/new"):
-        _by_kind("done done done none none done none none"),
+        _by_kind("done done done beside beside done beside beside"),
     # A payment is rejected whatever became of the customer since.
     ("finance", "POST", "/payments/actions/reject"):
         _by_kind("done done done done done done told told"),
