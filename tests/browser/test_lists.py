@@ -234,7 +234,8 @@ def test_the_space_bar_ticks_a_value_and_the_focus_stays(school: School, sit: Si
     """A filter needs no mouse: its value takes Space, is found again, and takes it again."""
     page = sit(school.world.a, "/customers").page
     page.locator("summary", has_text="筛选").click()
-    value = page.locator("#value-source-baidu")
+    # While the counted values replace the others, both are there for a moment.
+    value = page.locator("#value-source-baidu").last
     value.focus()
     for chosen, rows in (("true", 6), ("false", 7)):
         page.keyboard.press("Space")
