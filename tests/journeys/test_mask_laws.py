@@ -44,6 +44,14 @@ def kept(w: World, c: Customer, by: Principal, on: bool = True) -> Customer:
 
 ANSWERS: dict[str, tuple[str, Callable[[World, Principal], Customer]]] = {
     "get": ("get_customer", lambda w, p: intake.get_customer(w.crm, pooled(w).id or 0, by=p)),
+    "form": (
+        "customer_to_edit",
+        lambda w, p: intake.customer_to_edit(w.crm, pooled(w).id or 0, by=p),
+    ),
+    "lock taken back": (
+        "take_back_lock",
+        lambda w, p: assignment.take_back_lock(w.crm, kept(w, pooled(w), p).id or 0, by=p),
+    ),
     "edit": ("edit_customer", lambda w, p: edited(w, pooled(w), p)),
     "lock": ("lock_customer", lambda w, p: kept(w, pooled(w), p)),
     "unlock": ("lock_customer", lambda w, p: kept(w, locked(w), p, on=False)),

@@ -83,7 +83,7 @@ def register_customer(
     said = {n: getattr(customer, n) for n in specs(Customer)}
     form = form_of(once, Customer, said | {"to": to, "consultant_id": consultant_id}, by)
     with crm.unit_of_work() as uow:
-        if (made := made_before(uow, form, crm.now())) is not None:
+        if form is not None and (made := made_before(uow, form, crm.now())) is not None:
             return _made(crm, uow, made, by)
         dealt = consultant_id is None and to == "rotation"
         # The rules stand still before anything is locked; the rotation is locked last of all.
