@@ -27,7 +27,7 @@ from crm_domain.model import ImportRun, ImportStatus, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.usecases._common import audit, never
+from crm_domain.usecases._common import Stopping, audit, never
 from crm_domain.usecases._import_jobs import ImportProgress, told_of
 from crm_domain.usecases._import_rights import may_import, theirs
 from crm_domain.usecases._import_run import (
@@ -69,7 +69,7 @@ def started_imports(crm: Crm, *, by: Principal) -> tuple[int, ...]:
 
 
 def run_started(
-    crm: Crm, import_id: int, *, stopping: Callable[[], bool] = never, by: Principal
+    crm: Crm, import_id: int, *, stopping: Stopping = never, by: Principal
 ) -> ImportProgress | None:
     """Run an import that was handed to the workers, unless somebody is at it.
 
@@ -118,7 +118,7 @@ def run_started(
 
 
 def run_started_imports(
-    crm: Crm, *, stopping: Callable[[], bool] = never, by: Principal
+    crm: Crm, *, stopping: Stopping = never, by: Principal
 ) -> tuple[ImportProgress, ...]:
     """Run all imports that were handed to the workers and that nobody is at.
 

@@ -7,12 +7,11 @@ on with it, in another process or after a crash, dates by the newest rules and a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from crm_domain.errors import DatabaseBusy
 from crm_domain.ports import Crm
 from crm_domain.rules.pool import dated, is_public
-from crm_domain.usecases._common import never, policy
+from crm_domain.usecases._common import Stopping, never, policy
 
 BATCH = 1000
 """Customers that are dated in one transaction."""
@@ -21,7 +20,7 @@ PAUSE = 0.05
 TRIES = 5
 
 
-def finish_dating(crm: Crm, stopping: Callable[[], bool] = never) -> int:
+def finish_dating(crm: Crm, stopping: Stopping = never) -> int:
     """Date those who wait for it, and count the private ones who become public by it.
 
     Args:

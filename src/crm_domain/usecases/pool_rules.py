@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, PoolRules, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import Calendar, dated, is_public
-from crm_domain.usecases._common import audit, never, policy, refuse_stale
+from crm_domain.usecases._common import Stopping, audit, never, policy, refuse_stale
 from crm_domain.usecases._redating import finish_dating
 
 BATCH = 5000
@@ -108,7 +108,7 @@ def is_dating(crm: Crm, *, by: Principal) -> bool:
         return uow.turns.dating() is not None
 
 
-def date_customers(crm: Crm, *, stopping: Callable[[], bool] = never, by: Principal) -> int | None:
+def date_customers(crm: Crm, *, stopping: Stopping = never, by: Principal) -> int | None:
     """Date those who wait for it by the newest rules, in batches others pass between.
 
     Args:
