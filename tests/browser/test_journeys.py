@@ -255,6 +255,23 @@ def test_a_session_that_ends_in_a_form_costs_nothing(school: School, sit: Sit) -
     assert intake.list_customers(school.crm, Query(search="中断客户"), by=SYSTEM).items
 
 
+def test_a_second_refusal_leaves_what_is_typed_into_signing_in(school: School, sit: Sit) -> None:
+    """A question that was asked before the dialog opened is answered while somebody types in it."""
+    desk = sit(school.world.a, "/customers/new")
+    desk.expected = (UNAUTHORISED,)
+    page = desk.page
+    page.fill("#f-name", "等待登录的")
+    page.fill("#f-wechat", "waiting")
+    page.select_option("#f-source", "baidu")
+    sessions.end_other_sessions(school.crm, username=login(school.crm, school.world.a), by=SYSTEM)
+    page.get_by_role("button", name="保存").click()
+    page.fill("dialog[open] #username", "somebody")
+    with page.expect_response(lambda answer: answer.status == 401):
+        page.evaluate("htmx.ajax('GET', '/customers', {target: '#content'})")
+    page.wait_for_timeout(300)
+    expect(page.locator("#username")).to_have_value("somebody")
+
+
 def test_whoever_signs_in_as_somebody_else_gets_a_page_of_their_own(
     school: School, sit: Sit
 ) -> None:

@@ -22,6 +22,10 @@
       // Not one of our answers: of a proxy that does not reach us, say. The page stays.
       detail.shouldSwap = false;
       unreached();
+    } else if (detail.xhr.status === 401 && document.querySelector("#again[open]")) {
+      // A second question that came too late, such as that for duplicates: one dialog is enough,
+      // and somebody may be typing into it.
+      detail.shouldSwap = false;
     } else if (detail.target.id === "flash") {
       detail.target = said();
     }
