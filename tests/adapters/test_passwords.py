@@ -114,6 +114,7 @@ def test_the_heavy_libraries_are_not_imported_with_the_package():
 
 
 def _seconds(hasher, hashed):
-    start = time.perf_counter()
+    """Of this thread's own work: what else the machine does would be counted by a clock."""
+    start = time.thread_time()
     hasher.verify("y", hashed)
-    return time.perf_counter() - start
+    return time.thread_time() - start

@@ -55,6 +55,7 @@ REFUSED = [
         "cool_down",
         claim(attrs.evolve(POOLED, last_consultant_id=ME), last_ended_at=NOW, cool_down_days=2),
     ),
+    ("own_entry", claim(entered_oneself=True)),
     ("max_owned", claim(owned=5, max_owned=5)),
     ("max_per_day", claim(claimed_today=3, max_claims_per_day=3)),
 ]

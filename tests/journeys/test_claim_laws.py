@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, timedelta
 from typing import Any
 
@@ -262,8 +262,10 @@ def test_the_limit_of_claims_a_day_holds(school: Any) -> None:
 
 
 def test_a_locked_and_an_enrolled_customer_are_refused(world: World) -> None:
-    """Each with its own reason, whoever asks."""
-    locked, enrolled = world.customer(world.a), world.customer(world.a)
+    """Each with its own reason, for whoever saw them in the pool."""
+    locked, enrolled = world.customer(), world.customer()
+    for one in (locked, enrolled):
+        pool.claim_customer(world.crm, one.id or 0, by=world.a)
     assignment.lock_customer(world.crm, locked.id or 0, reason="重点", by=world.manager)
     enrol(world, enrolled)
     world.clock.set(on(30))
@@ -365,3 +367,36 @@ def test_an_account_without_an_employee_is_told_beforehand(world: World) -> None
     """It may hold the permission and is no consultant all the same."""
     number = world.customer().id or 0
     assert pool.claim_refusals(world.crm, [number], by=SYSTEM)[number].reason == "not_active"
+
+
+# -- what claims give away, and the way past the rotation -------------------------------------
+
+
+def test_a_number_tried_by_a_claim_tells_nothing_of_what_never_was_public(world: World) -> None:
+    """Of another's customer nobody learns the owner, unless it came out of the pool."""
+    dealt, handed = (world.customer(world.a).id or 0 for _ in range(2))
+    assignment.transfer_customer(world.crm, handed, world.c.employee_id or 0, by=world.manager)
+    for number in (dealt, handed):
+        assert refusal(world, number, world.b) == "not_public"
+    assert refusal(world, dealt, world.a) == "yours"
+    claimed = world.customer().id or 0
+    pool.claim_customer(world.crm, claimed, by=world.a)
+    with pytest.raises(AlreadyClaimed, match=world.a.title):
+        pool.claim_customer(world.crm, claimed, by=world.b)
+
+
+def test_the_pool_is_no_way_past_the_rotation(
+    school: Callable[..., AbstractContextManager[World]],
+) -> None:
+    """Whoever enters a customer into the pool is not its first owner, unless a setting allows."""
+    typed = {"name": "王芳", "phone": "13912345678"}
+    with school() as world:
+        number = intake.register_customer(world.crm, typed, to="pool", by=world.a).id or 0
+        assert refusal(world, number, world.a) == "own_entry"
+        pool.claim_customer(world.crm, number, by=world.b)
+        pool.release_customer(world.crm, number, by=world.b)
+        pool.claim_customer(world.crm, number, by=world.a)
+    with school(assign_oneself=True) as world:
+        typed["phone"] = "13912345679"
+        number = intake.register_customer(world.crm, typed, to="pool", by=world.a).id or 0
+        pool.claim_customer(world.crm, number, by=world.a)

@@ -52,7 +52,9 @@ def _standings() -> Any:
     number = sa.bindparam("employee", type_=claimant.c.id.type)
     m = mapper(Customer)
     active = active_employees("customer:claim").where(TABLES["Employee"].c.id == number).exists()
-    return sa.select(*m.read, owner.c.name, a.ended_at, active, claimant.c.left_on).select_from(
+    return sa.select(
+        *m.read, owner.c.name, a.ended_at, a.method, active, claimant.c.left_on
+    ).select_from(
         m.source.join(claimant, claimant.c.id == number)
         .outerjoin(owner, owner.c.id == o.owner_id)
         .outerjoin(assignment, a.id == o.assignment_id)
@@ -70,10 +72,10 @@ def _several(on_sqlite: bool) -> Any:
 
 def _stands(row: Sequence[Any]) -> Standing:
     m = mapper(Customer)
-    owner_name, last_ended_at, active, left_on = row[len(m.names) :]
+    owner_name, last_ended_at, method, active, left_on = row[len(m.names) :]
     return Standing(
         customer=Customer(**dict(zip(m.names, row, strict=False))), owner_name=owner_name,
-        last_ended_at=last_ended_at, active=bool(active), left_on=left_on,
+        last_ended_at=last_ended_at, method=method, active=bool(active), left_on=left_on,
     )  # fmt: skip
 
 

@@ -64,6 +64,8 @@ class Standing:
     owner_name: str | None
     last_ended_at: datetime | None
     """When its latest period of ownership ended."""
+    method: AssignmentMethod | None
+    """How its latest period of ownership came about."""
     active: bool
     """Whether the claimant has an enabled account that may claim."""
     left_on: date | None

@@ -32,11 +32,18 @@ class Claim:
     max_claims_per_day: int | None = None
     cool_down_days: int | None = None
     """None: the last consultant may never claim; n: again after n days."""
+    entered_oneself: bool = False
+    """Whether the claimant entered the customer, where nobody may enter one for oneself."""
 
 
 def not_active() -> ClaimRefused:
     """Refuse somebody who is no active consultant."""
     return ClaimRefused("not_active", "您目前不是在职的课程顾问。", "you are no active consultant.")
+
+
+def not_public() -> ClaimRefused:
+    """Refuse, with no word more, what is not in the pool."""
+    return ClaimRefused("not_public", "该客户不在公海中。", "the customer is not in the pool.")
 
 
 def _inactive(c: Claim) -> ClaimRefused | None:
@@ -63,7 +70,7 @@ def _private(c: Claim) -> ClaimRefused | None:
     if c.owner_name is not None and c.customer.received_at is not None:
         since = c.customer.received_at.astimezone(c.now.tzinfo)
         return AlreadyClaimed(by_name=c.owner_name, at=since, by_id=c.customer.owner_id)
-    return ClaimRefused("not_public", "该客户不在公海中。", "the customer is not in the pool.")
+    return not_public()
 
 
 def _last_consultant(c: Claim) -> ClaimRefused | None:
@@ -81,6 +88,16 @@ def _last_consultant(c: Claim) -> ClaimRefused | None:
     return ClaimRefused(
         "cool_down", f"您是上一任顾问，{until:%Y-%m-%d} 之后才能再抢。",
         f"you were the last consultant; you may claim again after {until:%Y-%m-%d}.",
+    )  # fmt: skip
+
+
+def _own_entry(c: Claim) -> ClaimRefused | None:
+    """Refuse the way past the rotation: into the pool and out again, before anybody had it."""
+    if not c.entered_oneself or c.customer.last_consultant_id is not None:
+        return None
+    return ClaimRefused(
+        "own_entry", "该客户由您直接录入公海，须先由他人跟进过，您才能抢。",
+        "you entered the customer into the pool yourself; somebody else has it first.",
     )  # fmt: skip
 
 
@@ -103,7 +120,7 @@ def _per_day(c: Claim) -> ClaimRefused | None:
 
 
 REFUSALS: tuple[Callable[[Claim], ClaimRefused | None], ...] = (
-    _inactive, _enrolled, _locked, _private, _last_consultant, _owned, _per_day,
+    _inactive, _enrolled, _locked, _private, _last_consultant, _own_entry, _owned, _per_day,
 )  # fmt: skip
 
 

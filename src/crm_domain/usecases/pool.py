@@ -26,7 +26,7 @@ from crm_domain.model import (
 from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Standing, Tally, UnitOfWork
 from crm_domain.rules.access import HIDDEN, Principal, masked
-from crm_domain.rules.claims import Claim, not_active, refusals
+from crm_domain.rules.claims import Claim, not_active, not_public, refusals
 from crm_domain.rules.pool import dated, is_public
 from crm_domain.usecases._common import (
     audit,
@@ -40,6 +40,7 @@ from crm_domain.usecases._common import (
 )
 from crm_domain.usecases._lookups import count_search
 from crm_domain.usecases._owning import close_open, farewell, owned_by, pooled
+from crm_domain.usecases.intake import seen
 from crm_domain.usecases.sweep import Sweep, sweep_pool, warn_owners
 
 __all__ = [
@@ -120,14 +121,14 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
         raise NotPermitted(permission="customer:claim")
     # Of many who race for one customer all but one learn it here, and keep nobody waiting.
     with crm.unit_of_work(read_only=True) as uow:
-        _refuse(crm, uow, _standing(uow, customer_id, by.employee_id, lock=False), by.employee_id)
+        _refuse(crm, uow, _standing(crm, uow, customer_id, by, lock=False), by)
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         if _limits(crm):
             uow.customers.in_turn([by.employee_id])
-        standing = _standing(uow, customer_id, by.employee_id, lock=True)
+        standing = _standing(crm, uow, customer_id, by, lock=True)
         customer = standing.customer
-        now = _refuse(crm, uow, standing, by.employee_id)
+        now = _refuse(crm, uow, standing, by)
         owned = dated(owned_by(customer, by.employee_id, now), rules)
         close_open(uow, customer, now, AssignmentStatus.NO_FOLLOW_UP)
         new = NewAssignment(customer=owned, method=AssignmentMethod.CLAIM, by_id=by.user_id,
@@ -148,13 +149,36 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
     return new.made(number)
 
 
-def _standing(uow: UnitOfWork, customer_id: int, employee_id: int, *, lock: bool) -> Standing:
+def _standing(
+    crm: Crm, uow: UnitOfWork, customer_id: int, by: Principal, *, lock: bool
+) -> Standing:
+    """Read how a customer and who would claim it stand to each other.
+
+    Raises:
+        ClaimRefused: It is another's, did not come from the pool and is not theirs to see. That is
+            all they learn: otherwise numbers could be tried for owners and for what became of them.
+        NotFound: There is none.
+    """
+    employee_id = by.employee_id or 0
     found = uow.customers.standing(customer_id, employee_id, lock=lock)
     if found is None:
         employee_or_refuse(uow, employee_id)
     if found is None or found.customer.archived_at is not None:
         raise NotFound(what="客户", id=quoted(customer_id))
+    if not (is_public(found.customer, crm.today()) or _was_public(uow, found)):
+        try:
+            seen(crm, uow, found.customer, by)
+        except NotFound as e:
+            raise not_public() from e
     return found
+
+
+def _was_public(uow: UnitOfWork, standing: Standing) -> bool:
+    """Whether the present period of ownership surely began in the pool."""
+    if standing.method is AssignmentMethod.CLAIM:
+        return True
+    handed = standing.method is AssignmentMethod.TRANSFER
+    return not handed and len(uow.customers.history(standing.customer.id or 0)) > 1
 
 
 def _limits(crm: Crm) -> bool:
@@ -163,7 +187,7 @@ def _limits(crm: Crm) -> bool:
     return settings.max_owned is not None or settings.max_claims_per_day is not None
 
 
-def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, employee_id: int) -> datetime:
+def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal) -> datetime:
     """Refuse a claim for the first reason there is, or tell the moment of it.
 
     Raises:
@@ -173,8 +197,8 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, employee_id: int) -> 
     now = moment(crm, customer)
     # A release leaves no dates on the customer, and a clock may have been put back since.
     now = max(now, standing.last_ended_at or now)
-    counts = _counts(crm, uow, employee_id, now)
-    for refused in refusals(_claim(crm, standing, employee_id, now, counts)):
+    counts = _counts(crm, uow, by.employee_id or 0, now)
+    for refused in refusals(_claim(crm, standing, by, now, counts)):
         raise refused
     return now
 
@@ -192,17 +216,21 @@ def _counts(crm: Crm, uow: UnitOfWork, employee_id: int, now: datetime) -> tuple
 
 
 def _claim(
-    crm: Crm, standing: Standing, employee_id: int, now: datetime, counts: tuple[int, int]
+    crm: Crm, standing: Standing, by: Principal, now: datetime, counts: tuple[int, int]
 ) -> Claim:  # fmt: skip
     """Gather all that decides about a claim."""
     settings, today = crm.settings, crm.day(now)
     left = standing.left_on is not None and standing.left_on <= today
     return Claim(
-        customer=standing.customer, employee_id=employee_id, active=standing.active and not left,
+        customer=standing.customer, employee_id=by.employee_id or 0,
+        active=standing.active and not left,
         today=today, now=now.astimezone(settings.zone), owner_name=standing.owner_name,
         last_ended_at=_last_end(crm, standing), owned=counts[0], claimed_today=counts[1],
         max_owned=settings.max_owned, max_claims_per_day=settings.max_claims_per_day,
         cool_down_days=settings.cool_down_days,
+        entered_oneself=not settings.assign_oneself
+        and by.user_id is not None
+        and standing.customer.created_by_id == by.user_id,
     )  # fmt: skip
 
 
@@ -236,7 +264,7 @@ def claim_refusals(
         for one in uow.customers.standings(ids, by.employee_id):
             # Of others than the public nobody is told anything.
             if is_public(one.customer, crm.day(now)) and one.customer.archived_at is None:
-                claim = _claim(crm, one, by.employee_id, now, counts)
+                claim = _claim(crm, one, by, now, counts)
                 if (refused := next(refusals(claim), None)) is not None:
                     found[one.customer.id or 0] = refused
     return found

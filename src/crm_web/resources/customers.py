@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import attrs
 
-from crm_domain.errors import FieldError, Invalid
+from crm_domain.errors import ClaimRefused, FieldError, Invalid, NotFound
 from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
@@ -136,7 +136,13 @@ def _receiver(c: Context) -> int:
 
 
 def _claim(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
-    won = pool.claim_customer(c.crm, ids[0], by=c.by)
+    try:
+        won = pool.claim_customer(c.crm, ids[0], by=c.by)
+    except ClaimRefused as e:
+        # Whoever tries numbers gets one answer to those that exist and to those that do not.
+        if e.reason == "not_public":
+            raise NotFound(what="客户", id=ids[0]) from e
+        raise
     return Outcome(said=c.t("抢单成功，客户已归您。", "Claimed; the customer is yours."),
                    to=f"/customers/{won.customer_id}")  # fmt: skip
 
@@ -232,7 +238,7 @@ UNLOCK = Action(
 )  # fmt: skip
 REFUSED: Mapping[str, tuple[str, str]] = {
     "cool_down": ("冷却期", "cool-down"), "max_owned": ("名额已满", "at your limit"),
-    "max_per_day": ("今日已满", "today's limit"),
+    "max_per_day": ("今日已满", "today's limit"), "own_entry": ("本人录入", "entered by you"),
 }  # fmt: skip
 """Why a claim is refused, in a word, by the code of the rule."""
 NOT_YOURS = ("无权", "not yours")
