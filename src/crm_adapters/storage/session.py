@@ -14,6 +14,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from crm_adapters.storage.engine import told, translated
 
 Row = Sequence[Any]
+_DIALECTS: dict[tuple[str, str], sa.Dialect] = {}
+"""One for each kind of database: statements are built once for all databases of the kind, and no
+database that was closed is kept for the sake of them."""
 COPY_FROM = 50
 """From so many rows on, COPY is quicker than INSERT on PostgreSQL."""
 
@@ -86,8 +89,9 @@ class Session:
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
-        self.dialect = connection.dialect
-        self.on_sqlite = connection.dialect.name == "sqlite"
+        own = connection.dialect
+        self.dialect = _DIALECTS.setdefault((own.name, own.driver), own)
+        self.on_sqlite = own.name == "sqlite"
         self._raw: Any = connection.connection.driver_connection
         self._queue: list[tuple[str, Sequence[Any]]] = []
         self._reserved: dict[sa.Table, list[int]] = {}
