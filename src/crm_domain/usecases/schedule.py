@@ -17,7 +17,7 @@ from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, 
 from crm_domain.model import AuditEntry, ScheduledJob
 from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.usecases import consistency, follow_up, imports, notices, sessions, sweep
+from crm_domain.usecases import consistency, delivering, follow_up, imports, sessions, sweep
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._keeping import kept
 
@@ -80,7 +80,7 @@ class Run:
 
 
 def _deliver(crm: Crm) -> Result:
-    return attrs.asdict(notices.deliver_due(crm, seconds=DELIVERING, by=SYSTEM))
+    return attrs.asdict(delivering.deliver_due(crm, seconds=DELIVERING, by=SYSTEM))
 
 
 def _sweep(crm: Crm) -> Result:
