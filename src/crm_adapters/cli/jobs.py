@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from crm_adapters.cli.exits import DONE, NO
 from crm_adapters.cli.language import in_chinese, say
-from crm_adapters.cli.options import acting_as, actor, as_json, opened, within
+from crm_adapters.cli.options import acting_as, actor, as_json, ask_redis, opened, within
 from crm_adapters.cli.output import hint, line, local, progress, table, write_json
 from crm_domain.model import ScheduledJob
 
@@ -53,7 +53,7 @@ def worker(
     within("--processes", processes, 1, 1000)
     _check(threads, metrics_port)
     with opened() as crm:
-        if not crm.settings.redis_url:
+        if not ask_redis(crm):
             run_alone(crm, threads=threads, as_json=json, port=metrics_port, host=metrics_host)
             return
     # The database and Redis were found usable; each process opens them anew.
@@ -73,6 +73,7 @@ def scheduler(
 
     _check(threads, metrics_port)
     with opened() as crm:
+        ask_redis(crm)
         run_alone(crm, threads=threads, as_json=json, port=metrics_port, host=metrics_host)
 
 
