@@ -84,7 +84,9 @@ def _deliver(crm: Crm) -> Result:
 
 
 def _sweep(crm: Crm) -> Result:
-    return {"released": sweep.sweep_pool(crm, by=SYSTEM, guard=True).released}
+    done = sweep.sweep_pool(crm, by=SYSTEM, guard=True)
+    # One that goes on where another was cut off must not tell its part as the whole.
+    return {"released": done.released} | ({"earlier": done.earlier} if done.earlier else {})
 
 
 def _warn(crm: Crm) -> Result:

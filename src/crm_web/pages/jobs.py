@@ -14,7 +14,7 @@ from crm_web.screen import screen
 WORDS: Mapping[str, Words] = {
     "sent": ("已发送", "sent"), "failed": ("待重试", "to be tried again"), "dead": ("失败", "dead"),
     "cancelled": ("已取消", "cancelled"), "expired": ("已过期", "expired"),
-    "released": ("进入公海", "released"),
+    "released": ("进入公海", "released"), "earlier": ("此前已进入公海", "released before"),
     "notices": ("提醒", "notices"), "removed": ("已清理", "removed"),
     "checks": ("检查项", "checks"),
     "imports": ("导入", "imports"), "rows": ("行", "rows"),
