@@ -440,7 +440,7 @@ class WrongRevision(CrmError):
 class DatabaseBusy(CrmError):
     """The database did not answer in time; nothing was changed. Try again."""
 
-    zh = "数据库暂时繁忙，没有改动任何数据，请稍后重试。"
+    zh = "数据库没有及时应答，没有改动任何数据，请稍后重试。"
     code = "database_busy"
 
 

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from crm_adapters.cli.exits import DONE, NO
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import acting_as, actor, as_json, ask_redis, opened, within
 from crm_adapters.cli.output import hint, line, local, progress, table, write_json
 from crm_domain.model import ScheduledJob
+from crm_domain.parsing import quoted
 
 
 def _threads() -> Parameter:
@@ -111,7 +113,9 @@ def list_all(
 
 @in_chinese("立即执行一个定时任务；失败时退出码为 1。")
 def run(
-    name: Annotated[str, Parameter(help=say("任务名", "as crm jobs list names it"))],
+    name: Annotated[
+        str, Parameter(help=say("任务名，见 crm jobs list", "as crm jobs list names it"))
+    ],
     /, *,
     acting: Annotated[str | None, acting_as()] = None,
     json: Annotated[bool, as_json()] = False,
@@ -119,12 +123,18 @@ def run(
     """Run a job of the schedule now; exits with 1 when it fails."""
     from crm_domain.usecases import schedule
 
+    if name not in schedule.JOBS:
+        names = list(schedule.JOBS)
+        raise Refused(f"没有定时任务“{quoted(name)}”；可选：{'、'.join(names)}。",
+                      f"there is no job {quoted(name)!r}; there are: {', '.join(names)}.",
+                      code="not_found")  # fmt: skip
     with opened() as crm, progress("执行中", "running"):
         done = schedule.run_job(crm, name, by=actor(crm, acting))
     if json:
         write_json(done)
     elif done.error:
-        hint(f"任务 {name} 失败：{done.error}", f"The job {name} failed: {done.error}")
+        hint(f"任务 {name} 失败：{done.error_zh or done.error}",
+             f"The job {name} failed: {done.error}")  # fmt: skip
     else:
         shown = _numbers(done.result)
         line(f"任务 {name} 已完成：{shown}", f"The job {name} is done: {shown}")

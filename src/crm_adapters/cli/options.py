@@ -201,15 +201,6 @@ def within(option: str, value: int | None, low: int, high: int) -> None:
                       code="usage")  # fmt: skip
 
 
-def shown_url(url: str) -> str:
-    """Give a database address without its password."""
-    head, found, rest = url.rpartition("@")
-    if not found or "://" not in head:
-        return url
-    scheme, _, login = head.partition("://")
-    return f"{scheme}://{login.partition(':')[0]}@{rest}"
-
-
 def actor(crm: Crm, username: str | None) -> Principal:
     """Tell who acts: the operator, or the named user with the rights of this moment."""
     from crm_domain.usecases import access

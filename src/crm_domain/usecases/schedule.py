@@ -73,6 +73,8 @@ class Run:
     name: str
     result: Result | None = None
     error: str | None = None
+    error_zh: str | None = None
+    """The same in Chinese, where a rule or the database refused it."""
     taken_over: bool = False
     """Whether an earlier run of the slot was begun and never ended."""
     kept: bool = True
@@ -272,12 +274,12 @@ def _run(crm: Crm, job: Job, slot: datetime | None) -> Run | None:
     if fence is None:
         return None
     result: Result | None = None
-    error, again = None, None
+    error, error_zh, again = None, None, None
     try:
         with kept(lambda: _renew(crm, job, fence), LEASE):
             result = job.run(crm)
     except CrmError as e:
-        error = f"{e.code}: {e.message('en')}"
+        error, error_zh = f"{e.code}: {e.message('en')}", e.message("zh")
         again = RETRY if isinstance(e, DatabaseBusy) else None
     except Exception as e:  # one job that fails must not stop the others
         error, again = type(e).__name__, RETRY
@@ -290,7 +292,7 @@ def _run(crm: Crm, job: Job, slot: datetime | None) -> Run | None:
     with crm.unit_of_work() as uow:
         kept_on = uow.schedule.finish(job.name, fence, result=result, error=error, again=again)
     return Run(
-        name=job.name, result=result, error=error, kept=kept_on,
+        name=job.name, result=result, error=error, error_zh=error_zh, kept=kept_on,
         taken_over=before is not None and before.slot == slot and before.finished_at is None,
     )  # fmt: skip
 

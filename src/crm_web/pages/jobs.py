@@ -39,8 +39,8 @@ def run(c: Context, name: str) -> Answer:
     except JobRunning as e:
         return Redirect(to="/jobs", said=e.message(c.language), tone="warning")
     if done.error:
-        return Redirect(to="/jobs", said=c.t("运行失败：", "It failed: ") + done.error,
-                        tone="danger")  # fmt: skip
+        said = c.t(f"运行失败：{done.error_zh or done.error}", f"It failed: {done.error}")
+        return Redirect(to="/jobs", said=said, tone="danger")
     said = c.t("运行完成。", "Done. ") + counted(c, done.result)
     return Redirect(to="/jobs", said=said)
 
