@@ -31,6 +31,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "session_minutes": (1, 44_640),
     "session_idle_minutes": (1, 44_640),
     "sign_in_days": (1, _CENTURY),
+    "keep_notices_days": (0, _CENTURY),
+    "keep_files_days": (0, _CENTURY),
     "reset_hours": (1, 744),
     "retry_seconds": (0.01, 21_600),
     "notice_days": (1, _CENTURY),

@@ -150,8 +150,9 @@ def _outcome(last: ScheduledJob | None) -> str:
 _COUNTED = {
     "released": "退回公海", "earlier": "此前已退回", "notices": "新增通知",
     "sent": "已发送", "failed": "待重试", "dead": "发送失败", "expired": "已过期",
-    "cancelled": "已取消", "removed": "已清理", "imports": "执行导入", "rows": "处理行数",
-    "checks": "检查项", "woken": "已唤醒",
+    "cancelled": "已取消", "removed": "已清理",
+    "old_notices": "清理旧通知", "old_files": "清理导入文件",
+    "imports": "执行导入", "rows": "处理行数", "checks": "检查项", "woken": "已唤醒",
 }  # fmt: skip
 """What a job counts, in Chinese; in English the words are those of the JSON."""
 

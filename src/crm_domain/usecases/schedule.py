@@ -17,7 +17,15 @@ from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, 
 from crm_domain.model import AuditEntry, ScheduledJob
 from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.usecases import consistency, delivering, follow_up, imports, sessions, sweep
+from crm_domain.usecases import (
+    consistency,
+    delivering,
+    follow_up,
+    imports,
+    sessions,
+    sweep,
+    tidying,
+)
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._keeping import kept
 
@@ -100,7 +108,11 @@ def _remind(crm: Crm) -> Result:
 
 
 def _tidy(crm: Crm) -> Result:
-    return {"removed": sessions.remove_old(crm, by=SYSTEM)}
+    return {
+        "removed": sessions.remove_old(crm, by=SYSTEM),
+        "old_notices": tidying.remove_notices(crm, by=SYSTEM),
+        "old_files": tidying.remove_files(crm, by=SYSTEM),
+    }
 
 
 def _imports(crm: Crm) -> Result:
@@ -126,7 +138,7 @@ JOBS: Mapping[str, Job] = {
         Job(
             name="tidy",
             zh="清理过期记录",
-            en="remove old sign-ins and forms",
+            en="remove what is old",
             seconds=600,
             run=_tidy,
         ),

@@ -16,6 +16,7 @@ WORDS: Mapping[str, Words] = {
     "cancelled": ("已取消", "cancelled"), "expired": ("已过期", "expired"),
     "released": ("进入公海", "released"), "earlier": ("此前已进入公海", "released before"),
     "notices": ("提醒", "notices"), "removed": ("已清理", "removed"),
+    "old_notices": ("清理旧通知", "old notices"), "old_files": ("清理导入文件", "old files"),
     "checks": ("检查项", "checks"),
     "imports": ("导入", "imports"), "rows": ("行", "rows"),
 }  # fmt: skip
