@@ -31,6 +31,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "session_minutes": (1, 44_640),
     "session_idle_minutes": (1, 44_640),
     "sign_in_days": (1, _CENTURY),
+    "keep_notices_days": (0, _CENTURY),
+    "keep_files_days": (0, _CENTURY),
     "reset_hours": (1, 744),
     "retry_seconds": (0.01, 21_600),
     "notice_days": (1, _CENTURY),
@@ -89,9 +91,7 @@ def check(settings: Settings) -> None:
     """
     _check_zone(settings.time_zone)
     _check_crons(settings)
-    if settings.redis_url and not settings.redis_url.startswith(_REDIS):
-        raise _bad("redis_url", f"it begins with none of: {', '.join(_REDIS)}",
-                   f"须以此开头：{'、'.join(_REDIS)}")  # fmt: skip
+    _check_redis(settings.redis_url)
     if settings.base_url and not settings.base_url.startswith(("http://", "https://")):
         raise _bad("base_url", "it begins with neither http:// nor https://",
                    "须以 http:// 或 https:// 开头")  # fmt: skip
@@ -219,6 +219,24 @@ def _check_crons(settings: Settings) -> None:
             except ValueError as e:
                 raise _bad(field.name, f"{expression!r} is no cron expression: {e}",
                            f"{expression!r} 不是 cron 表达式（五段）") from e  # fmt: skip
+
+
+def _check_redis(url: str) -> None:
+    if not url:
+        return
+    if not url.startswith(_REDIS):
+        raise _bad("redis_url", f"it begins with none of: {', '.join(_REDIS)}",
+                   f"须以此开头：{'、'.join(_REDIS)}")  # fmt: skip
+    if url.startswith("unix"):
+        return
+    # Redis's library takes what is no number for the first database, and says nothing. It is not
+    # shown: of a password with a slash in it this is the end.
+    number = url.partition("://")[2].partition("?")[0].partition("/")[2]
+    if number and not (number.isascii() and number.isdigit()):
+        raise _bad("redis_url", "what follows the host is not the number of a database; write it "
+                   "as redis://:password@host:6379/0, a slash in the password as %2F",
+                   "主机后面须为数据库编号，如 redis://:密码@主机:6379/0；"
+                   "密码中的 / 写作 %2F")  # fmt: skip
 
 
 def _check_email(settings: Settings) -> None:

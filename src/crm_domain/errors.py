@@ -357,6 +357,13 @@ class NotRevertible(CrmError):
     code = "not_revertible"
 
 
+class FileRemoved(CrmError):
+    """The file of the import {id} is kept no more (CRM_KEEP_FILES_DAYS); its report still is."""
+
+    zh = "导入 {id} 的文件已过保存期（CRM_KEEP_FILES_DAYS），不再保存；其报告仍在。"
+    code = "file_removed"
+
+
 class ImportBusy(CrmError):
     """The import {id} is {status}; this step is not possible now. {todo_en}"""
 
@@ -440,7 +447,7 @@ class WrongRevision(CrmError):
 class DatabaseBusy(CrmError):
     """The database did not answer in time; nothing was changed. Try again."""
 
-    zh = "数据库暂时繁忙，没有改动任何数据，请稍后重试。"
+    zh = "数据库没有及时应答，没有改动任何数据，请稍后重试。"
     code = "database_busy"
 
 

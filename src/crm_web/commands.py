@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from crm_adapters.cli.language import in_chinese, say
-from crm_adapters.cli.options import opened
+from crm_adapters.cli.options import ask_redis, opened
 from crm_adapters.cli.output import line, progress
 from crm_domain.errors import ExtraMissing
 
@@ -52,7 +52,8 @@ def serve(
         names = ", ".join(missing)
         raise AssetsMissing(reason_en=f"{names}. Run: crm assets install",
                             reason_zh=f"{names}。请运行 crm assets install")  # fmt: skip
-    with opened():
+    with opened() as crm:
+        ask_redis(crm)
         line(f"网页地址：http://{host}:{port}", f"The pages are at http://{host}:{port}")
     uvicorn.run(
         "crm_web.asgi:create", factory=True, host=host, port=port, workers=processes,

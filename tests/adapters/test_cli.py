@@ -22,7 +22,8 @@ import pytest
 from commands import CRM, crm, environment, sheet
 from crm_adapters import open_crm
 from crm_adapters.cli.language import language
-from crm_adapters.cli.options import shown_url, sqlite_path
+from crm_adapters.cli.options import sqlite_path
+from crm_adapters.cli.output import shown_url
 from crm_domain.ports import Table
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "customers-open.xlsx"

@@ -41,8 +41,34 @@ def test_a_job_that_is_off_is_shown_so(here):
 
 
 def test_a_job_that_nobody_knows_is_refused(here):
-    """As any number that is not there."""
+    """With those that there are."""
     assert here.json("jobs", "run", "nightly", status=2)["error"] == "not_found"
+    for tongue, word in (("zh", "没有定时任务“nightly”"), ("en", "there is no job 'nightly'")):
+        here.speak(tongue)
+        told = here("jobs", "run", "nightly", status=2)[1]
+        assert word in told and "tidy" in told
+
+
+def test_a_notice_is_sent_again_only_where_one_is_named(here):
+    """What is blank, as a variable that is not set, is not taken for all of them."""
+    for tongue, nothing, none in (
+        ("zh", "没有可重发的通知。", "没有可重发的通知 5"),
+        ("en", "There is no notice to be sent again.", "there is no notice 5 to be sent again"),
+    ):
+        here.speak(tongue)
+        assert nothing in here("notices", "resend", "--dead")[0]
+        assert none in here("notices", "resend", "5", status=2)[1]
+        for option in ("--channel", "--event"):
+            assert here.json("notices", "resend", "--all", option, "", status=2)["error"] == "usage"
+
+
+def test_a_database_that_is_away_is_named_without_its_password(here):
+    """Busy, away or mistyped: whoever reads it has to know which."""
+    here.monkeypatch.setenv("CRM_DATABASE_URL", "postgresql://u:secret@127.0.0.1:9/x")
+    for tongue, word in (("zh", "没有及时应答"), ("en", "did not answer")):
+        here.speak(tongue)
+        told = here("jobs", "list", status=4)[1]
+        assert word in told and "postgresql://u@127.0.0.1:9/x" in told
 
 
 def test_a_job_that_fails_exits_with_1(here):
@@ -52,6 +78,9 @@ def test_a_job_that_fails_exits_with_1(here):
     connection.close()
     done = here.json("jobs", "run", "check", status=1)
     assert done["error"].startswith("inconsistent: ") and "guards 1" in done["error"]
+    here.speak("zh")
+    told = here("jobs", "run", "check", status=1)[1]
+    assert done["error_zh"] in told and "inconsistent" not in told
     assert "guards 1" in here("jobs", "list")[0]
 
 

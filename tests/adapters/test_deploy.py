@@ -30,7 +30,7 @@ def started():
 @pytest.mark.parametrize(("where", "words"), list(started()))
 def test_every_command_line_is_one_that_the_program_takes(where, words):
     """An option that was renamed fails here, and not on somebody's server."""
-    app = build_app(plugins=False)
+    app = build_app()
     crm_commands(app)
     command, bound, *_ = app.parse_args(words)
     assert command.__name__ in ("worker", "scheduler", "init", "serve")

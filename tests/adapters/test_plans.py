@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -315,6 +315,29 @@ def test_the_outbox_is_found_by_its_small_indexes(world: World, name: str) -> No
     found = plan(storage.engine, statement, parameters)
     assert index in found
     assert "sort" not in found.lower()
+
+
+def test_old_notices_are_found_by_their_numbers(world: World) -> None:
+    """In windows of so many, however many there are; no index is kept for it alone."""
+    storage = world.crm.storage
+    assert isinstance(storage, SqlStorage)
+    seen: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if "FROM notice" in statement:
+            seen.append((statement, parameters))
+
+    world.customer(world.a)
+    sa.event.listen(storage.engine, "before_cursor_execute", note)
+    with world.crm.unit_of_work() as uow:
+        later = world.clock() + timedelta(days=1)
+        uow.notices.remove_old(later, later, after=0, limit=10)
+        uow.imports.remove_files(world.clock(), 10)
+    sa.event.remove(storage.engine, "before_cursor_execute", note)
+    assert len(seen) == 2
+    for statement, parameters in seen:
+        found = plan(storage.engine, statement, parameters)
+        assert "pk_notice" in found or "INTEGER PRIMARY KEY" in found
 
 
 def plan(engine: sa.Engine, statement: str, parameters: Any, *, sorting: bool = False) -> str:

@@ -24,7 +24,7 @@ BETWEEN = "<!-- from the code: begin -->\n{}<!-- from the code: end -->\n"
 
 def whole_app():
     """Make the command line with all that comes with the program, and nothing of other plugins."""
-    app = build_app(plugins=False)
+    app = build_app()
     crm_commands(app)
     return app
 
@@ -130,7 +130,7 @@ def test_every_help_text_stands_in_both_languages(monkeypatch):
 def test_every_command_that_answers_data_knows_json(monkeypatch):
     """Programs can use the whole command line."""
     monkeypatch.setenv("CRM_LANGUAGE", "en")
-    for words, app in walk(build_app(plugins=False)):
+    for words, app in walk(build_app()):
         if app.default_command:
             assert "--json" in [name for name, *_ in arguments(app)], words
 

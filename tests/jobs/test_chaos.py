@@ -25,7 +25,7 @@ from crm_domain import SYSTEM, Settings
 from crm_domain.model import Event, Notice, NoticeStatus
 from crm_domain.ports import Query
 from crm_domain.testing.clock import FixedClock
-from crm_domain.usecases import notices
+from crm_domain.usecases import delivering, notices
 from jobs.provider import fate
 from make import World
 
@@ -35,7 +35,7 @@ TESTS = Path(__file__).parents[1]
 THREADS = 2
 UNWRITTEN = 1.5
 """Seconds: outcomes are written about once a second, and that takes a moment, too."""
-AT_ONCE = notices.MOST_UNWRITTEN
+AT_ONCE = delivering.MOST_UNWRITTEN
 """So many outcomes at most are unwritten in a process, where one thread is at a channel."""
 EVERY = 20
 """One of so many messages is poison."""

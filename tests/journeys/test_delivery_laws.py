@@ -16,7 +16,7 @@ from crm_domain import SYSTEM, Crm
 from crm_domain.errors import DeliveryFailed, Invalid, NotFound, NotPermitted
 from crm_domain.model import AuditEntry, Employee, Event, Notice, NoticeStatus
 from crm_domain.ports import Query, Settings
-from crm_domain.usecases import follow_up, intake, notices, sweep
+from crm_domain.usecases import _sending, delivering, follow_up, intake, notices, sweep
 from make import World
 from steps import on, told
 
@@ -126,12 +126,12 @@ def test_a_worker_that_dies_loses_nothing(world: World) -> None:
     assert sum(copies.values()) == 27
 
 
-@pytest.mark.parametrize("unwritten", [notices.MOST_UNWRITTEN, 10_000])
+@pytest.mark.parametrize("unwritten", [delivering.MOST_UNWRITTEN, 10_000])
 def test_a_death_repeats_no_more_than_was_not_written(
     world: World, monkeypatch: pytest.MonkeyPatch, unwritten: int
 ) -> None:
     """A few of the 130 that were sent; with the negative control, where nothing was written."""
-    monkeypatch.setattr(notices, "MOST_UNWRITTEN", unwritten)
+    monkeypatch.setattr(delivering, "MOST_UNWRITTEN", unwritten)
     left = iter(range(130))
     storage = Mortal(world.crm.storage)
 
@@ -148,7 +148,7 @@ def test_a_death_repeats_no_more_than_was_not_written(
     channel.act = lambda _: None
     notices.deliver_due(crm, by=SYSTEM)
     assert len(set(channel.arrived)) == 200
-    few = len(channel.arrived) - 200 <= notices.MOST_UNWRITTEN == 25
+    few = len(channel.arrived) - 200 <= delivering.MOST_UNWRITTEN == 25
     assert few is (unwritten == 25)
 
 
@@ -257,7 +257,7 @@ def test_an_outcome_that_cannot_be_written_is_that_of_one_message(
             super().send(notice, employee)
             return "a\ud800b" if notice.idempotency_key == "console1" else "fine"
 
-    monkeypatch.setattr(notices, "sent", careless)
+    monkeypatch.setattr(_sending, "sent", careless)
     channel = Odd("console")
     crm = with_channels(world, channel)
     write(world, 3, "console")
@@ -279,7 +279,7 @@ def test_an_outcome_that_the_database_refuses_is_that_of_one_message(
         at = None if notice.idempotency_key == "console1" else now
         return attrs.evolve(notice, status=NoticeStatus.SENT, sent_at=at)
 
-    monkeypatch.setattr(notices, "sent", careless)
+    monkeypatch.setattr(_sending, "sent", careless)
     channel = Channel("console")
     crm = with_channels(world, channel)
     write(world, 3, "console")

@@ -23,7 +23,7 @@ from crm_domain import SYSTEM, Crm
 from crm_domain.errors import DatabaseBusy, DeliveryFailed, Invalid
 from crm_domain.model import Notice, NoticeStatus
 from crm_domain.ports import Settings
-from crm_domain.usecases import notices
+from crm_domain.usecases import _settling, delivering, notices
 from make import World
 
 SECOND = timedelta(seconds=1)
@@ -80,7 +80,7 @@ def test_a_channel_that_does_not_answer_is_left_alone_before_it_failed_ten_times
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a minute tells enough."""
-    monkeypatch.setattr(notices, "ENOUGH_SECONDS", 0.5)
+    monkeypatch.setattr(delivering, "ENOUGH_SECONDS", 0.5)
 
     def wait(notice: Notice) -> None:
         time.sleep(0.3)
@@ -249,7 +249,7 @@ def test_a_database_that_stays_away_makes_no_dead_letters(
     world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Whoever delivers gives up and says why; what was not sent is sent when it is back."""
-    monkeypatch.setattr(notices, "AWAY", 0.3)
+    monkeypatch.setattr(_settling, "AWAY", 0.3)
     away = Away(world.crm.storage, error)
 
     def fail(notice: Notice) -> None:
@@ -281,14 +281,14 @@ def test_a_mistake_in_writing_outcomes_is_no_database_that_is_away(world: World)
     with pytest.raises(TypeError):
         notices.deliver_due(crm, by=SYSTEM)
     assert time.monotonic() - begun < 5
-    assert len(channel.arrived) == notices.MOST_UNWRITTEN
+    assert len(channel.arrived) == delivering.MOST_UNWRITTEN
 
 
 def test_who_is_stopped_while_outcomes_are_written_loses_none(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it happens, what was sent is written and the rest is given back."""
-    monkeypatch.setattr(notices, "MOST_UNWRITTEN", 3)
+    monkeypatch.setattr(delivering, "MOST_UNWRITTEN", 3)
     away = Away(world.crm.storage, KeyboardInterrupt())
 
     def stop(notice: Notice) -> None:

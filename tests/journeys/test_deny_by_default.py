@@ -47,7 +47,6 @@ NO_PRINCIPAL = {
     "access.sign_in": "tells who acts",
     "access.principal_for": "tells who acts, to the program that signed somebody in",
     "assignment.my_tabs": "reads the calendar, and no record",
-    "notices.send_now": "sends what is given; the use cases around it say who asks",
     "resets.read_reset": "the link says whose password may be chosen",
     "resets.redeem_reset": "the link says whose password may be chosen",
     "sessions.act_as": "the token says who acts, and needs user:manage",

@@ -115,10 +115,10 @@ def test_the_night_forgets_forms_of_last_week(world: World) -> None:
     typed = paid(world.customer(world.a))
     first = payments.record_payment(world.crm, typed, once=TOKEN, by=SYSTEM)
     world.clock.advance(timedelta(days=6))
-    assert schedule.run_job(world.crm, "tidy", by=SYSTEM).result == {"removed": 0}
+    assert (schedule.run_job(world.crm, "tidy", by=SYSTEM).result or {})["removed"] == 0
     assert payments.record_payment(world.crm, typed, once=TOKEN, by=SYSTEM).id == first.id
     world.clock.advance(timedelta(days=2))
-    assert schedule.run_job(world.crm, "tidy", by=SYSTEM).result == {"removed": 1}
+    assert (schedule.run_job(world.crm, "tidy", by=SYSTEM).result or {})["removed"] == 1
 
 
 @pytest.mark.parametrize("kind", ["payment", "customer"])

@@ -26,7 +26,7 @@ from crm_domain.ports import NewAssignment
 from crm_domain.rules import claims, notifying
 from crm_domain.rules import pool as rules_pool
 from crm_domain.rules.rotation import Cursor
-from crm_domain.usecases import _dealing, notices
+from crm_domain.usecases import _dealing, _sending, delivering, notices
 
 
 def _let_others_in(session: Session) -> None:
@@ -188,13 +188,13 @@ def _failing(patch: pytest.MonkeyPatch, change: Callable[..., Any]) -> None:
     ) -> Any:
         return change(partial(real, jitter=jitter), notice, error, now, most, first_wait)
 
-    patch.setattr(notices, "failed", failed)
+    patch.setattr(_sending, "failed", failed)
 
 
 def nothing_is_given_up(patch: pytest.MonkeyPatch) -> None:
     """Try for ever what fails in passing."""
     _failing(patch, lambda real, n, e, now, most, wait: real(n, e, now, most=9999, first_wait=wait))
-    patch.setattr(notices, "ruled_out", lambda *_, **__: None)
+    patch.setattr(delivering, "ruled_out", lambda *_, **__: None)
 
 
 def refusals_are_tried_again(patch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ def failures_count_as_sent(patch: pytest.MonkeyPatch) -> None:
 
 def a_channel_holds_up_all(patch: pytest.MonkeyPatch) -> None:
     """Stop at the first failure, whoever waits behind it."""
-    real = notices._outcome
+    real = delivering._outcome
 
     def outcome(*given: Any) -> Any:
         after = real(*given)
@@ -248,19 +248,19 @@ def a_channel_holds_up_all(patch: pytest.MonkeyPatch) -> None:
             return None
 
     whole = notices.deliver_due
-    patch.setattr(notices, "_outcome", outcome)
+    patch.setattr(delivering, "_outcome", outcome)
     patch.setattr(notices, "deliver_due", deliver)
 
 
 def nobody_is_suspected(patch: pytest.MonkeyPatch) -> None:
     """Count attempts and never look at them unless somebody lives to tell how they went."""
     patch.setattr(notifying, "is_suspect", lambda *_: False)
-    patch.setattr(notices, "suspects", lambda *_: ())
+    patch.setattr(delivering, "suspects", lambda *_: ())
 
 
 def suspects_are_not_alone(patch: pytest.MonkeyPatch) -> None:
     """Give up what was tried too often, together with all that happened to be at hand."""
-    patch.setattr(notices, "suspects", lambda *_: ())
+    patch.setattr(delivering, "suspects", lambda *_: ())
 
 
 def leases_keep_nobody_away() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts.exceptions import UnknownCommandError
 
 from crm_adapters.cli.exits import DONE
 from crm_adapters.cli.failures import (
@@ -24,12 +25,8 @@ from crm_domain import __version__
 from crm_domain.errors import BadSetting, CrmError
 
 
-def build_app(*, plugins: bool = True) -> App:
-    """Make the command line in the user's language.
-
-    Args:
-        plugins: Whether plugins may add their commands.
-    """
+def build_app() -> App:
+    """Make the command line in the user's language, without what plugins add."""
     from crm_adapters.cli import (
         customers,
         database,
@@ -81,8 +78,6 @@ def build_app(*, plugins: bool = True) -> App:
             "backup": database.backup, "restore": database.restore})  # fmt: skip
     _register(app, {"check": database.check, "doctor": database.doctor})
     _group(app, "plugins", "插件", "Plugins", {"list": start.list_plugins})
-    if plugins:
-        _add_plugins(app)
     return app
 
 
@@ -139,15 +134,19 @@ def _english(function: Callable[..., Any]) -> str:
     return " ".join((function.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _add_plugins(app: App) -> None:
+def _add_plugins(app: App) -> BadSetting | None:
+    """Let plugins add their commands, or tell why they cannot.
+
+    Every command that opens the CRM refuses it again; help and doctor must still answer.
+    """
     from crm_adapters.plugins import Plugins
     from crm_adapters.settings import read_settings
 
     try:
         Plugins(read_settings()).commands(app)
-    except BadSetting:
-        # Every command that opens the CRM refuses it again; help and doctor must still answer.
-        return
+    except BadSetting as e:
+        return e
+    return None
 
 
 # -- running ----------------------------------------------------------------------------------
@@ -158,9 +157,13 @@ def run(arguments: Sequence[str]) -> int:
     _log_plainly()
     as_json = "--json" in arguments
     app = build_app()
+    wrong = _add_plugins(app)
     try:
         done = app(list(arguments))
     except CycloptsError as e:
+        if wrong is not None and isinstance(e, UnknownCommandError):
+            # It may be a plugin's, such as `crm serve`: then not the command is the mistake.
+            return report_refusal(wrong, as_json=as_json)
         return report_usage(told(e), help_command(app, arguments), as_json=as_json)
     except CrmError as e:
         return report_refusal(e, as_json=as_json)

@@ -17,10 +17,9 @@ from crm_adapters.cli.options import (
     folder_of,
     opened,
     overwritten,
-    shown_url,
     spare_the_database,
 )
-from crm_adapters.cli.output import line, plain, progress, table, write_json
+from crm_adapters.cli.output import line, plain, progress, shown_url, table, write_json
 from crm_adapters.settings import database_url, read_settings
 from crm_domain.ports import Checked
 from crm_domain.rules.access import SYSTEM

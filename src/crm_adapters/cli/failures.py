@@ -9,8 +9,9 @@ from typing import Any
 
 from crm_adapters.cli.exits import WRONG, exit_code
 from crm_adapters.cli.language import language, say
-from crm_adapters.cli.output import clean, write_json
+from crm_adapters.cli.output import clean, shown_url, write_json
 from crm_adapters.cli.wording import allowed, choices
+from crm_adapters.settings import database_url
 from crm_domain.errors import CrmError, FieldError, Invalid
 
 
@@ -58,6 +59,11 @@ def report_refusal(error: CrmError, *, as_json: bool) -> int:
             message += "\n" + words
     if code in COMMANDS:
         message += "\n" + COMMANDS[code].format(**error.facts)
+    if code == "database_busy":
+        # Busy, away or mistyped: whoever reads it has to know which one did not answer.
+        url = shown_url(database_url())
+        message += "\n" + say(f"数据库：{url}（CRM_DATABASE_URL）",
+                              f"The database: {url} (CRM_DATABASE_URL)")  # fmt: skip
     return report(code, message, as_json=as_json, problems=[_plain(p) for p in problems])
 
 

@@ -52,6 +52,7 @@ def examine(language: Language) -> list[Found]:
             for look in (
                 _sqlite,
                 _clock,
+                _redis,
                 _plugins,
                 _rotation,
                 _channels,
@@ -100,6 +101,28 @@ def _clock(crm: Crm) -> Iterator[Found]:
         say(f"与数据库相差 {drift.total_seconds():.1f} 秒",
             f"{drift.total_seconds():.1f} seconds away from the database's"),
         say("用 NTP 校准两台机器的时钟", "set both clocks by NTP") if far else "",
+    )  # fmt: skip
+
+
+def _redis(crm: Crm) -> Iterator[Found]:
+    if not crm.settings.redis_url:
+        return
+    from crm_adapters.jobs.broker import redis_answers
+
+    try:
+        answers = redis_answers(crm.settings.redis_url)
+    except BadSetting as e:
+        yield Found(
+            "redis", "Redis", "problem", say(e.message("zh"), e.message("en")),
+            say("改正 CRM_REDIS_URL，或取消设置", "correct CRM_REDIS_URL, or unset it"),
+        )  # fmt: skip
+        return
+    yield Found(
+        "redis", "Redis", "ok" if answers else "warning",
+        say("有应答", "it answers") if answers else say("没有应答", "it does not answer"),
+        "" if answers else say(
+            "启动 Redis，或改正 CRM_REDIS_URL；在此之前后台进程每两秒自行查看",
+            "start it, or correct CRM_REDIS_URL; until then workers look every two seconds"),
     )  # fmt: skip
 
 

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from crm_adapters.cli.exits import DONE, NO
+from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.language import in_chinese, say
-from crm_adapters.cli.options import acting_as, actor, as_json, opened, within
+from crm_adapters.cli.options import acting_as, actor, as_json, ask_redis, opened, within
 from crm_adapters.cli.output import hint, line, local, progress, table, write_json
 from crm_domain.model import ScheduledJob
+from crm_domain.parsing import quoted
 
 
 def _threads() -> Parameter:
@@ -53,7 +55,7 @@ def worker(
     within("--processes", processes, 1, 1000)
     _check(threads, metrics_port)
     with opened() as crm:
-        if not crm.settings.redis_url:
+        if not ask_redis(crm):
             run_alone(crm, threads=threads, as_json=json, port=metrics_port, host=metrics_host)
             return
     # The database and Redis were found usable; each process opens them anew.
@@ -73,6 +75,7 @@ def scheduler(
 
     _check(threads, metrics_port)
     with opened() as crm:
+        ask_redis(crm)
         run_alone(crm, threads=threads, as_json=json, port=metrics_port, host=metrics_host)
 
 
@@ -110,7 +113,9 @@ def list_all(
 
 @in_chinese("立即执行一个定时任务；失败时退出码为 1。")
 def run(
-    name: Annotated[str, Parameter(help=say("任务名", "as crm jobs list names it"))],
+    name: Annotated[
+        str, Parameter(help=say("任务名，见 crm jobs list", "as crm jobs list names it"))
+    ],
     /, *,
     acting: Annotated[str | None, acting_as()] = None,
     json: Annotated[bool, as_json()] = False,
@@ -118,12 +123,18 @@ def run(
     """Run a job of the schedule now; exits with 1 when it fails."""
     from crm_domain.usecases import schedule
 
+    if name not in schedule.JOBS:
+        names = list(schedule.JOBS)
+        raise Refused(f"没有定时任务“{quoted(name)}”；可选：{'、'.join(names)}。",
+                      f"there is no job {quoted(name)!r}; there are: {', '.join(names)}.",
+                      code="not_found")  # fmt: skip
     with opened() as crm, progress("执行中", "running"):
         done = schedule.run_job(crm, name, by=actor(crm, acting))
     if json:
         write_json(done)
     elif done.error:
-        hint(f"任务 {name} 失败：{done.error}", f"The job {name} failed: {done.error}")
+        hint(f"任务 {name} 失败：{done.error_zh or done.error}",
+             f"The job {name} failed: {done.error}")  # fmt: skip
     else:
         shown = _numbers(done.result)
         line(f"任务 {name} 已完成：{shown}", f"The job {name} is done: {shown}")
@@ -137,8 +148,10 @@ def _outcome(last: ScheduledJob | None) -> str:
 
 
 _COUNTED = {
-    "released": "退回公海", "notices": "新增通知", "sent": "已发送", "failed": "待重试",
-    "dead": "发送失败", "expired": "已过期", "cancelled": "已取消", "removed": "已清理",
+    "released": "退回公海", "earlier": "此前已退回", "notices": "新增通知",
+    "sent": "已发送", "failed": "待重试", "dead": "发送失败", "expired": "已过期",
+    "cancelled": "已取消", "removed": "已清理",
+    "old_notices": "清理旧通知", "old_files": "清理导入文件",
     "imports": "执行导入", "rows": "处理行数", "checks": "检查项", "woken": "已唤醒",
 }  # fmt: skip
 """What a job counts, in Chinese; in English the words are those of the JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -18,9 +19,11 @@ from crm_adapters.cli.options import (
     opened,
     page_mark,
 )
-from crm_adapters.cli.output import hint, line, local, plain, progress, table, write_json
+from crm_adapters.cli.output import counted, hint, line, local, plain, progress, table, write_json
+from crm_domain.errors import NotFound
 from crm_domain.model import Event, NoticeStatus
 from crm_domain.parsing import Unreadable, choice_value
+from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
 
 Status = Literal["pending", "sent", "failed", "dead", "cancelled", "expired"]
@@ -112,9 +115,12 @@ def resend(
     if number is not None and (channel or event):
         raise Refused("--channel 和 --event 只与 --dead 或 --all 同用。",
                       "--channel and --event go with --dead or --all.", code="usage")  # fmt: skip
+    if channel is not None and not channel.strip():
+        raise Refused("--channel 后须为渠道名。", "--channel takes the name of a channel.",
+                      code="usage")  # fmt: skip
     with opened() as crm:
         if number is not None:
-            notices.resend(crm, number, by=SYSTEM)
+            _resend_one(crm, number)
         else:
             count = notices.resend_many(
                 crm, status=NoticeStatus.DEAD if dead else None, channel=channel,
@@ -125,17 +131,39 @@ def resend(
     elif number is not None:
         line(f"通知 {number} 将重新发送：crm notices deliver",
              f"The notice {number} will be sent again: crm notices deliver")  # fmt: skip
-    else:
+    elif count:
         line(f"{count} 条通知将重新发送：crm notices deliver",
-             f"{count} notices will be sent again: crm notices deliver")  # fmt: skip
+             f"{counted(count, 'notice')} will be sent again: crm notices deliver")  # fmt: skip
+    else:
+        line("没有可重发的通知。", "There is no notice to be sent again.")
+
+
+def _resend_one(crm: Crm, number: int) -> None:
+    """Put one notice back, or say why it may not be: the operator may see them all."""
+    from crm_domain.usecases import notices
+
+    try:
+        notices.resend(crm, number, by=SYSTEM)
+    except NotFound as e:
+        raise Refused(
+            f"没有可重发的通知 {number}：不存在，或已发送、正在发送、已过期、未曾失败。"
+            "查看失败的：crm notices list --status dead",
+            f"there is no notice {number} to be sent again: it does not exist, was sent, is being "
+            "sent, has expired or did not fail. See the dead ones: crm notices list --status dead",
+            code="not_found",
+        ) from e
 
 
 def _event(word: str | None) -> Event | None:
     """Read an event by its code or label."""
-    try:
-        return choice_value(Event, word)  # type: ignore[return-value]
-    except Unreadable as e:
-        codes = ", ".join(member.value for member in Event)
+    if word is None:
+        return None
+    found = None
+    with suppress(Unreadable):
+        found = choice_value(Event, word)
+    if found is None:
+        codes = say("、", ", ").join(member.value for member in Event)
         raise Refused(f"没有事件“{word}”；可选：{codes}。",
                       f"there is no event {word!r}; there are: {codes}.",
-                      code="usage") from e  # fmt: skip
+                      code="usage")  # fmt: skip
+    return found  # type: ignore[return-value]

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from crm_adapters.cli.failures import Refused
 from crm_adapters.cli.fields import field_of, filterable, listed, settable
 from crm_adapters.cli.language import say
+from crm_adapters.cli.output import hint
 from crm_adapters.settings import database_url
 from crm_domain.errors import BadSetting, WrongRevision
 from crm_domain.model import Employee
@@ -144,6 +145,26 @@ def opened() -> Iterator[Crm]:
         yield crm
 
 
+def ask_redis(crm: Crm) -> bool:
+    """Tell whether Redis is set, before something is started that would need it.
+
+    One that does not answer is told and waited for; one that answers and refuses never would do.
+
+    Raises:
+        BadSetting: It has no such database, or refuses the password.
+    """
+    url = crm.settings.redis_url
+    if not url:
+        return False
+    from crm_adapters.jobs.broker import redis_answers
+
+    if not redis_answers(url):
+        hint("Redis 没有应答（CRM_REDIS_URL）；在它应答之前，后台进程每两秒自行查看一次数据库。",
+             "Redis does not answer (CRM_REDIS_URL); until it does, workers look into the database "
+             "themselves, every two seconds.")  # fmt: skip
+    return True
+
+
 def sqlite_path(url: str) -> Path | None:
     """Tell the file of an SQLite address; None for any other, and for a temporary database."""
     if not url.startswith("sqlite"):
@@ -178,15 +199,6 @@ def within(option: str, value: int | None, low: int, high: int) -> None:
     if value is not None and not low <= value <= high:
         raise Refused(f"{option} 须在 {low} 到 {high} 之间。", f"{option} must be {low} to {high}.",
                       code="usage")  # fmt: skip
-
-
-def shown_url(url: str) -> str:
-    """Give a database address without its password."""
-    head, found, rest = url.rpartition("@")
-    if not found or "://" not in head:
-        return url
-    scheme, _, login = head.partition("://")
-    return f"{scheme}://{login.partition(':')[0]}@{rest}"
 
 
 def actor(crm: Crm, username: str | None) -> Principal:

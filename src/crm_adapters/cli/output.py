@@ -78,6 +78,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def shown_url(url: str) -> str:
+    """Give a database address without its password."""
+    head, found, rest = url.rpartition("@")
+    if not found or "://" not in head:
+        return url
+    scheme, _, login = head.partition("://")
+    return f"{scheme}://{login.partition(':')[0]}@{rest}"
+
+
 def clean(text: str) -> str:
     """Leave out control characters, which could command the terminal."""
     return "".join(c if c == "\n" or unicodedata.category(c) != "Cc" else " " for c in text)

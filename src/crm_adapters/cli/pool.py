@@ -161,6 +161,10 @@ def sweep(
         line(f"已退回公海 {done.released} 位客户（{done.day}）。",
              f"Released {counted(done.released, 'customer')} into the pool "
              f"({done.day}).")  # fmt: skip
+    if done.earlier:
+        hint(f"当天此前的回收已另外退回 {done.earlier} 位。",
+             f"Sweeps before it had released {counted(done.earlier, 'other')} "
+             "on that day.")  # fmt: skip
     if done.by_owner:
         table([say("原课程顾问", "Former owner"), say("客户数", "Customers")],
               [(names.get(n), count) for n, count in done.by_owner.items()])  # fmt: skip

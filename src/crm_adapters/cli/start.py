@@ -11,9 +11,8 @@ from crm_adapters.cli.language import in_chinese, say
 from crm_adapters.cli.options import (
     as_json,
     lasting_url,
-    shown_url,
 )
-from crm_adapters.cli.output import hint, line, pairs, progress, table, write_json
+from crm_adapters.cli.output import hint, line, pairs, progress, shown_url, table, write_json
 from crm_adapters.settings import read_settings
 
 

@@ -13,6 +13,7 @@ from crm_domain.errors import BadSetting, ExtraMissing
 
 if TYPE_CHECKING:
     from dramatiq import Broker, Worker
+    from redis import Redis
 
 QUEUE = "crm"
 HEARTBEAT = 10_000
@@ -22,6 +23,16 @@ EVERY_TIME = 1_000_000
 so that messages of a killed worker may lie for half an hour."""
 SECONDS = 5.0
 """How long Redis may take to answer or to be reached."""
+DATABASE = (
+    "没有编号为 {n} 的数据库；请改用较小的编号，通常为 0 至 15，如 redis://主机:6379/0",
+    "it has no database {n}; give a smaller number, 0 to 15 as a rule, as in redis://host:6379/0",
+)
+PASSWORD = (
+    "不接受所给的用户或密码；写法为 redis://用户:密码@主机:6379/0，"
+    "其中的特殊字符须转义，如 / 写作 %2F",
+    "it refuses the user or the password; they stand as in redis://user:password@host:6379/0, with "
+    "special characters escaped, such as / by %2F",
+)
 
 
 def make_broker(redis_url: str | None) -> Broker:
@@ -44,9 +55,18 @@ def make_broker(redis_url: str | None) -> Broker:
 
 
 def _redis_broker(url: str) -> Broker:
+    client = _client(url)
+    from dramatiq.brokers.redis import RedisBroker
+
+    return RedisBroker(  # type: ignore[no-untyped-call]
+        client=client, namespace="crm", middleware=[], heartbeat_timeout=HEARTBEAT,
+        maintenance_chance=EVERY_TIME, dead_message_ttl=86_400_000,
+    )  # fmt: skip
+
+
+def _client(url: str) -> Redis:
     try:
         import redis
-        from dramatiq.brokers.redis import RedisBroker
         from redis.backoff import NoBackoff
         from redis.retry import Retry
     except ImportError as e:
@@ -57,12 +77,51 @@ def _redis_broker(url: str) -> Broker:
             url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS, health_check_interval=30,
             retry=Retry(NoBackoff(), 0),
         )  # fmt: skip
-    except ValueError as e:
+        # What follows a question mark is looked at by nobody until a connection is made.
+        client.connection_pool.make_connection()
+    except (TypeError, ValueError) as e:
         raise BadSetting(name="CRM_REDIS_URL", reason="not a Redis address",
                          reason_zh="不是 Redis 地址") from e  # fmt: skip
-    return RedisBroker(  # type: ignore[no-untyped-call]
-        client=client, namespace="crm", middleware=[], heartbeat_timeout=HEARTBEAT,
-        maintenance_chance=EVERY_TIME, dead_message_ttl=86_400_000,
+    return client
+
+
+def redis_answers(url: str) -> bool:
+    """Ask Redis whether it can be used as it is set, and tell whether it answers at all.
+
+    One that does not answer is no mistake: it may come later, and until then nothing is lost.
+
+    Args:
+        url: Where Redis is.
+
+    Raises:
+        BadSetting: It answers and refuses: it has no such database, or not this password.
+    """
+    client = _client(url)
+    from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+    try:
+        client.ping()
+    except AuthenticationError as e:
+        raise _refused(client, *PASSWORD, said=e) from e
+    except ResponseError as e:
+        few = "index" in str(e).lower()
+        raise _refused(client, *(DATABASE if few else ("拒绝使用", "it refuses")), said=e) from e
+    except (RedisError, OSError):
+        return False
+    finally:
+        client.close()
+    return True
+
+
+def _refused(client: Redis, zh: str, en: str, *, said: Exception) -> BadSetting:
+    """Say what Redis refused, where, and what to do; not the address, which holds the password."""
+    given = client.connection_pool.connection_kwargs
+    where = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+    n = given.get("db", 0)
+    return BadSetting(
+        name="CRM_REDIS_URL",
+        reason=f"Redis answers at {where}, but {en.format(n=n)} ({said})",
+        reason_zh=f"{where} 上的 Redis {zh.format(n=n)}（{said}）",
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from crm_adapters.storage.tables import (
     import_run,
     ownership,
 )
+from crm_domain.errors import FileRemoved
 from crm_domain.model import (
     AssignmentMethod,
     AssignmentStatus,
@@ -101,7 +102,22 @@ class SqlImports:
     def content(self, id: int) -> bytes:
         """Read the file."""
         chosen = sa.select(import_file.c.content).where(import_file.c.import_id == id)
-        return bytes(self._session.run(chosen).scalar_one())
+        found = self._session.run(chosen).scalar_one_or_none()
+        if found is None:
+            raise FileRemoved(id=id)
+        return bytes(found)
+
+    def remove_files(self, before: datetime, limit: int) -> int:
+        """Remove the files of imports that ended before a moment, and count them."""
+        f, r = import_file.c, import_run.c
+        old = (
+            sa.select(f.import_id)
+            .join(import_run, r.id == f.import_id)
+            .where(r.finished_at < before)
+            .order_by(f.import_id)
+            .limit(limit)
+        )
+        return int(self._session.run(sa.delete(import_file).where(f.import_id.in_(old))).rowcount)
 
     def unfinished(
         self, sha256: str, mode: str, consultant_id: int | None

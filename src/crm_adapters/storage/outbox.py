@@ -23,6 +23,8 @@ from crm_domain.ports import Backlog, Page, Query, Reach
 from crm_domain.rules.notifying import INAPP
 
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
+DEALT_WITH = (NoticeStatus.SENT, NoticeStatus.EXPIRED, NoticeStatus.CANCELLED)
+"""Nobody has to do anything any more; what is dead waits for somebody who looks."""
 
 _OUTCOME = ("status", "attempts", "next_attempt_at", "error", "provider_id", "sent_at")
 _outcome = attrgetter(*_OUTCOME)
@@ -245,6 +247,28 @@ class SqlNotices:
         return paged(self._session, self._m, statement, query)
 
     # -- messages in the program itself ---------------------------------------------------------
+
+    def remove_old(
+        self, before: datetime, now: datetime, *, after: int, limit: int
+    ) -> tuple[int, int | None]:  # fmt: skip
+        """Remove some old notices that were dealt with, going on by number.
+
+        By number, since notices are written in the order of time: that needs no index of its own.
+        """
+        c = notice.c
+        some = sa.select(c.id, c.created_at).where(c.id > after).order_by(c.id).limit(limit)
+        seen = some.subquery()
+        last, first_at = self._session.run(
+            sa.select(sa.func.max(seen.c.id), sa.func.min(seen.c.created_at))
+        ).one()
+        if last is None or first_at >= before:
+            return 0, None
+        old = sa.delete(notice).where(
+            c.id > after, c.id <= last, c.created_at < before, c.status.in_(DEALT_WITH),
+            sa.or_(c.expires_at.is_(None), c.expires_at < now),
+            sa.or_(c.channel != INAPP, c.read_at.is_not(None)),
+        )  # fmt: skip
+        return int(self._session.run(old).rowcount), int(last)
 
     def inbox(self, recipient_id: int, query: Query, *, unread_only: bool) -> Page[Notice]:
         """Read one page of somebody's messages in the program, the newest first."""

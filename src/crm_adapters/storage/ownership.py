@@ -218,14 +218,10 @@ class SqlOwnership:
         )  # fmt: skip
         return tuple(_ended(r) for r in self._session.run(chosen))
 
-    def overdue_counts(
-        self, today: date, owner_id: int | None = None
-    ) -> dict[tuple[int, int], int]:
+    def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
         """Count whom a sweep would release, by owner and by the status they would get."""
         o = ownership.c
         chosen = sa.select(o.owner_id, o.due_status, sa.func.count()).where(*self._overdue(today))
-        if owner_id is not None:
-            chosen = chosen.where(o.owner_id == owner_id)
         rows = self._session.run(chosen.group_by(o.owner_id, o.due_status).order_by(o.owner_id))
         return {(owner, status): n for owner, status, n in rows}
 
@@ -238,8 +234,9 @@ class SqlOwnership:
         return int(self._session.run(chosen).scalar_one())
 
     def sweep(
-        self, today: date, at: datetime, limit: int, *, from_owner: int = 0
-    ) -> tuple[Released, ...]:
+        self, today: date, at: datetime, limit: int, *, from_owner: int = 0,
+        to_owner: int | None = None,
+    ) -> tuple[Released, ...]:  # fmt: skip
         """Release overdue customers by set, owner by owner; nobody waits for those others hold."""
         o = ownership.c
         order = (o.owner_id, o.due_on, o.customer_id)
@@ -250,6 +247,8 @@ class SqlOwnership:
             .order_by(*order)
             .limit(limit)
         )  # fmt: skip
+        if to_owner is not None:
+            chosen = chosen.where(o.owner_id <= to_owner)
         release = self._release_locked if self._session.on_sqlite else self._release_locking
         groups: dict[int, list[Any]] = {}
         for owner, *group in release(chosen, at):

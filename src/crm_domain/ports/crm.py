@@ -146,6 +146,16 @@ class Settings:
         default=90,
         metadata={"help": "days that ended sign-ins are kept, and their devices recognised"},
     )
+    keep_notices_days: int = attrs.field(
+        default=365,
+        metadata={
+            "help": "days that notices are kept which were sent, expired or not wanted; 0: for ever"
+        },
+    )
+    keep_files_days: int = attrs.field(
+        default=90,
+        metadata={"help": "days that the file of an import is kept after its end; 0: for ever"},
+    )
     reset_hours: int = attrs.field(
         default=24, metadata={"help": "hours that a link for choosing a password can be used"}
     )
@@ -184,7 +194,7 @@ class Settings:
     )
     cron_tidy: str = attrs.field(
         default="45 3 * * *",
-        metadata={"help": "when old sign-ins, attempts and tokens of forms are removed"},
+        metadata={"help": "when old sign-ins, forms, notices and files are removed"},
     )
     cron_imports: str = attrs.field(
         default="* * * * *",

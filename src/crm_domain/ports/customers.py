@@ -306,9 +306,7 @@ class Customers(Protocol):
         """List whom a sweep would release, without changing anything."""
         ...
 
-    def overdue_counts(
-        self, today: date, owner_id: int | None = None
-    ) -> dict[tuple[int, int], int]:
+    def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
         """Count whom a sweep would release, by owner and by the status they would get."""
         ...
 
@@ -317,8 +315,9 @@ class Customers(Protocol):
         ...
 
     def sweep(
-        self, today: date, at: datetime, limit: int, *, from_owner: int = 0
-    ) -> tuple[Released, ...]:
+        self, today: date, at: datetime, limit: int, *, from_owner: int = 0,
+        to_owner: int | None = None,
+    ) -> tuple[Released, ...]:  # fmt: skip
         """Release overdue customers by set, owner by owner; those that others hold are left out.
 
         Args:
@@ -326,6 +325,7 @@ class Customers(Protocol):
             at: The moment; no period ends before the last contact.
             limit: So many customers at most. Fewer released means that nobody is left.
             from_owner: Go on with this owner.
+            to_owner: Go no further than this owner; None is to the last.
         """
         ...
 

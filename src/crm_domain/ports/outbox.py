@@ -41,6 +41,25 @@ class Notices(Protocol):
         """The same, and count those that were not there."""
         ...
 
+    def remove_old(
+        self, before: datetime, now: datetime, *, after: int, limit: int
+    ) -> tuple[int, int | None]:  # fmt: skip
+        """Remove some old notices that were dealt with, going on by number.
+
+        What waits, is dead, or stands unread in somebody's inbox is kept; so is what has not
+        expired, since its key keeps it from being told again.
+
+        Args:
+            before: Those that were written before this moment.
+            now: The moment of asking.
+            after: Only those with a higher number.
+            limit: So many are looked at.
+
+        Returns:
+            How many were removed, and where to go on; None when none of those was so old.
+        """
+        ...
+
     def due_channels(self, now: datetime, seconds: float) -> tuple[str, ...]:
         """Tell the channels on which something is due that nobody is at, changing nothing.
 
@@ -203,6 +222,15 @@ class Imports(Protocol):
             id: The import.
             fence: What `lease` gave; another's import is left alone.
             at_once: Whether others may take it now, or when the lease ends.
+        """
+        ...
+
+    def remove_files(self, before: datetime, limit: int) -> int:
+        """Remove the files of imports that ended before a moment, and count them.
+
+        Args:
+            before: The moment.
+            limit: So many at most. Fewer means that there are no others.
         """
         ...
 

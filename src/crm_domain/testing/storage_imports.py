@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
-from crm_domain.errors import NotFound
+from crm_domain.errors import FileRemoved, NotFound
 from crm_domain.model import (
     AssignmentMethod,
     Employee,
@@ -56,6 +57,28 @@ def imported(crm: Crm, run: ImportRun, owner: int | None, row: int) -> int:
 
 class ImportsPart:
     """A part of ``StorageContract``."""
+
+    def test_files_of_imports_that_ended_long_ago_are_removed(self, crm: Crm) -> None:
+        """So many at a time; those of others, and of what did not end, are kept."""
+        ended = {"status": ImportStatus.REVERTED, "finished_at": NOW}
+        old = [an_import(crm, **ended).id or 0 for _ in range(3)]
+        late = {"status": ImportStatus.REVERTED, "finished_at": NOW + timedelta(days=1)}
+        others = [an_import(crm).id or 0, an_import(crm, **late).id or 0]
+
+        def remove() -> int:
+            with crm.unit_of_work() as uow:
+                return uow.imports.remove_files(NOW + timedelta(hours=1), 2)
+
+        assert [remove() for _ in range(3)] == [2, 1, 0]
+
+        def file_of(number: int) -> bytes:
+            return read(crm, lambda uow: uow.imports.content(number))
+
+        for number in old:
+            refusal(FileRemoved, partial(file_of, number))
+        with crm.unit_of_work(read_only=True) as uow:
+            assert all(uow.imports.content(number) for number in others)
+            assert uow.records.get(ImportRun, old[0]) is not None
 
     def test_an_import_keeps_its_file_and_its_place(self, crm: Crm) -> None:
         """Byte for byte; whoever goes on with it finds how far it has come."""

@@ -303,3 +303,33 @@ class OutboxPart:
         with crm.unit_of_work() as uow:
             [present] = uow.notices.lease(NOW, 60, 1, "console")
         return late, present
+
+    def test_what_was_dealt_with_long_ago_is_removed(self, crm: Crm) -> None:
+        """And nothing that waits, is dead, is unread, is young, or had not expired by then."""
+        number = employee(crm)
+        status, later = NoticeStatus, NOW + timedelta(days=9)
+        kinds: dict[str, dict[str, Any]] = {
+            "gone: sent": {"status": status.SENT, "sent_at": NOW},
+            "gone: unwanted": {"status": status.CANCELLED},
+            "gone: expired": {"status": status.EXPIRED, "expires_at": NOW},
+            "gone: read": {
+                "status": status.SENT, "sent_at": NOW, "channel": "inapp", "read_at": NOW,
+            },
+            "unread": {"status": status.SENT, "sent_at": NOW, "channel": "inapp"},
+            "unread and unwanted": {"status": status.CANCELLED, "channel": "inapp"},
+            "dead": {"status": status.DEAD, "error": "x"},
+            "waiting": {"next_attempt_at": NOW},
+            "of use still": {"status": status.SENT, "sent_at": NOW, "expires_at": later},
+            "young": {"status": status.SENT, "sent_at": NOW, "created_at": later},
+        }  # fmt: skip
+        with crm.unit_of_work() as uow:
+            uow.notices.add([changed(a_notice(number, k), **v) for k, v in kinds.items()])
+        place: int | None = 0
+        removed, looks, now = 0, 0, NOW + timedelta(days=5)
+        while place is not None:
+            with crm.unit_of_work() as uow:
+                some, place = uow.notices.remove_old(now, now, after=place, limit=4)
+            removed, looks = removed + some, looks + 1
+        left = {n.idempotency_key for n in read(crm, lambda uow: uow.notices.page(Query()))}
+        assert left == {k for k in kinds if not k.startswith("gone")}
+        assert (removed, looks) == (4, 4)

@@ -110,6 +110,14 @@ def said(record: type[Any], name: str, value: str | None, path: str) -> str | No
     return found
 
 
+def bad_channel(channel: object) -> list[FieldError]:
+    """Tell what is wrong with the name of a channel; None is any, and one may be there no more."""
+    if channel is None or isinstance(channel, str):
+        return []
+    return [FieldError("channel", "bad_text", None, "渠道须为名称",
+                       "a channel is given by its name")]  # fmt: skip
+
+
 def moment(crm: Crm, customer: Customer) -> datetime:
     """Tell the present moment for a locked customer: never before what was written last."""
     return latest(crm.now(), customer)

@@ -134,6 +134,7 @@ def run_import(
 
     Raises:
         ImportBusy: It was reverted, before or meanwhile, or paused meanwhile.
+        FileRemoved: It was reverted so long ago that its file is gone.
         SheetChanged: Its file is read otherwise than when it was checked.
         NotFound: There is no such import within one's reach, or no such consultant.
         NotAssignable: The named consultant is not active any more; what was taken in stays.
@@ -142,9 +143,11 @@ def run_import(
     by.need("customer:import")
     with crm.unit_of_work(read_only=True) as uow:
         run = theirs(uow, uow.records.get(ImportRun, import_id), import_id, by)
-        content = uow.imports.content(import_id)
+        done = run.status is ImportStatus.DONE
+        # Its file may be gone by then, and its report is not.
+        content = b"" if done else uow.imports.content(import_id)
     may_import(run.record, run.mode, run.consultant_id, by)
-    if run.status is not ImportStatus.DONE:
+    if not done:
         rows = read_again(crm, run, content)
         if run.status in HALTED:
             run = patiently(lambda: _taken_up(crm, import_id, by))
@@ -337,6 +340,7 @@ def rejected_rows(crm: Crm, import_id: int, *, by: Principal) -> bytes:
     """Make a workbook of the rows that are not taken in, as they stand, with the reason.
 
     Raises:
+        FileRemoved: It ended so long ago that its file is gone; the report has the reasons.
         NotFound: There is no such import.
         NotPermitted: Without ``customer:import``.
     """

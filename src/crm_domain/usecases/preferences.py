@@ -17,7 +17,7 @@ from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.notifying import INAPP, wanted_matrix
 from crm_domain.usecases._common import audit, employee_of, employee_or_refuse, reach_of
-from crm_domain.usecases.notices import send_now
+from crm_domain.usecases._sending import send_now
 
 QUIET = ("quiet_from", "quiet_until")
 

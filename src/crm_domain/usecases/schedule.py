@@ -17,7 +17,15 @@ from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, 
 from crm_domain.model import AuditEntry, ScheduledJob
 from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import SYSTEM, Principal
-from crm_domain.usecases import consistency, follow_up, imports, notices, sessions, sweep
+from crm_domain.usecases import (
+    consistency,
+    delivering,
+    follow_up,
+    imports,
+    sessions,
+    sweep,
+    tidying,
+)
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._keeping import kept
 
@@ -73,6 +81,8 @@ class Run:
     name: str
     result: Result | None = None
     error: str | None = None
+    error_zh: str | None = None
+    """The same in Chinese, where a rule or the database refused it."""
     taken_over: bool = False
     """Whether an earlier run of the slot was begun and never ended."""
     kept: bool = True
@@ -80,11 +90,13 @@ class Run:
 
 
 def _deliver(crm: Crm) -> Result:
-    return attrs.asdict(notices.deliver_due(crm, seconds=DELIVERING, by=SYSTEM))
+    return attrs.asdict(delivering.deliver_due(crm, seconds=DELIVERING, by=SYSTEM))
 
 
 def _sweep(crm: Crm) -> Result:
-    return {"released": sweep.sweep_pool(crm, by=SYSTEM, guard=True).released}
+    done = sweep.sweep_pool(crm, by=SYSTEM, guard=True)
+    # One that goes on where another was cut off must not tell its part as the whole.
+    return {"released": done.released} | ({"earlier": done.earlier} if done.earlier else {})
 
 
 def _warn(crm: Crm) -> Result:
@@ -96,7 +108,11 @@ def _remind(crm: Crm) -> Result:
 
 
 def _tidy(crm: Crm) -> Result:
-    return {"removed": sessions.remove_old(crm, by=SYSTEM)}
+    return {
+        "removed": sessions.remove_old(crm, by=SYSTEM),
+        "old_notices": tidying.remove_notices(crm, by=SYSTEM),
+        "old_files": tidying.remove_files(crm, by=SYSTEM),
+    }
 
 
 def _imports(crm: Crm) -> Result:
@@ -122,7 +138,7 @@ JOBS: Mapping[str, Job] = {
         Job(
             name="tidy",
             zh="清理过期记录",
-            en="remove old sign-ins and forms",
+            en="remove what is old",
             seconds=600,
             run=_tidy,
         ),
@@ -270,12 +286,12 @@ def _run(crm: Crm, job: Job, slot: datetime | None) -> Run | None:
     if fence is None:
         return None
     result: Result | None = None
-    error, again = None, None
+    error, error_zh, again = None, None, None
     try:
         with kept(lambda: _renew(crm, job, fence), LEASE):
             result = job.run(crm)
     except CrmError as e:
-        error = f"{e.code}: {e.message('en')}"
+        error, error_zh = f"{e.code}: {e.message('en')}", e.message("zh")
         again = RETRY if isinstance(e, DatabaseBusy) else None
     except Exception as e:  # one job that fails must not stop the others
         error, again = type(e).__name__, RETRY
@@ -288,7 +304,7 @@ def _run(crm: Crm, job: Job, slot: datetime | None) -> Run | None:
     with crm.unit_of_work() as uow:
         kept_on = uow.schedule.finish(job.name, fence, result=result, error=error, again=again)
     return Run(
-        name=job.name, result=result, error=error, kept=kept_on,
+        name=job.name, result=result, error=error, error_zh=error_zh, kept=kept_on,
         taken_over=before is not None and before.slot == slot and before.finished_at is None,
     )  # fmt: skip
 

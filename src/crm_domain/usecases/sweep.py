@@ -11,16 +11,16 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import FieldError, Invalid, SweepStopped
-from crm_domain.model import AssignmentStatus, Event, Notice
-from crm_domain.ports import Crm, Ended, Expiring, Losing, Released
+from crm_domain.model import AssignmentStatus, AuditEntry, Event, Notice
+from crm_domain.ports import Crm, Ended, Expiring, Losing, Query, Released, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.usecases._common import audit, notices
+from crm_domain.usecases._common import audit, notices, start_of_day
 from crm_domain.usecases._redating import finish_dating
 
 FURTHEST = 9000
 """The last year that can be looked at; in the last of all a day may have no morrow."""
 SWEEP_BATCH = 50_000
-"""Customers that a sweep releases in one transaction."""
+"""Customers that a sweep releases at once; a transaction has the rest of its last owner, too."""
 OWNERS = 50
 """Owners that are warned in one transaction."""
 NAMED_ALONE = 20
@@ -40,6 +40,9 @@ class Sweep:
     """How many by the limit that passed: 3 no follow-up, 4 not closed."""
     by_owner: Mapping[int, int]
     day: date
+    earlier: int = 0
+    """How many sweeps of the same day had released before this one began, as one that was cut off;
+    they are not among the others."""
     dry_run: bool = False
     customers: Sequence[Ended] = ()
     """Whom it would take; only of a dry run, 10,000 at most."""
@@ -79,15 +82,27 @@ def sweep_pool(
     with crm.unit_of_work(read_only=True) as uow:
         doomed = uow.customers.overdue_counts(today)
         listed = uow.customers.overdue(today, 10_000) if dry_run else ()
+        # What a sweep as of another day goes on with is nobody's question.
+        earlier = 0 if dry_run or today != crm.day(now) else _released_on(crm, uow, today)
         most = _guarded(crm, uow.customers.owned_count()) if guard else None
     if most is not None:
         _guard(crm, sum(doomed.values()), most, now)
     if dry_run:
-        return _report(doomed, today, listed)
+        return _report(doomed, today, earlier, listed)
     ended = _release(crm, today, by, most) if doomed else {}
     if ended:
         crm.jobs.wake("deliver_due")
-    return _report(ended, today)
+    return _report(ended, today, earlier)
+
+
+def _released_on(crm: Crm, uow: UnitOfWork, day: date) -> int:
+    """Tell how many the sweeps of a day have released so far, as each wrote it with what it did."""
+    query = Query(
+        where={"action": "sweep"}, ranges={"at": (start_of_day(crm, day), None)}, limit=10_000
+    )
+    entries = uow.records.page(AuditEntry, query).items
+    kept = [e.after for e in entries if e.after and e.after["day"] == day.isoformat()]
+    return sum(int(after["released"]) for after in kept)
 
 
 def _check_moment(at: datetime, now: datetime, dry_run: bool) -> None:
@@ -106,34 +121,54 @@ def _release(
 ) -> Counter[tuple[int, int]]:  # fmt: skip
     """Release all overdue customers in bounded batches; each owner is told once.
 
+    An owner is never cut in two, and each transaction tells what it did itself: whoever goes on
+    where a sweep was cut off must not count again what that had told.
+
     Raises:
         SweepStopped: More than ``most`` are overdue by now: the rules were changed meanwhile.
     """
     ended: Counter[tuple[int, int]] = Counter()
-    told = last = 0
+    last = 0
     more = True
     while more:
         with crm.unit_of_work() as uow:
             now = crm.now()
-            released = uow.customers.sweep(today, now, SWEEP_BATCH, from_owner=last)
+            released, more = _released(uow, today, now, from_owner=last + 1)
             done = sum(r.count for r in released)
             if most is not None and ended.total() + done > most:
                 # This transaction is undone, and all that is overdue stays so.
                 _refuse_more(crm, most, ended.total())
-            more = done == SWEEP_BATCH
             for r in released:
-                if r.owner_id == told:
-                    continue
-                # Of the last one there may be more than this transaction took.
-                cut = more and r is released[-1]
-                left = uow.customers.overdue_counts(today, r.owner_id) if cut else {}
-                uow.notices.add(_expired(crm, r, r.count + sum(left.values()), now))
+                uow.notices.add(_expired(crm, r, now))
             if released:
                 audit(uow, by, now, "sweep", "Customer", None, None, _counted(released, today))
         for r in released:
             ended.update({(r.owner_id, status): n for status, n in r.by_status.items()})
-            told = last = r.owner_id
+            last = r.owner_id
     return ended
+
+
+def _released(
+    uow: UnitOfWork, today: date, now: datetime, *, from_owner: int
+) -> tuple[list[Released], bool]:
+    """Release a batch and the rest of its last owner, and tell whether there may be others."""
+    released = list(uow.customers.sweep(today, now, SWEEP_BATCH, from_owner=from_owner))
+    more = full = sum(r.count for r in released) == SWEEP_BATCH
+    while full:
+        last = released[-1]
+        rest = uow.customers.sweep(
+            today, now, SWEEP_BATCH, from_owner=last.owner_id, to_owner=last.owner_id
+        )
+        released[-1:] = [_together(last, r) for r in rest] or [last]
+        full = sum(r.count for r in rest) == SWEEP_BATCH
+    return released, more
+
+
+def _together(some: Released, rest: Released) -> Released:
+    return Released(
+        owner_id=some.owner_id, by_status=Counter(some.by_status) + Counter(rest.by_status),
+        first_id=min(some.first_id, rest.first_id), names=some.names,
+    )  # fmt: skip
 
 
 def _counted(released: Sequence[Released], today: date) -> dict[str, Any]:
@@ -148,7 +183,8 @@ def _counted(released: Sequence[Released], today: date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _expired(crm: Crm, released: Released, total: int, now: datetime) -> list[Notice]:
+def _expired(crm: Crm, released: Released, now: datetime) -> list[Notice]:
+    total = released.count
     names = "、".join(released.names) + ("等" if total > len(released.names) else "")
     return notices(
         crm, Event.EXPIRED, released.owner_id, f"{total} 位客户已退回公海",
@@ -191,15 +227,17 @@ def _refuse_more(crm: Crm, most: int, released: int) -> None:
 
 
 def _report(
-    counts: Mapping[tuple[int, int], int], day: date, listed: Sequence[Ended] | None = None
-) -> Sweep:
+    counts: Mapping[tuple[int, int], int], day: date, earlier: int,
+    listed: Sequence[Ended] | None = None,
+) -> Sweep:  # fmt: skip
     by_status: Counter[int] = Counter()
     by_owner: Counter[int] = Counter()
     for (owner, status), n in counts.items():
         by_status[status] += n
         by_owner[owner] += n
     return Sweep(released=by_owner.total(), by_status=by_status, by_owner=by_owner, day=day,
-                 dry_run=listed is not None, customers=tuple(listed or ()))  # fmt: skip
+                 earlier=earlier, dry_run=listed is not None,
+                 customers=tuple(listed or ()))  # fmt: skip
 
 
 def warn_owners(crm: Crm, *, by: Principal) -> int:

@@ -14,8 +14,9 @@ from crm_web.screen import screen
 WORDS: Mapping[str, Words] = {
     "sent": ("已发送", "sent"), "failed": ("待重试", "to be tried again"), "dead": ("失败", "dead"),
     "cancelled": ("已取消", "cancelled"), "expired": ("已过期", "expired"),
-    "released": ("进入公海", "released"),
+    "released": ("进入公海", "released"), "earlier": ("此前已进入公海", "released before"),
     "notices": ("提醒", "notices"), "removed": ("已清理", "removed"),
+    "old_notices": ("清理旧通知", "old notices"), "old_files": ("清理导入文件", "old files"),
     "checks": ("检查项", "checks"),
     "imports": ("导入", "imports"), "rows": ("行", "rows"),
 }  # fmt: skip
@@ -39,8 +40,8 @@ def run(c: Context, name: str) -> Answer:
     except JobRunning as e:
         return Redirect(to="/jobs", said=e.message(c.language), tone="warning")
     if done.error:
-        return Redirect(to="/jobs", said=c.t("运行失败：", "It failed: ") + done.error,
-                        tone="danger")  # fmt: skip
+        said = c.t(f"运行失败：{done.error_zh or done.error}", f"It failed: {done.error}")
+        return Redirect(to="/jobs", said=said, tone="danger")
     said = c.t("运行完成。", "Done. ") + counted(c, done.result)
     return Redirect(to="/jobs", said=said)
 

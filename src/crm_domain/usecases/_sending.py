@@ -1,0 +1,63 @@
+"""One attempt at one message, writing nothing."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+
+from crm_domain.errors import DeliveryFailed
+from crm_domain.model import Employee, Notice
+from crm_domain.ports import Crm
+from crm_domain.rules.notifying import failed, sent
+
+log = logging.getLogger(__name__)
+
+
+def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
+    """Try to send a notice at once, writing nothing.
+
+    Args:
+        crm: The CRM.
+        notice: The notice, with this attempt counted.
+        employee: Its recipient; None when there is no such person.
+
+    Returns:
+        The notice as it is then: sent, failed or dead.
+    """
+    return attempt(crm, notice, employee)[0]
+
+
+def attempt(crm: Crm, notice: Notice, employee: Employee | None) -> tuple[Notice, bool | None]:
+    """Try to send a notice, and tell whether its channel is broken.
+
+    Whom a channel cannot reach says that it works. A message that the channel's own code cannot
+    make says nothing about it: ten of these must not keep all others waiting.
+    """
+    notifier = crm.notifiers.get(notice.channel)
+    try:
+        if notifier is None:
+            raise DeliveryFailed(f"no channel {notice.channel}", permanent=True)
+        if employee is None or notifier.address(employee) is None:
+            raise DeliveryFailed(f"no address on {notice.channel}", permanent=True)
+        provider_id = notifier.send(notice, employee)
+    except DeliveryFailed as e:
+        return failure(crm, notice, e), not getattr(e, "permanent", False)
+    except Exception as e:  # a plugin's mistake must not stop the others
+        log.exception("the channel %s failed with notice %s", notice.channel, notice.id)
+        mistake = DeliveryFailed(f"{type(e).__name__} in {notice.channel}")
+        return failure(crm, notice, mistake), None
+    return sent(notice, provider_id, crm.now()), False
+
+
+def failure(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
+    return failed(notice, error, crm.now(), most=crm.settings.max_attempts,
+                  first_wait=first_wait(crm), jitter=_jitter())  # fmt: skip
+
+
+def _jitter() -> float:
+    return random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+
+
+def first_wait(crm: Crm) -> timedelta:
+    return timedelta(seconds=crm.settings.retry_seconds)
