@@ -9,7 +9,7 @@ from crm_domain import Crm
 from crm_domain.ports import Settings
 from importing import Wakes
 from make import World
-from races.jobs import InlineReader
+from races.tasks import InlineReader
 
 
 @pytest.fixture

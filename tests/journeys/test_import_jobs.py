@@ -61,7 +61,7 @@ from importing import (
     work,
 )
 from make import World, phone
-from races.jobs import InlineReader
+from races.tasks import InlineReader
 from steps import told
 
 # -- starting -----------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import intake
 from races import office
 from races.invariants import content, violations
-from races.jobs import START
 from races.launcher import Launcher
+from races.tasks import START
 
 KILLED = -9
 

@@ -75,16 +75,16 @@ def main() -> None:
 
     One working day on a private database, which is closed again, loads what is loaded lazily.
     """
-    from races import jobs
+    from races import tasks
 
-    jobs.warm_up()
+    tasks.warm_up()
     for line in sys.stdin:
         question = json.loads(line)
         if "wait" in question:
             _, status = os.waitpid(question["wait"], 0)
             answer = os.waitstatus_to_exitcode(status)
         else:
-            answer = os.fork() or _work(jobs.JOBS[question["job"]], question["arguments"])
+            answer = os.fork() or _work(tasks.JOBS[question["job"]], question["arguments"])
         sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from races import crashes
-from races.jobs import COMMANDS
 from races.launcher import Launcher
+from races.tasks import COMMANDS
 
 ENGINES = ("sqlite", "postgresql")
 STRIDES = {"sqlite": 1, "postgresql": 4}

@@ -26,8 +26,8 @@ from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import imports
 from races import crashes
 from races.invariants import content, violations
-from races.jobs import START, InlineReader, seconds
 from races.launcher import Launcher
+from races.tasks import START, InlineReader, seconds
 
 ENGINES = ("sqlite", "postgresql")
 ROWS = 300

@@ -23,7 +23,7 @@ from crm_domain.testing.clock import FixedClock
 from crm_domain.usecases import access, assignment, follow_up, intake, pool
 from races import mutants, office
 from races.invariants import violations
-from races.jobs import START
+from races.tasks import START
 
 QUOTAS = (2, 1, 1)
 BEGIN = ("rotation", "rotation", "rotation", "pool")

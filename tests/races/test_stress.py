@@ -22,9 +22,9 @@ from crm_domain.ports import Settings
 from crm_domain.usecases import intake
 from races import office
 from races.invariants import drop_guards, violations
-from races.jobs import VirtualClock, seconds
 from races.launcher import Launcher
 from races.linearizability import ABSENT, NEVER, Call, Op, Register, linearizable, step
+from races.tasks import VirtualClock, seconds
 
 ENGINES = ("sqlite", "postgresql")
 WORKERS = 4
