@@ -24,7 +24,11 @@ from crm_web.resource import Action, Column, Resource
 Titles = Mapping[str, Mapping[int, str]]
 Write = Callable[[Any], str]
 """Writes a value, which is there, as HTML; or a row's cell, whatever is in it."""
-DASH = '<span class="text-secondary" aria-hidden="true">–</span>'
+DASH = '<span class="text-secondary nothing" aria-hidden="true">–</span>'
+AMOUNTS = ("number", "money")
+"""Kinds of columns that are read from the right."""
+LONG = 60
+"""A text of more letters takes some lines of a phone."""
 
 
 class Drawn(Look):
@@ -53,7 +57,8 @@ class Drawn(Look):
         if "*" in value:
             return Markup(f'<span class="text-secondary">{text}</span>')  # noqa: S704
         return Markup(  # noqa: S704 - it is escaped
-            f'<span class="text-nowrap">{text}<button class="btn btn-icon btn-ghost-secondary'
+            f'<span class="copied" title="{text}"><span>{text}</span>'
+            f'<button class="btn btn-icon btn-ghost-secondary'
             f' btn-sm ms-1" type="button" data-copy="{text}"'
             f' aria-label="{self._copy}{text}">{self._copy_icon}</button></span>'
         )
@@ -87,7 +92,7 @@ def writer(look: Drawn, column: Column, titles: Titles) -> Write:
         return _changes(look)
     if column.say is not None:
         say, text = column.say, (_badge if column.kind == "badge" else _text)(look)
-        return lambda row: text(say(row, look))
+        return lambda row: text(told) if (told := say(row, look)) else DASH
     write = _of_target(column, titles) if column.target else _KINDS.get(column.kind, _text)(look)
     of = attrgetter(column.name) if column.value is None else column.value
 
@@ -102,17 +107,25 @@ def _of_target(column: Column, titles: Titles) -> Write:
     named = titles.get(column.target, {})
 
     def call(number: Any) -> str:
-        return str(escape(named.get(number, f"#{number}")))
+        return named.get(number, f"#{number}")
 
     def link(number: Any) -> str:
         if number not in named:
             return f"#{number}"
-        return f'<a href="/customers/{number}">{escape(named[number])}</a>'
+        return f'<a href="/customers/{number}">{_shortened(named[number])}</a>'
 
     def several(value: Any) -> str:
-        return "、".join(map(call, value)) if isinstance(value, list | tuple) else call(value)
+        many = value if isinstance(value, list | tuple) else (value,)
+        return _shortened("、".join(map(call, many)))
 
     return link if column.target == "Customer" else several
+
+
+def _shortened(text: str) -> str:
+    """Write text that ends in dots where the column is too narrow for it."""
+    shown = escape(text)
+    long = " long-text" if len(text) > LONG else ""
+    return f'<span class="cell-text{long}" title="{shown}">{shown}</span>'
 
 
 def _changes(look: Drawn) -> Write:
@@ -191,11 +204,7 @@ def _badge(look: Drawn) -> Write:
 
 
 def _text(look: Drawn) -> Write:
-    def write(value: Any) -> str:
-        text = escape(value)
-        return f'<span class="cell-text" title="{text}">{text}</span>'
-
-    return write
+    return lambda value: _shortened(str(value))
 
 
 _KINDS: Mapping[str, Callable[[Drawn], Write]] = {
@@ -204,6 +213,7 @@ _KINDS: Mapping[str, Callable[[Drawn], Write]] = {
     "day": lambda look: lambda value: f'<span class="text-nowrap">{look.day(value)}</span>',
     "money": lambda look: lambda value: f'<span class="text-nowrap">{look.money(value)}</span>',
     "number": lambda look: lambda value: str(escape(value)),
+    "clock": lambda look: lambda value: f"{value:%H:%M}",
     "phone": lambda look: look.phone, "copy": lambda look: look.copied,
 }  # fmt: skip
 
@@ -278,11 +288,13 @@ class Rows:
         # A link is followed by a click, so that its cell is no input.
         inline = {*resource.inline} if self._form else set()
         self._columns = [
-            (f'<td data-label="{escape(x.label(c.language))}"', x.link, x.name
+            (f'<td data-label="{escape(x.label(c.language))}"',
+             "number" if x.kind in AMOUNTS else "", x.link, x.name
              if x.name in inline and x.value is None and x.say is None and not x.link else "",
              writer(look, x, titles))
             for x in columns
         ]  # fmt: skip
+        self._open = str(escape(t("打开", "Open")))
         self._hint = str(escape(t("按回车或点击修改", "Press Enter or click to change it")))
         self._words = {a.name: str(escape(a.label(c.language))) for a in actions}
         self._instead = {
@@ -316,18 +328,23 @@ class Rows:
         found = ["<tr>"]
         if self._tick is not None:
             found.append(
-                '<td><input class="form-check-input m-0" type="checkbox" name="ids"'
-                f' value="{shown_key}" data-tick aria-label="{self._tick} {shown_key}"></td>'
+                '<td class="row-tick"><input class="form-check-input m-0" type="checkbox"'
+                f' name="ids" value="{shown_key}" data-tick'
+                f' aria-label="{self._tick} {shown_key}"></td>'
             )
-        for begin, link, name, cell in self._columns:
+        for begin, style, link, name, cell in self._columns:
             shown = cell(row)
             if name and edits:
-                begin = (f'{begin} class="editable" tabindex="-1" title="{self._hint}"'
+                style = f"editable {style}".rstrip()
+                begin = (f'{begin} tabindex="-1" title="{self._hint}"'
                          f' data-edit="{self._path}/{path_key}/field/{name}"')  # fmt: skip
             if link and leads and (page := resource.page_of(key)):
                 back = "" if resource.own_page else self._back
+                shown = self._open if shown is DASH else shown
                 shown = f'<a class="row-link" href="{escape(page)}{back}">{shown}</a>'
-            found.append(f"{begin}>{shown}</td>")
+            found.append(
+                f'{begin} class="{style}">{shown}</td>' if style else f"{begin}>{shown}</td>"
+            )
         if self.acts:
             found.append(f'<td class="text-end text-nowrap row-actions">'
                          f"{self._done(row, path_key, edits=edits)}</td>")  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from crm_domain.errors import Language
-from crm_domain.model import Spec, about, specs
+from crm_domain.model import AssignmentStatus, Spec, about, specs
 from crm_domain.model.fields import RECORDS
 from crm_web.context import Context
 
@@ -24,8 +23,15 @@ LOGGED: Mapping[str, tuple[str, str]] = {
     "count": ("数量", "Count"), "name": ("名称", "Name"), "session": ("登录", "Session"),
     "ended": ("结束", "Ended"), "search": ("搜索", "Search"), "sort": ("排序", "Order"),
     "status": ("状态", "Status"), "channel": ("渠道", "Channel"), "event": ("事件", "Event"),
+    "day": ("日期", "Day"), "released": ("进入公海", "Became public"),
+    "by_status": ("按原因", "By reason"), "by_owner": ("按原顾问", "By former owner"),
+    "accepted": ("导入行数", "Rows taken in"), "until": ("截止", "Until"),
+    "archived": ("归档", "Put away"),
 }  # fmt: skip
 """What the audit log keeps beside the fields of records; what is not here is shown by its name."""
+
+COUNTED: Mapping[str, str] = {"by_status": "", "by_owner": "Employee"}
+"""What the audit log counts by something, and the records whose numbers that are; "" is none."""
 
 CHANNELS: Mapping[str, tuple[str, str]] = {
     "inapp": ("站内消息", "in here"), "email": ("邮件", "e-mail"), "sms": ("短信", "SMS"),
@@ -34,6 +40,18 @@ CHANNELS: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 """What the channels of notices are called; one of a plugin that is not here is shown by its name.
 """
+
+BROWSERS: Mapping[str, str] = {
+    "MicroMessenger": "微信 WeChat", "DingTalk": "钉钉 DingTalk", "Edg": "Edge", "OPR/": "Opera",
+    "Firefox": "Firefox", "QQBrowser": "QQ", "Chrome": "Chrome", "CriOS": "Chrome",
+    "Safari": "Safari",
+}  # fmt: skip
+SYSTEMS: Mapping[str, str] = {
+    "iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "HarmonyOS": "HarmonyOS",
+    "Windows": "Windows", "Mac OS": "macOS", "Linux": "Linux",
+}  # fmt: skip
+"""What browsers call themselves and their systems; the first that is found counts, since most name
+others as well."""
 
 
 @attrs.frozen
@@ -62,6 +80,14 @@ class Look:
         """Say what a channel of notices is called."""
         return self.context.t(*CHANNELS.get(name, (name, name)))
 
+    def device(self, name: str | None) -> str:
+        """Say by what somebody signed in: a browser's name of itself is for programs."""
+        if not name:
+            return self.context.t("未知设备", "unknown device")
+        browser = next((said for sign, said in BROWSERS.items() if sign in name), "")
+        system = next((said for sign, said in SYSTEMS.items() if sign in name), "")
+        return " · ".join(part for part in (browser, system) if part) or name
+
     def changes(self, row: Any) -> list[tuple[str, str, str]]:
         """Tell what an entry of the audit log changed: field, before and after, as people say it.
 
@@ -75,10 +101,21 @@ class Look:
         for n, both in row.changes.items():
             words = LOGGED.get(n, (n, n))
             label = fields[n].label(self.language) if n in fields else self.context.t(*words)
+            both = [self._keyed(n, value, row.titles) for value in both]
             before, after = self._both(fields.get(n), both[0], both[1], row.titles)
             if n not in ("id", "version") and before != after:
                 said.append((label, before, after))
         return said
+
+    def _keyed(self, name: str, value: Any, titles: Mapping[str, Mapping[int, str]]) -> Any:
+        """Give what the log counts by reason and by owner with their words in place of numbers."""
+        if not isinstance(value, dict) or name not in COUNTED:
+            return value
+        if name == "by_status":
+            reasons = {str(s.value): s.label(self.language) for s in AssignmentStatus}
+            return {reasons.get(key, key): n for key, n in value.items()}
+        known = {str(key): title for key, title in titles.get(COUNTED[name], {}).items()}
+        return {known.get(key, f"#{key}"): n for key, n in value.items()}
 
     def _both(
         self, spec: Spec | None, before: Any, after: Any, titles: Mapping[str, Mapping[int, str]]
@@ -110,7 +147,9 @@ class Look:
         if isinstance(value, list):
             return self.context.t("、", ", ").join(self.stored(spec, v) for v in value)
         if isinstance(value, dict):
-            return json.dumps(value, ensure_ascii=False, default=str)
+            colon = self.context.t("：", ": ")
+            said = (f"{key}{colon}{self.stored(spec, one)}" for key, one in value.items())
+            return self.context.t("，", ", ").join(said)
         if spec is not None and spec.kind in ("choice", "state"):
             return next((self.choice(m) for m in spec.type if m.value == value), str(value))
         if spec is not None and spec.kind == "moment":

@@ -384,7 +384,11 @@ def plain(
     typed = (
         tuple(n for n in seen if not fields[n].guarded) if described.plain else (described.changes)
     )
-    first = next((n for n in seen if fields[n].kind == "text"), seen[0])
+    shown = [n for n in seen if n not in hide] or seen
+    # What leads to a record must be seen, and be there in every row.
+    first = next(
+        (n for n in shown if fields[n].kind == "text" and not fields[n].optional), shown[0]
+    )
     known: dict[str, Any] = {
         "name": name, "record": cls, "words": words, "icon": icon, "needs": f"{table}:view",
         "rows": lambda crm, query, by: records.list_records(crm, cls, query, by=by),

@@ -75,6 +75,8 @@ def cell(look: Look, column: Column, row: Any, titles: Mapping[str, Mapping[int,
             return look.moment(value)
         case "day" | "due":
             return look.day(value)
+        case "clock":
+            return f"{value:%H:%M}"
         case "flag":
             return look.context.t("是", "yes") if value else look.context.t("否", "no")
         case "choice" | "state" | "badge":

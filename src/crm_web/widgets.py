@@ -36,7 +36,7 @@ class Input:
     label: str
     kind: str
     """``text``, ``area``, ``select``, ``many``, ``flag``, ``pick`` and ``picks`` (one and several
-    that are found by typing), or a type of HTML's input."""
+    that are found by typing), ``money`` (in yuan), or a type of HTML's input."""
     value: str = ""
     chosen: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
@@ -140,7 +140,7 @@ def _kind(spec: Spec) -> str:
     if spec.kind == "text":
         return "area" if (spec.length or 0) > LONG else "text"
     if spec.kind == "money":
-        return "text"
+        return "money"
     if spec.kind in ("choice", "state"):
         return "select"
     if spec.kind == "reference":

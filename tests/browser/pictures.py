@@ -139,7 +139,7 @@ def test_filters_and_ticked_rows(page):
     page.wait_for_load_state("networkidle")
     for box in page.locator("tbody [data-tick]").all()[:3]:
         box.check()
-    take(page, "customers", 900)
+    take(page, "customers", 760)
 
 
 @of("zhaomin")

@@ -189,7 +189,8 @@ def test_every_page_fits_a_phone(school: School, sit: Sit, scheme: str) -> None:
     desk = sit(school.world.a, "/", viewport=PHONE, color_scheme=scheme, has_touch=True)
     page, wrong = desk.page, list[str]()
     number = intake.list_customers(school.crm, by=school.world.a).items[0].id
-    for path in (*PAGES, f"/customers/{number}"):
+    long = school.world.customer(school.world.a, name="欧阳超长" * 10, wechat="wx_" + "a" * 27)
+    for path in (*PAGES, f"/customers/{number}", f"/customers/{long.id}"):
         desk.go(path)
         page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
         wide = page.evaluate("document.documentElement.scrollWidth")

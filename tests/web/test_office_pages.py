@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import cast
 from zipfile import ZipFile
 
 import attrs
@@ -15,13 +18,17 @@ from crm_domain.model import Course, Employee, Notice, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Loaded, Query, Settings
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import access, intake, notices, records, schedule
+from crm_domain.usecases import access, intake, notices, records, schedule, sweep
 from crm_web.asgi import application
+from crm_web.context import Context
+from crm_web.look import Look
+from crm_web.pages.jobs import planned
 from make import World, phone
 from steps import login
 from web.conftest import Visit
 from web.visitor import PASSWORD, Visitor
 
+SPOKEN = cast(Context, SimpleNamespace(t=lambda zh, en: zh, language="zh"))
 PAGES = ("/audit", "/audit/facets", "/notices", "/jobs", "/plugins")
 
 
@@ -70,6 +77,19 @@ def test_of_a_list_the_log_says_what_came_and_what_went(
     text = visit(boss).get("/audit?record=Role&action=update").text
     assert "<ins>+ 上课记录  − 校区</ins>" in text
     assert "新建" in visit(boss).get("/audit?record=Role&action=create").text
+
+
+def test_of_a_sweep_the_log_says_why_and_from_whom_in_words(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """Reasons and owners are counted by what they are called, not by numbers."""
+    world.customer(world.a)
+    world.clock.advance(timedelta(days=30))
+    assert sweep.sweep_pool(world.crm, by=SYSTEM).released == 1
+    text = visit(boss).get("/audit?action=sweep").text
+    assert "每日回收" in text
+    assert "N天未跟进：1" in text
+    assert "李雷：1" in text
 
 
 def test_the_log_is_filtered_by_record_action_person_and_day(
@@ -183,6 +203,34 @@ def test_a_job_is_run_at_once_and_its_result_is_told(
     assert "已清理 0" in text
     assert visitor.post("/jobs/nothing/run").status_code == 404
     assert visitor.get("/jobs/tidy/run").status_code == 405
+    assert "每天 00:05" in visitor.get("/jobs").text
+
+
+@pytest.mark.parametrize(
+    ("cron", "said"),
+    [("* * * * *", "每分钟"), ("*/5 * * * *", "每 5 分钟"), ("7 * * * *", "每小时第 7 分"),
+     ("5 0 * * *", "每天 00:05"), ("0 9 * * 1", "0 9 * * 1"), ("0 8-18 * * *", "0 8-18 * * *")],
+)  # fmt: skip
+def test_a_schedule_is_said_in_words_where_there_are_words(cron: str, said: str) -> None:
+    """What is less simple stays the expression that it is."""
+    assert planned(SPOKEN, cron) == said
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like"
+         " Gecko) Mobile/15E148 MicroMessenger/8.0.44", "微信 WeChat · iPhone"),
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+         " Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0", "Edge · Windows"),
+        ("Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
+         " Mobile Safari/537.36", "Chrome · Android"),
+        ("curl/8.5.0", "curl/8.5.0"), (None, "未知设备"),
+    ],
+)  # fmt: skip
+def test_a_device_is_called_as_people_call_it(agent: str | None, said: str) -> None:
+    """By its browser and its system; what is neither is shown as it calls itself."""
+    assert Look(SPOKEN).device(agent) == said
 
 
 def test_plugins_are_listed_with_what_went_wrong(world: World, boss: Principal) -> None:

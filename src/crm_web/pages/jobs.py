@@ -18,7 +18,7 @@ WORDS: Mapping[str, Words] = {
     "notices": ("提醒", "notices"), "removed": ("已清理", "removed"),
     "old_notices": ("清理旧通知", "old notices"), "old_files": ("清理导入文件", "old files"),
     "checks": ("检查项", "checks"),
-    "imports": ("导入", "imports"), "rows": ("行", "rows"),
+    "imports": ("导入", "imports"), "rows": ("行", "rows"), "woken": ("待送出", "handed on"),
 }  # fmt: skip
 """What jobs count; what is not here is shown by its name."""
 
@@ -28,7 +28,8 @@ def show(c: Context) -> Answer:
     """Show the schedule with the next and the latest run of each job."""
     return Page(template="jobs.html", data={
         "jobs": schedule.list_jobs(c.crm, by=c.by), "told": lambda r: counted(c, r),
-        "zone": str(c.crm.settings.zone), "now": c.crm.storage.clock(),
+        "planned": lambda cron: planned(c, cron), "zone": str(c.crm.settings.zone),
+        "now": c.crm.storage.clock(),
     })  # fmt: skip
 
 
@@ -44,6 +45,24 @@ def run(c: Context, name: str) -> Answer:
         return Redirect(to="/jobs", said=said, tone="danger")
     said = c.t("运行完成。", "Done. ") + counted(c, done.result)
     return Redirect(to="/jobs", said=said)
+
+
+def planned(c: Context, cron: str) -> str:
+    """Say when a job runs; what is not one of the simple schedules stays a cron expression."""
+    minute, hour, *days = cron.split()
+    if days != ["*", "*", "*"]:
+        return cron
+    if (minute, hour) == ("*", "*"):
+        return c.t("每分钟", "every minute")
+    if minute.startswith("*/") and minute[2:].isdecimal() and hour == "*":
+        return c.t(f"每 {minute[2:]} 分钟", f"every {minute[2:]} minutes")
+    if not minute.isdecimal():
+        return cron
+    if hour == "*":
+        return c.t(f"每小时第 {minute} 分", f"hourly at minute {minute}")
+    if hour.isdecimal():
+        return c.t("每天 {at}", "daily at {at}").format(at=f"{int(hour):02}:{int(minute):02}")
+    return cron
 
 
 def counted(c: Context, result: Mapping[str, int] | None) -> str:

@@ -90,8 +90,10 @@ def _save(c: Context, known: Account) -> Answer:
 def _switch(c: Context, known: Account, active: bool) -> Answer:
     if not active:
         n = len(sessions.list_sessions(c.crm, known.username, by=c.by))
-        said = c.t("停用 {who}？现有的 {n} 处登录会立即结束。",
-                   "Disable {who}? The {n} sessions that run end at once.")  # fmt: skip
+        said = c.t(
+            "停用 {who}？现有的 {n} 处登录会立即结束。",
+            "Disable {who}? They are signed out everywhere at once (sessions: {n}).",
+        )
         said = said.format(who=known.name or known.username, n=n)
         if asked := question(c, said, c.t("停用", "Disable"), address_of(known.username)):
             return asked

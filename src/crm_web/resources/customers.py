@@ -204,7 +204,7 @@ def _follow_up(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Out
 
 FOLLOW_UP = ("note", "channel", "intention", "next_contact_at")
 LOG = Action(
-    name="follow-up", words=("记跟进", "Log"), icon="note", needs="customer:follow_up",
+    name="follow-up", words=("记跟进", "Log a follow-up"), icon="note", needs="customer:follow_up",
     run=_follow_up, fields=_asked(FollowUp, *FOLLOW_UP), bulk=False,
     fits=lambda row, c: _mine(row, c),
 )  # fmt: skip

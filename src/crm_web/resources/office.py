@@ -16,7 +16,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases import audit_log, notices, records
 from crm_web.actions import one_by_one
 from crm_web.context import Context
-from crm_web.look import CHANNELS, Look
+from crm_web.look import CHANNELS, COUNTED, Look
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
 
 ACTIONS: Mapping[str, Words] = {
@@ -39,6 +39,8 @@ ACTIONS: Mapping[str, Words] = {
     "stop_import": ("停止导入", "stop an import"),
     "set_preferences": ("设置通知", "set notifications"),
     "run_job": ("运行任务", "run a job"), "resend": ("重发", "send again"),
+    "follow_up": ("跟进", "follow up"), "sweep": ("每日回收", "sweep the pool"),
+    "check_import": ("检查导入", "check an import"),
     "act_as": ("代登录", "log in as"), "act_end": ("结束代登录", "back to oneself"),
     "confirm": ("确认", "confirm"), "reject": ("驳回", "reject"),
 }  # fmt: skip
@@ -98,6 +100,9 @@ def _titles(
     for record, changes in changed:
         fields = specs(RECORDS[record]) if record in RECORDS else {}
         for name, both in changes.items():
+            for value in both if COUNTED.get(name) else ():
+                numbers = wanted.setdefault(COUNTED[name], set())
+                numbers.update(int(key) for key in value or () if key.isdecimal())
             if name in fields and (target := fields[name].target):
                 for value in both:
                     many = value if isinstance(value, list) else [value]
