@@ -12,9 +12,11 @@
   const onTop = () => document.querySelector("#again[open]") || document.querySelector("#dialog[open]");
   // Where something is said so that it is seen: in the dialog that is open, or above the page.
   const said = () => (onTop() && onTop().querySelector(".said")) || document.getElementById("flash");
-  // The server is told where an answer goes: into a page that stays, or in place of it.
+  // The server is told where an answer goes: into a page that stays, or in place of it; and that
+  // the page is its own.
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.target !== document.body) event.detail.headers["X-Part"] = "true";
+    event.detail.headers["X-CSRF-Token"] = document.querySelector("[data-csrf]").dataset.csrf;
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const detail = event.detail;
@@ -54,7 +56,7 @@
   // Signing in again: the page, and a dialog that is open, stay as they are, with the new token.
   document.addEventListener("crm:signed-in", (event) => {
     const token = event.detail.token;
-    document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRF-Token": token }));
+    document.querySelector("[data-csrf]").dataset.csrf = token;
     document.querySelectorAll("input[name=csrf]").forEach((input) => { input.value = token; });
     document.getElementById("again").close();
   });
