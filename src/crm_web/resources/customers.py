@@ -389,6 +389,7 @@ MINE = Resource(
     filters=(
         narrowing(Assignment, "status"), narrowing(Customer, "intention"),
         narrowing(Customer, "next_contact_at"), narrowing(Customer, "due_on"),
+        narrowing(Assignment, "started_at"), narrowing(Assignment, "ended_at"),
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
     actions=(LOG, RELEASE), own_page="/customers/{id}",
