@@ -370,3 +370,33 @@ def test_who_sees_some_masked_is_offered_no_order_by_it(visit: Visit, world: Wor
         answer = me.get("/customers?sort=phone")
         assert answer.status_code == (200 if offered else 422)
         assert ("“手机”已隐藏" in answer.text) is not offered
+
+
+def test_of_many_owners_those_with_most_are_offered_and_others_picked(
+    visit: Visit, world: World
+) -> None:
+    """Fifty, and a box to type into; one that was chosen stands among them whatever it counts."""
+    people = [world.person(f"顾问{n:02d}") for n in range(51)]
+    for who in [*people, *people[:50]]:
+        world.customer(who)
+    me, last = visit(world.manager), people[50].employee_id
+    found = re.findall(r'id="value-owner_id-(\d+)"', me.get("/customers/facets").text)
+    assert (len(found), str(last) in found) == (50, False)
+    assert 'data-pick="/suggest/Employee.json"' in me.get("/customers/facets").text
+    chosen = me.get(f"/customers/facets?owner_id={last}").text
+    assert f'id="value-owner_id-{last}"' in chosen
+    few = me.get(f"/customers/facets?q={people[0].person}").text
+    assert "data-pick" not in few
+
+
+def test_who_may_not_look_into_a_list_still_filters_by_the_rest(visit: Visit, world: World) -> None:
+    """A filter by courses has no values then; the page opens all the same."""
+    role = access.add_role(world.crm, {"title": "只看客户", "permissions": ["customer:view"],
+                                       "scope": "all"}, by=SYSTEM)  # fmt: skip
+    person = world.person("前台")
+    access.set_roles(world.crm, login(world.crm, person), [role.id or 0], by=SYSTEM)
+    me = visit(person)
+    for path in ("/customers", "/customers/facets"):
+        answer = me.get(path)
+        assert answer.status_code == 200
+        assert "来源" in answer.text

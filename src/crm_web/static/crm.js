@@ -94,6 +94,18 @@
     });
   });
 
+  // A value that is not chosen any more may be gone until the values are counted. Whoever was on it
+  // is on it again then, unless they went elsewhere.
+  let held = "";
+  document.addEventListener("pointerdown", () => { held = ""; }, true);
+  document.addEventListener("focusin", (event) => {
+    held = event.target.closest("#filter-rows") ? event.target.id : "";
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const value = held && document.activeElement === document.body && document.getElementById(held);
+    if (value) value.focus({ preventScroll: true });
+  });
+
   // -- choosing rows --------------------------------------------------------------------------
   const ticks = (form) => [...form.querySelectorAll("[data-tick]")];
   function count(form) {
@@ -253,12 +265,15 @@
   function enhance(place) {
     const input = place.querySelector("input[type=text]");
     const several = "several" in place.dataset;
+    // Of a filter: what is chosen narrows the list at once, what is only typed does not.
+    const narrows = "narrows" in place.dataset;
     const id = `pick-${serial += 1}`;
     const kept = element("input", { type: "hidden", name: place.dataset.name, value: input.value });
     const list = element("ul", { id: id, role: "listbox" });
     const said = element("div", { className: "pick-said", role: "status" });
     const popup = element("div", { className: "pick-list", hidden: true }, list, said);
-    list.setAttribute("aria-label", input.labels.length ? input.labels[0].textContent : "");
+    if (input.hasAttribute("form")) kept.setAttribute("form", input.getAttribute("form"));
+    list.setAttribute("aria-label", input.ariaLabel || (input.labels.length ? input.labels[0].textContent : ""));
     input.removeAttribute("name");
     if (input.dataset.title) input.value = input.dataset.title;
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id };
@@ -266,10 +281,8 @@
     input.after(kept, popup);
     let timer, asking, at = -1, shownFor = null;
     // What was typed, as long as nothing is chosen for it; a number is a choice.
-    const unchosen = () => {
-      const text = input.value.trim();
-      return text === kept.value && !/^[0-9]+$/.test(text) ? text : "";
-    };
+    const unnumbered = () => (/^[0-9]+$/.test(input.value.trim()) ? "" : input.value.trim());
+    const unchosen = () => (narrows || input.value.trim() === kept.value ? unnumbered() : "");
 
     function close() {
       clearTimeout(timer);
@@ -336,7 +349,7 @@
       }
     }
     function typed() {
-      kept.value = input.value.trim();
+      kept.value = narrows && unnumbered() ? "" : input.value.trim();
       clearTimeout(timer);
       timer = setTimeout(ask, PAUSE);
     }
@@ -362,6 +375,7 @@
         close();
       }
     });
+    if (narrows) input.addEventListener("change", (event) => event.stopPropagation());
     input.addEventListener("click", () => { if (popup.hidden) ask(); });
     input.addEventListener("blur", close);
     // What is pressed must not take the focus away before it is chosen.
