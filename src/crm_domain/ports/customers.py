@@ -18,6 +18,7 @@ from crm_domain.model import (
 )
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
+from crm_domain.rules.pool import Lapses
 
 
 @attrs.frozen(kw_only=True)
@@ -309,6 +310,15 @@ class Customers(Protocol):
         self, today: date, owner_id: int | None = None
     ) -> dict[tuple[int, int], int]:
         """Count whom a sweep would release, by owner and by the status they would get."""
+        ...
+
+    def lapsing(self, lapses: Lapses, today: date) -> int:
+        """Count the customers, owned and private, whom other rules would make public on a day.
+
+        Args:
+            lapses: Whom these rules make public; it agrees with `rules.pool.dated`.
+            today: The local day.
+        """
         ...
 
     def owned_count(self) -> int:

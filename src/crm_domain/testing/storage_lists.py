@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from functools import partial
 
 from crm_domain.errors import Invalid, NotFound
@@ -15,6 +15,7 @@ from crm_domain.model import (
     Employee,
     FollowUp,
     Notice,
+    PoolRule,
     SavedView,
     Scope,
     Source,
@@ -23,7 +24,7 @@ from crm_domain.model import (
 from crm_domain.model.fields import changed
 from crm_domain.ports import MOST, TAB, Crm, MyCustomer, Page, Query, Reach, Tally
 from crm_domain.rules.access import HIDDEN
-from crm_domain.rules.pool import NEVER
+from crm_domain.rules.pool import NEVER, PoolPolicy, lapses
 from crm_domain.testing.making import (
     DUE,
     NOW,
@@ -267,6 +268,29 @@ class ListsPart:
                 assert [c.id for c in uow.customers.owned_after(0, 2, lock=lock)] == [first, second]
                 assert [c.id for c in uow.customers.owned_after(second, 9, lock=lock)] == [third]
         assert read(crm, lambda uow: uow.customers.owned_count()) == 3
+
+    def test_those_whom_other_rules_would_release_are_counted(self, crm: Crm) -> None:
+        """By the first rule that fits, of who is owned and private; a late payment keeps some."""
+        consultant = employee(crm)
+        enter(crm)
+        for source, owner in ((Source.SEO, consultant), (None, consultant), (None, None)):
+            enter(crm, owner, source=source)
+        paying = enter(crm, consultant)
+        with crm.unit_of_work() as uow:
+            uow.customers.keep(changed(customer_of(crm, paying), payment_pending_on=TODAY))
+
+        def counted(contact_days: int, today: date = TODAY) -> int:
+            seo = PoolRule(position=1, source=Source.SEO, contact_days=contact_days)
+            policy = PoolPolicy(zone=UTC, rules=(seo, PoolRule(position=2, contact_days=9)))
+            found = lapses(policy, today)
+            return read(crm, lambda uow: uow.customers.lapsing(found, TODAY))
+
+        later = TODAY + timedelta(days=3)
+        assert [counted(days, later) for days in (2, 3)] == [1, 0]
+        assert counted(9, TODAY + timedelta(days=10)) == 3
+        assert counted(9, TODAY + timedelta(days=7)) == 0
+        enter(crm, consultant, due=TODAY)
+        assert counted(2, later) == 1
 
     def test_dating_anew_changes_the_dates_alone(self, crm: Crm) -> None:
         """Of as many as are given; and it is told how many."""
