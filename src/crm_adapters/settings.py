@@ -12,6 +12,7 @@ import attrs
 
 from crm_domain.errors import BadSetting
 from crm_domain.ports import Settings
+from crm_domain.rules.access import HIDEABLE
 
 PREFIX = "CRM_"
 DATABASE_URL = "CRM_DATABASE_URL"
@@ -98,6 +99,9 @@ def check(settings: Settings) -> None:
     if settings.language not in ("", "zh", "en"):
         raise _bad("language", f"{settings.language!r} is neither zh nor en",
                    f"{settings.language!r} 既不是 zh 也不是 en")  # fmt: skip
+    for field in sorted(settings.hidden_in_pool - HIDEABLE):
+        raise _bad("pool_hidden", f"{field!r} is none of: {', '.join(sorted(HIDEABLE))}",
+                   f"没有 {field!r}；可选：{'、'.join(sorted(HIDEABLE))}")  # fmt: skip
     for name, (low, high) in _BOUNDS.items():
         value = getattr(settings, name)
         if value is not None and not low <= value <= high:

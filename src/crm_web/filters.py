@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from crm_domain.errors import NotPermitted
 from crm_domain.model.fields import RECORDS
 from crm_domain.usecases import records
 from crm_web.address import FROM, TO, Address
@@ -14,7 +15,7 @@ from crm_web.context import Context, numbers
 from crm_web.resource import Filter, Resource
 
 OFFERED = 50
-"""Records that a filter offers where nobody counts which there are."""
+"""So many records a filter offers; where there are more, others are picked by typing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +37,8 @@ class FilterRow:
     low: str = ""
     high: str = ""
     active: bool = False
+    more: bool = False
+    """Whether there are other values than these."""
 
     @property
     def typed(self) -> tuple[str, ...]:
@@ -88,14 +91,16 @@ def filter_rows(c: Context, resource: Resource, here: Address, tally: Any) -> li
         counts = _counts(tally, one.name)
         chosen = here.all(one.name)
         counting = resource.tally is not None and one.name not in resource.uncounted
-        labels = _labels(c, one, counts, chosen, counting=counting)
+        labels, more = _labels(c, one, counts, chosen, counting=counting)
+        # Where not all rows were counted, others may have other values.
+        more = more or (bool(labels and one.target) and one.name in getattr(tally, "rough", ()))
         values = tuple(
             Value(code=code, label=label, chosen=code in chosen,
                   count=None if counts is None else counts.get(code, 0))
             for code, label in labels
         )  # fmt: skip
         if values or one.kind == "exact":
-            found.append(FilterRow(filter=one, values=values, active=bool(chosen)))
+            found.append(FilterRow(filter=one, values=values, active=bool(chosen), more=more))
     return found
 
 
@@ -113,8 +118,10 @@ def _code(value: Any) -> str:
 def _labels(
     c: Context, one: Filter, counts: Mapping[str, int] | None, chosen: Sequence[str],
     *, counting: bool,
-) -> list[tuple[str, str]]:  # fmt: skip
+) -> tuple[list[tuple[str, str]], bool]:  # fmt: skip
     """Give the values of a filter by code and label, those that are chosen or that count first.
+
+    Besides, whether there are more of them.
 
     Args:
         c: The request.
@@ -123,8 +130,9 @@ def _labels(
         chosen: The values in the address.
         counting: Whether counts come later, and with them the records that there are.
     """
+    more = False
     if one.kind == "exact":
-        return [(v, v) for v in chosen]
+        return [(v, v) for v in chosen], more
     if one.kind == "text":
         words, there = dict(one.choices), counts or {}
         known = sorted({*there, *chosen} - {"-"}, key=lambda v: (-there.get(v, 0), v))
@@ -133,18 +141,38 @@ def _labels(
         place = 0 if c.language == "zh" else 1
         labels = [(code, words[place]) for code, words in one.choices]
     elif one.target and one.target != "Customer":
-        cls = RECORDS[one.target]
-        numbered = numbers(sorted({*(counts or {}), *chosen}))
-        named = records.titles(c.crm, cls, numbered, by=c.by)
-        if counts is None and (one.kind == "references" or not counting):
-            # Nobody will tell which there are, so some are offered.
-            offered = records.suggest(c.crm, cls, "", OFFERED, by=c.by)
-            labels = [(str(n), t) for n, t in {**named, **offered}.items()]
-        else:
-            labels = [(str(n), t) for n, t in named.items()]
-            labels.sort(key=lambda pair: (-(counts or {}).get(pair[0], 0), pair[1]))
+        told = counts is not None or (counting and one.kind != "references")
+        labels, more = _records(c, one.target, counts or {}, chosen, told=told)
     else:
-        return []
+        return [], more
     if (counts or {}).get("-") or "-" in chosen:
         labels.append(("-", c.t("（空）", "(empty)")))
-    return labels
+    return labels, more
+
+
+def _records(
+    c: Context, target: str, counts: Mapping[str, int], chosen: Sequence[str], *, told: bool
+) -> tuple[list[tuple[str, str]], bool]:
+    """Give the records that a filter offers, those that are chosen always, and if there are more.
+
+    Args:
+        c: The request.
+        target: The name of their record.
+        counts: How many rows refer to each.
+        chosen: The numbers in the address.
+        told: Whether somebody tells which there are; otherwise the first ones are offered.
+    """
+    cls, numbered = RECORDS[target], numbers(sorted({*counts, *chosen}))
+    named = {str(n): t for n, t in records.titles(c.crm, cls, numbered, by=c.by).items()}
+    if told:
+        first = sorted(named, key=lambda v: (-counts.get(v, 0), named[v]))
+    else:
+        try:
+            offered = records.suggest(c.crm, cls, "", OFFERED + 1, by=c.by)
+        except NotPermitted:
+            # Whoever may not look into their list may still see the rows that refer to them.
+            offered = {}
+        first = [str(n) for n in offered]
+        named |= {str(n): t for n, t in offered.items()}
+    shown = dict.fromkeys([*first[:OFFERED], *(v for v in chosen if v in named)])
+    return [(v, named[v]) for v in shown], len(first) > OFFERED

@@ -259,6 +259,9 @@ class Resource:
     """Whether somebody may open a row's page."""
     links: tuple[tuple[str, Words, str, str], ...] = ()
     """Pages that belong to it: address, words, icon, permission."""
+    had: Callable[[Resource, Context], Resource] = lambda resource, c: resource
+    """Gives the list as somebody has it, with less than is declared: only that is offered. What is
+    asked for all the same is refused by `rows`."""
     size: int = PAGE
     export: str | None = None
     """The permission to export; None where nobody can."""

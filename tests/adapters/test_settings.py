@@ -49,6 +49,7 @@ def test_every_setting_can_be_set_by_its_name():
     special = {
         "CRM_TIME_ZONE": "UTC",
         "CRM_LANGUAGE": "en",
+        "CRM_POOL_HIDDEN": "salary",
         "CRM_SMTP_URL": "smtp://h",
         "CRM_SMTP_FROM": "a@b",
         "CRM_REDIS_URL": "redis://h",
@@ -96,6 +97,8 @@ def test_an_empty_list_is_empty(name):
         ("TIME_ZONE", "", "no time zone"),
         ("LANGUAGE", "fr", "'fr' is neither zh nor en"),
         ("SMTP_URL", "smtp://u:hunter2@", "smtp://user:password@host:587"),
+        ("POOL_HIDDEN", "salary,name", "'name' is none of: company"),
+        ("POOL_HIDDEN", "intention", "'intention' is none of"),
         ("CHANNELS", "console,email", "the channel email needs it"),
     ],
 )
@@ -119,6 +122,14 @@ def test_a_mail_server_needs_a_sender():
         "CRM_CHANNELS": "email",
     }
     assert read_settings(environ).channel_names == ("email",)
+
+
+def test_what_the_pool_hides_always_has_contacts_and_memo_among_it():
+    """Whatever is named, and if nothing is."""
+    always = {"phone", "qq", "wechat", "memo"}
+    assert read_settings({}).hidden_in_pool == always
+    named = read_settings({"CRM_POOL_HIDDEN": " salary, company,,"})
+    assert named.hidden_in_pool == always | {"salary", "company"}
 
 
 def test_settings_of_an_embedder_are_checked_as_well():

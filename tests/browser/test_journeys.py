@@ -297,6 +297,25 @@ def test_whoever_signs_in_as_somebody_else_gets_a_page_of_their_own(
     assert not intake.list_customers(school.crm, Query(search="前一位填写的"), by=SYSTEM).items
 
 
+def test_a_new_password_leaves_every_button_of_the_next_page_in_force(
+    school: School, sit: Sit
+) -> None:
+    """The session goes on under another token, which buttons without a form send, too."""
+    page = sit(school.world.a, "/me").page
+    page.evaluate("document.body.dataset.stays = '1'")
+    token = page.locator("[data-csrf]").get_attribute("data-csrf")
+    for name, typed in (("old", PASSWORD), ("new", f"{PASSWORD} 2"), ("repeated", f"{PASSWORD} 2")):
+        page.fill(f"#{name}", typed)
+    page.get_by_role("button", name="修改密码").click()
+    expect(page.locator("#flash")).to_contain_text("密码已修改")
+    expect(page.locator("[data-csrf]")).not_to_have_attribute("data-csrf", token or "")
+    page.get_by_role("link", name="公海").first.click()
+    page.locator("tr", has_text="公海客户3").get_by_role("button", name="抢单").click()
+    expect(page.locator("#flash")).to_contain_text("抢单成功")
+    # All of it in one page: none was loaded anew.
+    assert page.evaluate("document.body.dataset.stays") == "1"
+
+
 def test_a_double_click_enters_one_customer(school: School, sit: Sit) -> None:
     """The form is sent once, however quickly its button is pressed."""
     page = sit(school.world.a, "/customers/new").page

@@ -13,6 +13,8 @@ from crm_domain.model import Customer, Scope, about
 from crm_domain.model.fields import RECORDS
 from crm_domain.rules.access import (
     ALL_PERMISSIONS,
+    HIDDEN,
+    HIDEABLE,
     PERMISSIONS,
     ROLES,
     SYSTEM,
@@ -177,7 +179,7 @@ def test_a_masked_customer_shows_no_way_to_reach_it_and_no_memo():
         id=3, name="孙七", phone="13800138000", qq="123456789", wechat="sunqi_2026",
         memo="打 13800138000 找她", company="某公司",
     )  # fmt: skip
-    hidden = masked(customer)
+    hidden = masked(customer, HIDDEN)
     shown = repr(hidden)
     for secret in ("13800138000", "123456789", "sunqi_2026"):
         assert secret not in shown
@@ -185,7 +187,21 @@ def test_a_masked_customer_shows_no_way_to_reach_it_and_no_memo():
     assert (hidden.id, hidden.name, hidden.company) == (3, "孙七", "某公司")
 
 
+def test_a_school_hides_more_of_a_customer_and_never_less():
+    """Whatever is named, contacts and memo are hidden; nothing but the name must be shown."""
+    full = Customer(
+        id=3, name="孙七", phone="13800138000", memo="机密", company="某公司", courses=(1, 2)
+    )
+    assert masked(full, ()) == masked(full, HIDDEN)
+    more = masked(full, {"company", "courses"})
+    assert (more.phone, more.memo, more.company, more.courses) == ("138****8000", None, None, ())
+    assert HIDEABLE > HIDDEN
+    assert "name" not in HIDEABLE
+    bare = masked(full, HIDEABLE)
+    assert (bare.id, bare.name) == (3, "孙七")
+
+
 def test_a_masked_customer_does_not_pretend_to_have_contacts():
     """What is missing stays missing."""
-    hidden = masked(Customer(name="孙七", qq="12345"))
+    hidden = masked(Customer(name="孙七", qq="12345"), HIDDEN)
     assert (hidden.phone, hidden.wechat) == (None, None)

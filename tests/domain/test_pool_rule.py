@@ -19,6 +19,7 @@ from crm_domain.rules.pool import (
     dated,
     due,
     is_public,
+    lapses,
     rule_for,
 )
 from strategies import SHANGHAI, calendars, customers, days, local, pool_rules
@@ -378,6 +379,32 @@ def test_the_stored_due_day_agrees_with_the_rule_in_plain_words(
         asked += [stored.due_on - DAY, stored.due_on]
     for day in asked:
         assert is_public(stored, day) is plainly_public(c, day, policy)
+
+
+@given(days, st.integers(0, 12), st.booleans(), calendars, st.integers(-30, 30))
+def test_a_limit_read_backwards_is_the_same_limit(until, n, working, exceptions, away):
+    """Whoever began before the day that it tells has had more than so many days; nobody else."""
+    calendar = Calendar(exceptions)
+    end = calendar.before(until, n, working)
+    for start in (end - DAY, end, end + away * DAY):
+        assert (calendar.after(start, n, working) <= until) is (start < end)
+
+
+@given(customers(), pool_rules(), calendars, st.integers(0, 9), days)
+def test_what_is_counted_by_set_is_what_the_rule_says(c, rules, exceptions, payment_days, today):
+    """The moments before which one lapses agree with the day on which one is due."""
+    policy = PoolPolicy(SHANGHAI, rules, Calendar(exceptions), payment_days)
+    if c.owner_id is None or due(c, policy).due_on == NEVER:
+        return
+    told = lapses(policy, today)
+    rule = rule_for(policy.rules, c.school_id, c.courses, c.source, c.intention)
+    one = next(found for found in told.rules if found.rule == rule)
+    anew = c.dated_anew_at or c.received_at
+    lapsed = max(c.received_at, anew) < one.received_before or (
+        max(c.last_contacted_at, anew) < one.contacted_before
+    )
+    kept = c.payment_pending_on is not None and c.payment_pending_on >= told.pending_before
+    assert is_public(dated(c, policy), today) is (lapsed and not kept)
 
 
 @given(customers(), pool_rules(), calendars)

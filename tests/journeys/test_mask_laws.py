@@ -8,13 +8,15 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from crm_domain import SYSTEM, usecases
 from crm_domain.errors import Invalid
-from crm_domain.model import Customer
+from crm_domain.model import Course, Customer
+from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import assignment, intake
+from crm_domain.usecases import assignment, exports, intake, pool, records, timeline
 from make import World, phone
 
 SECRETS = {"phone": "13911119999", "wechat": "wx_wangfang", "memo": "丈夫不同意"}
@@ -122,3 +124,119 @@ def test_a_manager_keeps_the_pool_in_order_all_the_same(world: World) -> None:
     mine = world.customer(world.a)
     intake.edit_customer(world.crm, mine.id or 0, {"phone": phone(), "memo": "x"}, version=1,
                          by=world.manager)  # fmt: skip
+
+
+# -- what a school hides besides -------------------------------------------------------------------
+
+MORE: dict[str, Any] = {"company": "机密公司", "salary": "三万", "source": "agent"}
+
+
+@pytest.fixture
+def hiding(world: World) -> World:
+    """Make a school that hides more of the pool than everybody must."""
+    settings = attrs.evolve(world.crm.settings, pool_hidden="company, salary,source,courses")
+    world.crm = attrs.evolve(world.crm, settings=settings)
+    return world
+
+
+def with_more(world: World, owner: Principal | None = None) -> Customer:
+    """Make a customer of whom each field is filled in that the school hides."""
+    course = records.save_record(world.crm, Course(title=phone()), by=SYSTEM).id
+    return world.customer(owner, courses=[course], memo="x", **MORE)
+
+
+def of_more(customer: Customer) -> tuple[Any, ...]:
+    """Give what a customer shows of it."""
+    return (customer.company, customer.salary, customer.source, customer.courses)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_no_answer_shows_what_a_school_hides(hiding: World, answer: str) -> None:
+    """The school's fields are hidden wherever contacts are."""
+    SECRETS.update(MORE)
+    try:
+        shown = ANSWERS[answer][1](hiding, hiding.manager)
+    finally:
+        for name in MORE:
+            del SECRETS[name]
+    assert (of_more(shown), shown.phone, shown.memo) == ((None,) * 3 + ((),), "139****9999", None)
+
+
+def test_lists_and_sheets_show_what_a_school_hides_of_nobodys_customers_only(
+    hiding: World,
+) -> None:
+    """In the pool to nobody; elsewhere of private customers, and to who gives customers away."""
+    private, public = with_more(hiding, hiding.a), with_more(hiding)
+    finance = hiding.person("钱进", "finance")
+    nothing = (None, None, None, ())
+    for by in (hiding.b, hiding.manager, SYSTEM):
+        [shown] = pool.public_customers(hiding.crm, by=by)
+        assert of_more(shown) == nothing
+    shown, own = intake.list_customers(hiding.crm, by=finance)
+    assert (of_more(shown), of_more(own)) == (nothing, of_more(private))
+    assert of_more(intake.list_customers(hiding.crm, by=hiding.a)[0]) == of_more(private)
+    assert [of_more(c) for c in intake.list_customers(hiding.crm, by=SYSTEM)] == [
+        of_more(public), of_more(private),
+    ]  # fmt: skip
+    seller = attrs.evolve(finance, permissions=finance.permissions | {"customer:export"})
+    sheet = exports.export_customers(hiding.crm, form="csv", by=seller).decode("utf-8-sig")
+    assert (sheet.count("机密公司"), sheet.count("渠道代理")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(where={"source": ["agent"]}), Query(where={"source": None}), Query(sort="source"),
+        Query(sort="-salary"), Query(ranges={"company": ("机", None)}), Query(where={"courses": 1}),
+        Query(sort="phone"), Query(where={"memo": None}),
+    ],
+)  # fmt: skip
+def test_nobody_asks_by_what_a_school_hides(hiding: World, query: Query) -> None:
+    """Neither the pool nor a list in which some are masked; a consultant's own may be."""
+    with_more(hiding, hiding.a)
+    with_more(hiding)
+    finance = hiding.person("钱进", "finance")
+    asked: list[Callable[[], Any]] = [
+        lambda: pool.public_customers(hiding.crm, query, by=hiding.b),
+        lambda: pool.tally_public(hiding.crm, query, by=hiding.b),
+        lambda: intake.list_customers(hiding.crm, query, by=finance),
+        lambda: intake.tally_customers(hiding.crm, query, by=finance),
+    ]
+    for ask in asked:
+        with pytest.raises(Invalid) as caught:
+            ask()
+        assert {p.code for p in caught.value.problems} == {"hidden_field"}
+    for by in (hiding.a, hiding.manager, SYSTEM):
+        intake.list_customers(hiding.crm, query, by=by)
+
+
+def test_nobody_counts_by_what_a_school_hides_nor_finds_it(hiding: World) -> None:
+    """The counts of a field would tell it as well as its filter; a search does not look there."""
+    with_more(hiding)
+    finance = hiding.person("钱进", "finance")
+    for name in ("source", "courses"):
+        for count, by in ((pool.tally_public, hiding.b), (intake.tally_customers, finance)):
+            with pytest.raises(Invalid, match="hidden"):
+                count(hiding.crm, None, [name], by=by)
+    for text in ("机密公司", "三万", "agent"):
+        assert not pool.public_customers(hiding.crm, Query(search=text), by=hiding.b).items
+
+
+def test_what_was_changed_of_a_hidden_field_is_not_told(hiding: World) -> None:
+    """The stream of a public customer masks it as it masks the memo."""
+    customer = with_more(hiding)
+    intake.edit_customer(hiding.crm, customer.id or 0, {"company": "新公司"}, version=1, by=SYSTEM)
+    finance = hiding.person("钱进", "finance")
+    assert "公司" not in str(timeline.timeline(hiding.crm, customer.id or 0, by=finance).items)
+    assert "新公司" in str(timeline.timeline(hiding.crm, customer.id or 0, by=SYSTEM).items)
+
+
+@pytest.mark.parametrize("typed", [{"company": "x"}, {"source": "seo"}, {"salary": "三万"}])
+def test_what_a_school_hides_is_not_overwritten_unseen(
+    hiding: World, typed: dict[str, Any]
+) -> None:
+    """Nor learnt from whether it is refused: it is also where nothing was there."""
+    for customer in (with_more(hiding), pooled(hiding)):
+        with pytest.raises(Invalid) as caught:
+            intake.edit_customer(hiding.crm, customer.id or 0, typed, version=1, by=hiding.manager)
+        assert [p.code for p in caught.value.problems] == ["hidden_field"]

@@ -21,9 +21,11 @@ from crm_domain.errors import (
     NotOwner,
     SweepStopped,
 )
-from crm_domain.model import Customer, Event
+from crm_domain.model import Course, Customer, Event, Intention, PoolRule, School
+from crm_domain.parsing import parse_fields
 from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
+from crm_domain.rules.pool import Calendar, dated, is_public
 from crm_domain.usecases import (
     assignment,
     follow_up,
@@ -31,9 +33,11 @@ from crm_domain.usecases import (
     payments,
     pool,
     pool_rules,
+    records,
     schedule,
     sweep,
 )
+from crm_domain.usecases._common import policy
 from make import World
 from steps import TICK, enrol, on, told
 
@@ -734,6 +738,65 @@ def test_changing_a_limit_dates_the_customers_anew(world: World) -> None:
     assert in_pool(world) == [first.id]
     world.clock.set(on(5))
     assert in_pool(world) == [second.id, first.id]
+
+
+def test_a_dry_run_counts_just_whom_the_rules_would_release(world: World) -> None:
+    """Counted by set as they are dated one by one, whatever the rules and the customers are."""
+    # given
+    crm, chance = world.crm, random.Random(20261101)
+    # Most are private by the present rule.
+    pool_rules.set_pool_rules(crm, [{"contact_days": 12, "closing_days": 16}], by=SYSTEM)
+    schools = [records.save_record(crm, School(title=t), by=SYSTEM).id for t in "东西"]
+    courses = [records.save_record(crm, Course(title=t), by=SYSTEM).id for t in "甲乙丙"]
+    sources, intentions = (None, "baidu", "seo"), (None, "no_plan", "within_1_week")
+
+    def moment() -> datetime:
+        edge = chance.choice([-TICK, timedelta(), TICK, timedelta(hours=chance.randrange(24))])
+        return on(chance.randint(1, 18)) + edge
+
+    for n in range(60):
+        chosen = chance.sample(courses, chance.randrange(3))
+        made = world.customer(
+            (world.a, world.b, None)[n % 3], source=chance.choice(sources), courses=chosen,
+            school_id=chance.choice([None, *schools]),
+        )  # fmt: skip
+        received = moment()
+        if made.owner_id is not None:
+            held = attrs.evolve(
+                made, received_at=received, last_contacted_at=max(received, moment()),
+                dated_anew_at=chance.choice([None, None, moment()]),
+                payment_pending_on=chance.choice([None, None, moment().date()]),
+                intention=Intention(i) if (i := chance.choice(intentions)) else None,
+                locked=n % 10 == 0,
+            )  # fmt: skip
+            with crm.unit_of_work() as uow:
+                uow.customers.keep(dated(held, policy(crm, uow)))
+    world.clock.set(on(19, 12))
+    with crm.unit_of_work(read_only=True) as uow:
+        everybody = uow.customers.owned_after(0, 1000, lock=False)
+        present = policy(crm, uow)
+    today, found = crm.today(), set()
+    for _ in range(40):
+        rules = [
+            {"school_id": chance.choice([None, None, *schools]),
+             "course_id": chance.choice([None, None, *courses]),
+             "source": chance.choice(sources), "intention": chance.choice(intentions),
+             "contact_days": chance.randrange(9), "closing_days": chance.randrange(30),
+             "working_days": chance.choice([True, False])}
+            for _ in range(chance.randrange(4))
+        ]  # fmt: skip
+        holidays = {on(d).date(): chance.choice([True, False]) for d in range(1, 18, 3)}
+        read = tuple(PoolRule(**parse_fields(PoolRule, {"position": i, **r})[0])
+                     for i, r in enumerate(rules))  # fmt: skip
+        new = attrs.evolve(present, rules=read, calendar=Calendar(holidays))
+        expected = sum(
+            is_public(dated(c, new), today) for c in everybody if not is_public(c, today)
+        )
+        # when / then
+        told = pool_rules.set_pool_rules(crm, rules, holidays=holidays, dry_run=True, by=SYSTEM)
+        assert told == expected, rules
+        found.add(told)
+    assert len(found) > 5
 
 
 def test_a_longer_limit_does_not_give_a_lost_customer_back(world: World) -> None:

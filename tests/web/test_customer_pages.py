@@ -335,3 +335,68 @@ def test_why_a_claim_would_be_refused_is_told_before_the_press(
     page = me.get(f"/customers/{free}").text
     assert (told in page) is limited
     assert ("/pool/actions/claim" in page) is not limited
+
+
+def test_what_a_school_hides_of_the_pool_is_nowhere_offered_nor_shown(
+    visit: Visit, world: World
+) -> None:
+    """No column, no filter, no value on the page of the customer; asked for, it is refused."""
+    settings = attrs.evolve(world.crm.settings, pool_hidden="source,education")
+    crm = attrs.evolve(world.crm, settings=settings)
+    number = world.customer(source="agent", education="大专", gender="女").id
+    visit(world.a)
+    me = Visitor(application(crm))
+    me.sign_in(login(crm, world.a))
+    seen = [me.get(f"/pool{more}") for more in ("", "/facets", "/columns", ".json")]
+    seen.append(me.get(f"/customers/{number}"))
+    for page in seen:
+        assert page.status_code == 200
+        for word in ("来源", "渠道代理", "学历", "大专", '"source"', "sort=source"):
+            assert word not in page.text, word
+    assert "意向" in seen[0].text
+    for asked in ("?source=agent", ".json?source=agent", "/facets?education=other", "?sort=phone"):
+        answer = me.get(f"/pool{asked}")
+        assert (answer.status_code, "已隐藏" in answer.text) == (422, True)
+
+
+def test_who_sees_some_masked_is_offered_no_order_by_it(visit: Visit, world: World) -> None:
+    """A list that left the masked out would be shorter than it says; who sees all has the order."""
+    world.customer(source="agent")
+    world.customer(world.a)
+    finance, manager = visit(world.person("钱进", "finance")), visit(world.manager)
+    for me, offered in ((finance, False), (manager, True)):
+        assert ("sort=phone" in me.get("/customers").text) is offered
+        assert "sort=name" in me.get("/customers").text
+        answer = me.get("/customers?sort=phone")
+        assert answer.status_code == (200 if offered else 422)
+        assert ("“手机”已隐藏" in answer.text) is not offered
+
+
+def test_of_many_owners_those_with_most_are_offered_and_others_picked(
+    visit: Visit, world: World
+) -> None:
+    """Fifty, and a box to type into; one that was chosen stands among them whatever it counts."""
+    people = [world.person(f"顾问{n:02d}") for n in range(51)]
+    for who in [*people, *people[:50]]:
+        world.customer(who)
+    me, last = visit(world.manager), people[50].employee_id
+    found = re.findall(r'id="value-owner_id-(\d+)"', me.get("/customers/facets").text)
+    assert (len(found), str(last) in found) == (50, False)
+    assert 'data-pick="/suggest/Employee.json"' in me.get("/customers/facets").text
+    chosen = me.get(f"/customers/facets?owner_id={last}").text
+    assert f'id="value-owner_id-{last}"' in chosen
+    few = me.get(f"/customers/facets?q={people[0].person}").text
+    assert "data-pick" not in few
+
+
+def test_who_may_not_look_into_a_list_still_filters_by_the_rest(visit: Visit, world: World) -> None:
+    """A filter by courses has no values then; the page opens all the same."""
+    role = access.add_role(world.crm, {"title": "只看客户", "permissions": ["customer:view"],
+                                       "scope": "all"}, by=SYSTEM)  # fmt: skip
+    person = world.person("前台")
+    access.set_roles(world.crm, login(world.crm, person), [role.id or 0], by=SYSTEM)
+    me = visit(person)
+    for path in ("/customers", "/customers/facets"):
+        answer = me.get(path)
+        assert answer.status_code == 200
+        assert "来源" in answer.text

@@ -10,13 +10,16 @@ import attrs
 import pytest
 
 from crm_domain import SYSTEM
-from crm_domain.usecases import access, assignment, figures, follow_up
+from crm_domain.model import Customer, PaymentStatus
+from crm_domain.model.fields import changed
+from crm_domain.usecases import access, assignment, figures, follow_up, payments, pool
 from make import World
 from steps import enrol, on
 from web.conftest import Visit
+from web.house import ROLES
 from web.visitor import Visitor
 
-NUMBER = re.compile(r'<a href="(/[^"]+)">(¥?[\d,.]+%?)</a>')
+NUMBER = re.compile(r'<a href="(/[^"]+)">(¥?[\d,.]+[%+]?)</a>')
 
 
 @pytest.fixture
@@ -35,6 +38,16 @@ def working(world: World) -> World:
     return world
 
 
+def paid(world: World, customer: Customer) -> None:
+    """Write a payment, and what a confirmation writes of it."""
+    typed = {"customer_id": customer.id, "kind": "deposit", "amount": 100,
+             "paid_on": world.crm.today(), "turnover": Decimal("19800.50")}  # fmt: skip
+    payment = payments.record_payment(world.crm, typed, by=world.a)
+    confirmed = changed(payment, status=PaymentStatus.CONFIRMED, confirmed_at=world.clock())
+    with world.crm.unit_of_work() as uow:
+        uow.records.save(confirmed)
+
+
 def rows(visitor: Visitor, address: str) -> int:
     """Count what a list holds, by its pages."""
     path, _, asked = address.partition("?")
@@ -43,6 +56,14 @@ def rows(visitor: Visitor, address: str) -> int:
         page = visitor.get(after).json()
         found, after = found + len(page["items"]), page["next"]
     return found
+
+
+def turnover(visitor: Visitor, address: str) -> Decimal:
+    """Add up the turnover of the payments in a list."""
+    path, _, asked = address.partition("?")
+    page = visitor.get(f"{path}.json?{asked}&size=200").json()
+    assert page["next"] is None
+    return sum((Decimal(row["turnover"] or 0) for row in page["items"]), Decimal())
 
 
 def test_each_number_leads_to_the_list_that_it_counts(working: World, visit: Visit) -> None:
@@ -62,6 +83,51 @@ def test_each_number_leads_to_the_list_that_it_counts(working: World, visit: Vis
     assert sorted(rows(visitor, to) for to in parts) == [0, 1, 1]
     ages = [to for to, _ in counted if "last_contacted_at" in to]
     assert sum(rows(visitor, to) for to in ages) == rows(visitor, "/customers?status=not_enrolled")
+
+
+@pytest.mark.parametrize("who", ["a", "b", "manager", *ROLES, "leading"])
+def test_every_number_of_every_home_page_is_the_total_of_its_list(
+    working: World, visit: Visit, who: str
+) -> None:
+    """Whoever looks, with a past that does not count: as many rows, and the page says so, too."""
+    world = working
+    for day in (7, 33):
+        world.clock.set(on(day, 9))
+        paid(world, world.customer(world.a))
+    for by, name in ((world.a, "新月甲"), (world.b, "新月乙")):
+        fresh = world.customer(by, name=name)
+        typed = {"note": "x", "intention": "within_1_week", "next_contact_at": on(34, 9)}
+        follow_up.log_follow_up(world.crm, fresh.id or 0, typed, by=by)
+    world.customer(world.a, name="将到期")
+    enrol(world, world.customer(world.a, name="本月成单"))
+    pool.claim_customer(world.crm, world.customer(name="再抢").id or 0, by=world.b)
+    world.clock.set(on(36, 9))
+    if who == "leading":
+        role = access.add_role(world.crm, {"title": "带队", "scope": "department",
+                                           "permissions": ["customer:mine", "customer:view"]},
+                               by=SYSTEM)  # fmt: skip
+        access.set_roles(world.crm, world.a.name, [role.id or 0], by=SYSTEM)
+    known = {"a": world.a, "b": world.b, "manager": world.manager, "leading": world.a}
+    visitor = visit(known[who] if who in known else world.person("某人", who))
+    text = visitor.get("/").text
+    numbers = {(html.unescape(to), said) for to, said in NUMBER.findall(text)}
+    # Those who neither sell nor lead have no numbers.
+    assert bool(numbers) is (who not in ("teacher", "student"))
+    for to, said in sorted(numbers):
+        if "%" in said:
+            assert visitor.get(to).status_code == 200, to
+        elif "¥" in said:
+            assert turnover(visitor, to) == Decimal(said.strip("¥").replace(",", "")), to
+        else:
+            many = int(said.replace(",", ""))
+            assert rows(visitor, to) == many, to
+            path, _, asked = to.partition("?")
+            counted = visitor.get(f"{path}/facets?{asked}").text
+            total = re.search(r'id="total"[^>]*>共 ([\d,]+) 条', counted)
+            assert total is not None, to
+            assert int(total[1].replace(",", "")) == many, to
+    if who in ("a", "b"):
+        assert {"/my/customers?tab=due", "/my/customers?tab=expiring"} < {to for to, _ in numbers}
 
 
 @pytest.mark.parametrize(

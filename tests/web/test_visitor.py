@@ -11,7 +11,7 @@ def test_the_token_of_a_visitor_is_the_one_in_the_page(visit: Visit, world: Worl
     visitor = visit(world.a)
     page = visitor.get("/me").text
     assert visitor.token
-    assert f'hx-headers=\'{{"X-CSRF-Token": "{visitor.token}"}}\'' in page
+    assert f'data-csrf="{visitor.token}"' in page
     assert f'name="csrf" value="{visitor.token}"' in page
 
 

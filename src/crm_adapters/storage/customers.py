@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -66,13 +66,13 @@ class SqlCustomers(SqlOwnership):
         return self._m.records(self._session, self._session.run(statement))
 
     def page(self, query: Query, reach: Reach | None, today: date, *, pool: bool = False,
-             pooled_too: bool = True, masks: bool = False) -> Page[Customer]:  # fmt: skip
+             pooled_too: bool = True, masks: Collection[str] = ()) -> Page[Customer]:  # fmt: skip
         """Read one page."""
         return customers_page(self._session, query, reach, today, pool=pool,
                               pooled_too=pooled_too, masks=masks)  # fmt: skip
 
     def tally(self, query: Query, reach: Reach | None, today: date, facets: Sequence[str], *,
-              pool: bool = False, pooled_too: bool = True, masks: bool = False,
+              pool: bool = False, pooled_too: bool = True, masks: Collection[str] = (),
               most: int = MOST) -> Tally:  # fmt: skip
         """Count what `page` would give."""
         return customers_tally(self._session, query, reach, today, facets, pool=pool,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -20,7 +20,6 @@ from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import Customer, Spec, specs
 from crm_domain.parsing import Unreadable, field_value
 from crm_domain.ports import Page, Query
-from crm_domain.rules.access import HIDDEN
 
 T = TypeVar("T")
 WISHES = 1000
@@ -146,8 +145,8 @@ def _place(after: str, size: int) -> list[Any]:
 
 def narrowed(
     m: Mapper[Any], statement: sa.Select[Any], query: Query,
-    clear: sa.ColumnElement[bool] | None = None, *, searched: bool = False,
-    walked: Sequence[str] = (),
+    clear: sa.ColumnElement[bool] | None = None, hidden: Collection[str] = (), *,
+    searched: bool = False, walked: Sequence[str] = (),
 ) -> sa.Select[Any]:  # fmt: skip
     """Choose what a query asks for. Pages and counts both do it here, and so agree.
 
@@ -155,15 +154,16 @@ def narrowed(
         m: The kind of record.
         statement: Selects what may be seen at all.
         query: What is asked.
-        clear: Which customers are shown with their contacts; None: all. Whoever asks by a hidden
-            field is told of these only.
+        clear: Which customers are shown in full; None: all. Whoever asks by a hidden field is told
+            of these only.
+        hidden: The fields that the others are shown without.
         searched: Whether the search is in the statement already.
         walked: Fields whose index must not be used, because the rows are walked in their order.
     """
     if query.search and not searched:
         raise refuse("search", "no_search", "此列表不支持搜索", "this list has no search")
     statement = statement.where(*_conditions(m, query, walked))
-    if clear is not None and asked(query) & HIDDEN:
+    if clear is not None and asked(query).intersection(hidden):
         statement = statement.where(clear)
     return statement
 

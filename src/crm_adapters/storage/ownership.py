@@ -14,11 +14,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from crm_adapters.storage.directory import active_employees
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
-from crm_adapters.storage.tables import TABLES, assignment, customer, ownership
-from crm_domain.model import Assignment, AssignmentStatus, Customer, specs
+from crm_adapters.storage.tables import LINKS, TABLES, assignment, customer, ownership
+from crm_domain.model import Assignment, AssignmentStatus, Customer, PoolRule, specs
 from crm_domain.parsing import record_number
 from crm_domain.ports import Closing, Ended, Expiring, Losing, NewAssignment, Released, Standing
-from crm_domain.rules.pool import ALWAYS
+from crm_domain.rules.pool import ALWAYS, NEVER, Lapse, Lapses
 
 HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
 _HELD = HOT.index("assignment_id")
@@ -31,6 +31,29 @@ POOLED: dict[str, Any] = {
     "dated_anew_at": None, "due_on": ALWAYS, "due_status": None, "due_days": None, "warn_on": None,
 }  # fmt: skip
 """The ownership of a customer that was released, as far as it changes."""
+
+
+def _fits(rule: PoolRule) -> sa.ColumnElement[bool]:
+    """Choose the customers of whom every condition of a pool rule is true."""
+    link = LINKS["Customer", "courses"].c
+    found: list[sa.ColumnElement[bool]] = [sa.true()]
+    for column in (customer.c.school_id, customer.c.source, ownership.c.intention):
+        wanted = getattr(rule, column.name)
+        found += [] if wanted is None else [column == wanted]
+    if rule.course_id is not None:
+        has = sa.exists().where(link.left_id == customer.c.id, link.right_id == rule.course_id)
+        found.append(has)
+    return sa.and_(*found)
+
+
+def _lapsed(one: Lapse) -> sa.ColumnElement[bool]:
+    o = ownership.c
+    contacted = sa.func.coalesce(o.last_contacted_at, o.received_at)
+    return sa.or_(*(
+        sa.and_(at < end, sa.or_(o.dated_anew_at.is_(None), o.dated_anew_at < end))
+        for at, end in ((o.received_at, sa.literal(one.received_before, o.received_at.type)),
+                        (contacted, sa.literal(one.contacted_before, o.received_at.type)))
+    ))  # fmt: skip
 
 
 def _lock_one(_: bool) -> Any:
@@ -224,6 +247,20 @@ class SqlOwnership:
         chosen = sa.select(o.owner_id, o.due_status, sa.func.count()).where(*self._overdue(today))
         rows = self._session.run(chosen.group_by(o.owner_id, o.due_status).order_by(o.owner_id))
         return {(owner, status): n for owner, status, n in rows}
+
+    def lapsing(self, lapses: Lapses, today: date) -> int:
+        """Count the customers, owned and private, whom other rules would make public on a day."""
+        o = ownership.c
+        kept = sa.and_(o.payment_pending_on.is_not(None),
+                       o.payment_pending_on >= lapses.pending_before)  # fmt: skip
+        lapsed = sa.case(*((_fits(one.rule), _lapsed(one)) for one in lapses.rules))
+        chosen = (
+            sa.select(sa.func.count())
+            .select_from(mapper(Customer).source)
+            .where(o.owner_id.is_not(None), o.due_on > today, o.due_on < NEVER, sa.not_(kept),
+                   sa.or_(o.received_at.is_(None), lapsed))
+        )  # fmt: skip
+        return int(self._session.run(chosen).scalar_one())
 
     def owned_count(self) -> int:
         """Count the customers that somebody owns and has not won."""

@@ -7,7 +7,7 @@ that narrows much, or else the customers in their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -46,7 +46,7 @@ def _shown(today: date) -> Mapper[Customer]:
 
 def customers_page(
     session: Session, query: Query, reach: Reach | None, today: date, *, pool: bool,
-    pooled_too: bool, masks: bool,
+    pooled_too: bool, masks: Collection[str],
 ) -> Page[Customer]:  # fmt: skip
     """Read one page; the port ``Customers`` says what of."""
     chosen = _choose(session, query, reach, today, pool=pool, pooled_too=pooled_too, masks=masks)
@@ -57,7 +57,7 @@ def customers_page(
 
 def customers_tally(
     session: Session, query: Query, reach: Reach | None, today: date, facets: Sequence[str], *,
-    pool: bool, pooled_too: bool, masks: bool, most: int,
+    pool: bool, pooled_too: bool, masks: Collection[str], most: int,
 ) -> Tally:  # fmt: skip
     """Count what the pages hold."""
 
@@ -82,7 +82,7 @@ class _Chosen:
 
 def _choose(
     session: Session, query: Query, reach: Reach | None, today: date, *, pool: bool,
-    pooled_too: bool, masks: bool, counting: bool = False,
+    pooled_too: bool, masks: Collection[str], counting: bool = False,
 ) -> _Chosen:  # fmt: skip
     """Choose customers, for a page of them or to count them, which needs no order."""
     o = ownership.c
@@ -127,7 +127,7 @@ def _choose(
         source, number = m.source, customer.c.id
     statement = sa.select(*m.read).select_from(source).where(*chosen)
     walked = session.on_sqlite and hits is None and not few
-    statement = narrowed(m, statement, query, clear, searched=True,
+    statement = narrowed(m, statement, query, clear, masks, searched=True,
                          walked=WALKED if walked else ())  # fmt: skip
     return _Chosen(m, statement, query, number, hits is not None)
 

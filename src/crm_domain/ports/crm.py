@@ -17,6 +17,7 @@ from crm_domain.ports.channels import Pauses
 from crm_domain.ports.schedule import Cron
 from crm_domain.ports.sheets import SheetReader, SheetWriter
 from crm_domain.ports.storage import Storage, UnitOfWork
+from crm_domain.rules.access import HIDDEN
 from crm_domain.rules.rotation import Strategy
 
 Clock = Callable[[], datetime]
@@ -111,6 +112,12 @@ class Settings:
     )
     payment_days: int = attrs.field(
         default=7, metadata={"help": "days that a pending payment keeps a customer private at most"}
+    )
+    pool_hidden: str = attrs.field(
+        default="",
+        metadata={
+            "help": "fields that the pool hides besides contacts and memo, as company,salary"
+        },
     )
     assign_oneself: bool = attrs.field(
         default=False, metadata={"help": "whether consultants may enter customers for themselves"}
@@ -222,6 +229,11 @@ class Settings:
     def zone(self) -> ZoneInfo:
         """The business time zone."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def hidden_in_pool(self) -> frozenset[str]:
+        """The fields of public customers that only those who give customers away read."""
+        return HIDDEN.union(n.strip() for n in self.pool_hidden.split(",") if n.strip())
 
     @property
     def channel_names(self) -> tuple[str, ...]:

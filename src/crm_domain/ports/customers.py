@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from crm_domain.model import (
 )
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
+from crm_domain.rules.pool import Lapses
 
 
 @attrs.frozen(kw_only=True)
@@ -169,7 +170,7 @@ class Customers(Protocol):
         ...
 
     def page(self, query: Query, reach: Reach | None, today: date, *, pool: bool = False,
-             pooled_too: bool = True, masks: bool = False) -> Page[Customer]:  # fmt: skip
+             pooled_too: bool = True, masks: Collection[str] = ()) -> Page[Customer]:  # fmt: skip
         """Read one page; an overdue customer is shown, filtered and sorted as nobody's already.
 
         Args:
@@ -178,13 +179,14 @@ class Customers(Protocol):
             today: The local day, which decides who is public.
             pool: Only public customers (the reach then does not matter).
             pooled_too: Whether the reach includes public customers.
-            masks: Whether public customers are shown without their contacts: then they are found
-                by name or a whole contact only, and not at all by a filter or an order of these.
+            masks: The fields that public customers are shown without, their contacts among them:
+                then they are found by name or a whole contact only, and not at all by a filter or
+                an order of these. Empty: nothing is hidden.
         """
         ...
 
     def tally(self, query: Query, reach: Reach | None, today: date, facets: Sequence[str], *,
-              pool: bool = False, pooled_too: bool = True, masks: bool = False,
+              pool: bool = False, pooled_too: bool = True, masks: Collection[str] = (),
               most: int = MOST) -> Tally:  # fmt: skip
         """Count what `page` would give to whom, and the values of some fields of it.
 
@@ -192,7 +194,7 @@ class Customers(Protocol):
             query: What is asked; its limit and its page mark do not matter.
             reach: As for `page`.
             today: As for `page`.
-            facets: Fields that are choices, states, flags or references.
+            facets: Fields that are choices, states, flags or references, none of them hidden.
             pool: As for `page`.
             pooled_too: As for `page`.
             masks: As for `page`.
@@ -308,6 +310,15 @@ class Customers(Protocol):
 
     def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
         """Count whom a sweep would release, by owner and by the status they would get."""
+        ...
+
+    def lapsing(self, lapses: Lapses, today: date) -> int:
+        """Count the customers, owned and private, whom other rules would make public on a day.
+
+        Args:
+            lapses: Whom these rules make public; it agrees with `rules.pool.dated`.
+            today: The local day.
+        """
         ...
 
     def owned_count(self) -> int:

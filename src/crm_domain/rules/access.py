@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import attrs
 
@@ -12,8 +13,8 @@ from crm_domain.model.fields import changed
 from crm_domain.rules.permissions import ALL_PERMISSIONS, PERMISSIONS, Declared
 
 __all__ = [
-    "ALL_PERMISSIONS", "HIDDEN", "PERMISSIONS", "ROLES", "SYSTEM", "BuiltInRole", "Declared",
-    "Principal", "mask", "masked", "union",
+    "ALL_PERMISSIONS", "HIDDEN", "HIDEABLE", "PERMISSIONS", "ROLES", "SYSTEM", "BuiltInRole",
+    "Declared", "Principal", "mask", "masked", "union",
 ]  # fmt: skip
 
 
@@ -132,12 +133,26 @@ def mask(value: str | None) -> str | None:
 
 
 HIDDEN = frozenset({"memo", *(n for n, s in specs(Customer).items() if s.contact)})
-"""The fields of a public customer that `masked` hides."""
+"""The fields of a public customer that `masked` always hides."""
+HIDEABLE = HIDDEN | {
+    n for n, s in specs(Customer).items()
+    if (s.optional or s.default is not attrs.NOTHING) and not (s.hot or s.guarded)
+    and s.kind not in ("key", "version")
+}  # fmt: skip
+"""The fields that a school may hide besides: what was typed about a customer, but for the name. Of
+what follows from the work of consultants other lists tell, too."""
 
 
-def masked(customer: Customer) -> Customer:
-    """Hide the ways to reach a customer, and what was noted about it."""
-    hidden: Mapping[str, str | None] = {
-        name: mask(getattr(customer, name)) for name, s in specs(Customer).items() if s.contact
+def masked(customer: Customer, hidden: Collection[str]) -> Customer:
+    """Hide the ways to reach a customer, what was noted about it, and what the school hides.
+
+    Args:
+        customer: As it is kept.
+        hidden: The fields that are hidden; those of `HIDDEN` are, whether they are named or not.
+    """
+    fields = specs(Customer)
+    shown: Mapping[str, Any] = {
+        n: mask(getattr(customer, n)) if fields[n].contact else fields[n].default
+        for n in HIDDEN.union(hidden)
     }
-    return changed(customer, memo=None, **hidden)
+    return changed(customer, **shown)

@@ -8,7 +8,7 @@ that a list, a claim, the sweep and the countdown all ask the same one compariso
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 import attrs
 
@@ -41,6 +41,19 @@ class Calendar:
         day, left = start, days + 1
         while left:
             day += timedelta(days=1)
+            left -= self.works(day)
+        return day
+
+    def before(self, until: date, days: int, working_days: bool) -> date:
+        """Tell the day before which a start lies more than ``days`` before ``until``.
+
+        It is `after` read backwards: ``after(start, …) <= until`` wherever start is before it.
+        """
+        if not working_days:
+            return until - timedelta(days=days)
+        day, left = until, days + 1 - self.works(until)
+        while left:
+            day -= timedelta(days=1)
             left -= self.works(day)
         return day
 
@@ -132,6 +145,43 @@ def dated(customer: Customer, policy: PoolPolicy) -> Customer:
         due_status=None if found.due_status is None else int(found.due_status),
         due_days=found.due_days,
         warn_on=found.warn_on,
+    )
+
+
+@attrs.frozen
+class Lapse:
+    """Whom one rule makes public on a day, of those whom it applies to."""
+
+    rule: PoolRule
+    received_before: datetime
+    """Whoever was received before it; or"""
+    contacted_before: datetime
+    """whose last contact was."""
+
+
+@attrs.frozen
+class Lapses:
+    """Whom a policy makes public on a day, so that a storage can count them by set."""
+
+    rules: tuple[Lapse, ...]
+    """The first one whose every condition fits applies; the last fits all."""
+    pending_before: date
+    """A payment that waits since an earlier day keeps nobody private any more."""
+
+
+def lapses(policy: PoolPolicy, today: date) -> Lapses:
+    """Tell whom a policy makes public on a day: whose `due` lies on it or before."""
+
+    def before(rule: PoolRule, days: int) -> datetime:
+        day = policy.calendar.before(today, days, rule.working_days)
+        return datetime.combine(day, time(), policy.zone).astimezone(UTC)
+
+    return Lapses(
+        rules=tuple(
+            Lapse(rule, before(rule, rule.closing_days), before(rule, rule.contact_days))
+            for rule in (*sorted(policy.rules, key=lambda r: r.position), DEFAULT_RULE)
+        ),
+        pending_before=policy.calendar.before(today, policy.payment_days, False),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Collection
+from datetime import UTC, date, timedelta
 from functools import partial
 
 from crm_domain.errors import Invalid, NotFound
@@ -14,13 +15,16 @@ from crm_domain.model import (
     Employee,
     FollowUp,
     Notice,
+    PoolRule,
     SavedView,
     Scope,
+    Source,
     User,
 )
 from crm_domain.model.fields import changed
 from crm_domain.ports import MOST, TAB, Crm, MyCustomer, Page, Query, Reach, Tally
-from crm_domain.rules.pool import NEVER
+from crm_domain.rules.access import HIDDEN
+from crm_domain.rules.pool import NEVER, PoolPolicy, lapses
 from crm_domain.testing.making import (
     DUE,
     NOW,
@@ -115,9 +119,9 @@ class ListsPart:
 
     def test_masked_contacts_cannot_be_found_out(self, crm: Crm) -> None:
         """Of the public: by a whole contact or the name, not by a piece, a filter or an order."""
-        number = enter(crm, phone="13912345678", memo="机密")
+        number = enter(crm, phone="13912345678", memo="机密", source=Source.SEO)
 
-        def found(query: Query, *, pool: bool, masks: bool = True) -> list[int | None]:
+        def found(query: Query, *, pool: bool, masks: Collection[str] = HIDDEN) -> list[int | None]:
             page = read(
                 crm, lambda uow: uow.customers.page(query, None, TODAY, pool=pool, masks=masks)
             )
@@ -125,7 +129,7 @@ class ListsPart:
 
         for pool in (True, False):
             assert found(Query(search="13912345678"), pool=pool) == [number]
-            assert found(Query(search="1391234"), pool=pool, masks=False) == [number]
+            assert found(Query(search="1391234"), pool=pool, masks=()) == [number]
             hidden = [
                 Query(search="1391234"), Query(where={"phone": "13912345678"}),
                 Query(where={"memo": "机密"}), Query(ranges={"phone": ("13900000000", None)}),
@@ -133,6 +137,10 @@ class ListsPart:
             ]  # fmt: skip
             for query in hidden:
                 assert found(query, pool=pool) == [], query
+            # What a school hides besides is hidden as well.
+            for query in (Query(where={"source": "seo"}), Query(sort="source")):
+                assert found(query, pool=pool) == [number]
+                assert found(query, pool=pool, masks=HIDDEN | {"source"}) == [], query
 
     # -- reach of plain records --------------------------------------------------------------
 
@@ -260,6 +268,29 @@ class ListsPart:
                 assert [c.id for c in uow.customers.owned_after(0, 2, lock=lock)] == [first, second]
                 assert [c.id for c in uow.customers.owned_after(second, 9, lock=lock)] == [third]
         assert read(crm, lambda uow: uow.customers.owned_count()) == 3
+
+    def test_those_whom_other_rules_would_release_are_counted(self, crm: Crm) -> None:
+        """By the first rule that fits, of who is owned and private; a late payment keeps some."""
+        consultant = employee(crm)
+        enter(crm)
+        for source, owner in ((Source.SEO, consultant), (None, consultant), (None, None)):
+            enter(crm, owner, source=source)
+        paying = enter(crm, consultant)
+        with crm.unit_of_work() as uow:
+            uow.customers.keep(changed(customer_of(crm, paying), payment_pending_on=TODAY))
+
+        def counted(contact_days: int, today: date = TODAY) -> int:
+            seo = PoolRule(position=1, source=Source.SEO, contact_days=contact_days)
+            policy = PoolPolicy(zone=UTC, rules=(seo, PoolRule(position=2, contact_days=9)))
+            found = lapses(policy, today)
+            return read(crm, lambda uow: uow.customers.lapsing(found, TODAY))
+
+        later = TODAY + timedelta(days=3)
+        assert [counted(days, later) for days in (2, 3)] == [1, 0]
+        assert counted(9, TODAY + timedelta(days=10)) == 3
+        assert counted(9, TODAY + timedelta(days=7)) == 0
+        enter(crm, consultant, due=TODAY)
+        assert counted(2, later) == 1
 
     def test_dating_anew_changes_the_dates_alone(self, crm: Crm) -> None:
         """Of as many as are given; and it is told how many."""

@@ -1,13 +1,35 @@
-"""Asking whether a contact is known: so often at most, for the mask must not be guessed through."""
+"""Asking for what a mask hides: it must not be guessed through, neither at once nor bit by bit."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from crm_domain.errors import AskedTooOften
+from crm_domain.errors import AskedTooOften, FieldError, Invalid
+from crm_domain.model import Customer, specs
 from crm_domain.ports import Crm, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.throttle import ASKED_EACH, CONTACTS_ASKED, may_be_contact
+
+
+def refuse_hidden(
+    hidden: frozenset[str], query: Query | None, facets: Iterable[str] = ()
+) -> None:  # fmt: skip
+    """Refuse to filter, sort or count by what is hidden: who asks often enough would know it.
+
+    Raises:
+        Invalid: With every such field.
+    """
+    query = query or Query()
+    asked = {*query.where, *query.ranges, (query.sort or "").lstrip("-"), *facets}
+    if found := sorted(asked & hidden):
+        raise Invalid([
+            FieldError(n, "hidden_field", None,
+                       f"公海客户的“{specs(Customer)[n].zh}”已隐藏，不能按它筛选、排序或计数",
+                       f"{n} is hidden of customers in the pool; nobody filters, sorts or counts "
+                       f"by it")
+            for n in found
+        ])  # fmt: skip
 
 
 def count_contacts(crm: Crm, uow: UnitOfWork, n: int, by: Principal) -> None:

@@ -84,7 +84,8 @@ def my_figures(crm: Crm, *, days: int = EXPIRING_DAYS, by: Principal) -> MyFigur
             counts, winnings = dict(tally.by[TAB]), tally.total
         public = None
         if by.may("pool:view"):
-            found = uow.customers.tally(Query(), None, today, (), pool=True, masks=True)
+            hidden = crm.settings.hidden_in_pool
+            found = uow.customers.tally(Query(), None, today, (), pool=True, masks=hidden)
             public = Figure(value=found.total, exact=found.exact, list="pool.public_customers",
                             query=Query())  # fmt: skip
         left = _claims_left(crm, uow, today, by)

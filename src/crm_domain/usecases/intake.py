@@ -22,7 +22,7 @@ from crm_domain.model import (
 from crm_domain.model.fields import changed
 from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Tally, UnitOfWork
-from crm_domain.rules.access import HIDDEN, Principal, masked
+from crm_domain.rules.access import Principal, masked
 from crm_domain.rules.pool import dated, is_kept, is_public, shown
 from crm_domain.usecases._common import (
     audit,
@@ -36,7 +36,7 @@ from crm_domain.usecases._common import (
 )
 from crm_domain.usecases._dealing import deal_out, open_new
 from crm_domain.usecases._forms import form_of, keep_made, made_before
-from crm_domain.usecases._lookups import count_contacts, count_search
+from crm_domain.usecases._lookups import count_contacts, count_search, refuse_hidden
 from crm_domain.usecases._owning import check_consultant, owned_by
 
 To = Literal["rotation", "pool"]
@@ -304,13 +304,13 @@ def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Custom
     public = is_public(customer, today)
     customer = shown(customer, today)
     if by.scope is Scope.ALL:
-        return _unless_public(customer, public, by)
+        return _unless_public(crm, customer, public, by)
     if public and by.may("pool:view") and customer.last_consultant_id != by.employee_id:
-        return masked(customer)
+        return _masked(crm, customer)
     if public and by.may("customer:assign"):
-        return masked(customer)
+        return _masked(crm, customer)
     if kept_of_nobody(customer) and by.may("customer:lock"):
-        return masked(customer)
+        return _masked(crm, customer)
     raise NotFound(what="客户", id=customer.id)
 
 
@@ -319,12 +319,26 @@ def seen_by_who_changed(crm: Crm, uow: UnitOfWork, customer: Customer, by: Princ
     try:
         return seen(crm, uow, customer, by)
     except NotFound:
-        return masked(shown(customer, crm.today()))
+        return _masked(crm, shown(customer, crm.today()))
 
 
-def _unless_public(customer: Customer, public: bool, by: Principal) -> Customer:
-    """Hide the ways to reach a public customer from all but those who give customers away."""
-    return masked(customer) if public and not by.may("customer:assign") else customer
+def _masked(crm: Crm, customer: Customer) -> Customer:
+    return masked(customer, crm.settings.hidden_in_pool)
+
+
+def _unless_public(crm: Crm, customer: Customer, public: bool, by: Principal) -> Customer:
+    """Hide what the pool hides of a public customer from all but those who give customers away."""
+    return _masked(crm, customer) if public and not by.may("customer:assign") else customer
+
+
+def hidden_fields(crm: Crm, *, by: Principal) -> frozenset[str]:
+    """Name the fields by which one may not ask for customers, as some are shown without them.
+
+    Whoever sees all, but not what the pool hides, could find it out so. Who sees nobody in the
+    pool but the own department's customers asks by whatever field there is.
+    """
+    masks = by.scope is Scope.ALL and not by.may("customer:assign")
+    return crm.settings.hidden_in_pool if masks else frozenset()
 
 
 def list_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Customer]:
@@ -332,15 +346,16 @@ def list_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Pa
 
     Raises:
         AskedTooOften: Too many contacts were searched for in the pool.
-        Invalid: The query names what is not there.
+        Invalid: The query names what is not there, or one of `hidden_fields`.
         NotPermitted: Without ``customer:view``.
     """
     by.need("customer:view")
+    refuse_hidden(hidden_fields(crm, by=by), query)
     _count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         today = crm.today()
-        page = uow.customers.page(query or Query(), reach_of(by), today, **_limits(by))
-        items = [_unless_public(c, is_public(c, today), by) for c in page.items]
+        page = uow.customers.page(query or Query(), reach_of(by), today, **_limits(crm, by))
+        items = [_unless_public(crm, c, is_public(c, today), by) for c in page.items]
         return Page(items=items, next=page.next)
 
 
@@ -359,14 +374,15 @@ def tally_customers(
 
     Raises:
         AskedTooOften: Too many contacts were searched for in the pool.
-        Invalid: The query or a facet names what is not there.
+        Invalid: The query or a facet names what is not there, or one of `hidden_fields`.
         NotPermitted: Without the permission.
     """
     by.need("customer:view")
+    refuse_hidden(hidden_fields(crm, by=by), query, facets)
     _count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.tally(query or Query(), reach_of(by), crm.today(), facets, most=most,
-                                   **_limits(by))  # fmt: skip
+                                   **_limits(crm, by))  # fmt: skip
 
 
 def _count_search(crm: Crm, query: Query | None, by: Principal) -> None:
@@ -375,9 +391,10 @@ def _count_search(crm: Crm, query: Query | None, by: Principal) -> None:
         count_search(crm, query, by)
 
 
-def _limits(by: Principal) -> dict[str, bool]:
+def _limits(crm: Crm, by: Principal) -> dict[str, Any]:
     """Tell what else limits whom somebody sees in the list, and so what is counted of it."""
-    return {"pooled_too": False, "masks": not by.may("customer:assign")}
+    masks = () if by.may("customer:assign") else crm.settings.hidden_in_pool
+    return {"pooled_too": False, "masks": masks}
 
 
 def edit_customer(
@@ -420,7 +437,8 @@ def edit_customer(
             raise NotFound(what="客户", id=customer_id)
         if before.version != version:
             raise EditConflict(what="客户", seen=version, version=before.version)
-        _refuse_masked(found, before, seen_by_who_changed(crm, uow, before, by))
+        view = seen_by_who_changed(crm, uow, before, by)
+        _refuse_masked(found, before, view, crm.settings.hidden_in_pool)
         after = changed(before, **found)
         if after.referred_by_id != before.referred_by_id:
             _refuse_unseen(crm, uow, after.referred_by_id, by)
@@ -435,7 +453,9 @@ def edit_customer(
         return seen_by_who_changed(crm, uow, saved, by)
 
 
-def _refuse_masked(typed: dict[str, Any], before: Customer, view: Customer) -> None:
+def _refuse_masked(
+    typed: dict[str, Any], before: Customer, view: Customer, hidden: frozenset[str]
+) -> None:
     """Refuse to overwrite what is hidden; what comes back as it was shown stays as it is.
 
     Whether it is right is not looked at: whoever guesses must not learn it from the answer.
@@ -443,9 +463,11 @@ def _refuse_masked(typed: dict[str, Any], before: Customer, view: Customer) -> N
     Raises:
         Invalid: With every such field.
     """
-    if all(getattr(view, n) == getattr(before, n) for n in HIDDEN):
+    if all(getattr(view, n) == getattr(before, n) for n in hidden):
         return
-    hides = [n for n in HIDDEN & typed.keys() if n == "memo" or getattr(before, n) is not None]
+    # Of a contact the mask tells that there is none; of all else it tells nothing.
+    contacts = {n for n in hidden if specs(Customer)[n].contact and getattr(before, n) is None}
+    hides = hidden & typed.keys() - contacts
     problems = [
         FieldError(n, "hidden_field", None, f"客户在公海中，“{specs(Customer)[n].zh}”不能修改",
                    f"the customer is in the pool, its {n} is hidden and cannot be changed")

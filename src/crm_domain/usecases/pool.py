@@ -9,8 +9,6 @@ from crm_domain.errors import (
     AlreadyClaimed,
     ClaimRefused,
     CustomerLocked,
-    FieldError,
-    Invalid,
     NotFound,
     NotOwner,
     NotPermitted,
@@ -25,7 +23,7 @@ from crm_domain.model import (
 )
 from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Standing, Tally, UnitOfWork
-from crm_domain.rules.access import HIDDEN, Principal, masked
+from crm_domain.rules.access import Principal, masked
 from crm_domain.rules.claims import Claim, not_active, not_public, refusals
 from crm_domain.rules.pool import dated, is_public
 from crm_domain.usecases._common import (
@@ -38,7 +36,7 @@ from crm_domain.usecases._common import (
     policy,
     said,
 )
-from crm_domain.usecases._lookups import count_search
+from crm_domain.usecases._lookups import count_search, refuse_hidden
 from crm_domain.usecases._owning import close_open, farewell, owned_by, pooled
 from crm_domain.usecases.intake import seen
 from crm_domain.usecases.sweep import Sweep, sweep_pool, warn_owners
@@ -50,7 +48,7 @@ __all__ = [
 
 
 def public_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Customer]:
-    """Read one page of the pool, the newest number first; contact data is masked.
+    """Read one page of the pool, the newest number first; what the pool hides is masked.
 
     Raises:
         AskedTooOften: Too many contacts were searched for within an hour.
@@ -58,11 +56,12 @@ def public_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> 
         NotPermitted: Without ``pool:view``.
     """
     by.need("pool:view")
-    _refuse_hidden(query or Query())
+    hidden = crm.settings.hidden_in_pool
+    refuse_hidden(hidden, query)
     count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
-        page = uow.customers.page(query or Query(), None, crm.today(), pool=True, masks=True)
-        return Page(items=[masked(c) for c in page.items], next=page.next)
+        page = uow.customers.page(query or Query(), None, crm.today(), pool=True, masks=hidden)
+        return Page(items=[masked(c, hidden) for c in page.items], next=page.next)
 
 
 def tally_public(
@@ -84,19 +83,12 @@ def tally_public(
         NotPermitted: Without the permission.
     """
     by.need("pool:view")
-    _refuse_hidden(query or Query())
+    hidden = crm.settings.hidden_in_pool
+    refuse_hidden(hidden, query, facets)
     count_search(crm, query, by)
     with crm.unit_of_work(read_only=True) as uow:
         return uow.customers.tally(query or Query(), None, crm.today(), facets, pool=True,
-                                   masks=True, most=most)  # fmt: skip
-
-
-def _refuse_hidden(query: Query) -> None:
-    """Refuse to filter or sort by what is hidden: whoever asks often enough would know it."""
-    asked = {*query.where, *query.ranges, (query.sort or "").lstrip("-")}
-    if hidden := sorted(asked & HIDDEN):
-        raise Invalid([FieldError(n, "hidden_field", None, "公海中不能按联系方式筛选或排序",
-                                  f"the pool cannot be asked by {n}") for n in hidden])  # fmt: skip
+                                   masks=hidden, most=most)  # fmt: skip
 
 
 def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:

@@ -13,12 +13,9 @@ from crm_domain.model import Holiday, PoolRule
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, PoolRules, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.rules.pool import Calendar, dated, is_public
+from crm_domain.rules.pool import Calendar, lapses
 from crm_domain.usecases._common import Stopping, audit, never, policy, refuse_stale
 from crm_domain.usecases._redating import finish_dating
-
-BATCH = 5000
-"""Customers that a dry run looks at together."""
 
 
 def set_pool_rules(
@@ -193,11 +190,4 @@ def _would_become_public(
         before, today = policy(crm, uow), crm.today()
         calendar = before.calendar if holidays is None else Calendar(dict(holidays))
         new = attrs.evolve(before, rules=tuple(rules), calendar=calendar)
-        last, became = 0, 0
-        while True:
-            batch = uow.customers.owned_after(last, BATCH, lock=False)
-            private = [c for c in batch if not is_public(c, today)]
-            became += sum(is_public(dated(c, new), today) for c in private)
-            if len(batch) < BATCH:
-                return became
-            last = batch[-1].id or 0
+        return uow.customers.lapsing(lapses(new, today), today)

@@ -24,7 +24,7 @@ from crm_domain.model import (
 from crm_domain.model.fields import changed
 from crm_domain.parsing import Unreadable, choice_value, moment_value, quoted, record_number
 from crm_domain.ports import Crm, Happening, Page, Query, UnitOfWork
-from crm_domain.rules.access import HIDDEN, Principal
+from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import is_public
 from crm_domain.usecases._common import may_read, people, start_of_day
 
@@ -87,7 +87,8 @@ def timeline(
         )  # fmt: skip
         # Of a public customer nobody reads what was noted, but those who give it away.
         masks = is_public(customer, today) and not by.may("customer:assign")
-        events = _told(uow, found[: query.limit], HIDDEN if masks else _CONTACTS)
+        hidden = crm.settings.hidden_in_pool if masks else _CONTACTS
+        events = _told(uow, found[: query.limit], hidden)
     more = len(found) > query.limit
     return Page(items=events, next=_mark(found[query.limit - 1]) if more else None)
 

@@ -14,14 +14,16 @@ from crm_domain.usecases.figures import Figure
 from crm_web.address import asked
 from crm_web.answers import Answer, Page
 from crm_web.context import Context
+from crm_web.resources.customers import CUSTOMERS, MINE, POOL
+from crm_web.resources.sales import ASSIGNMENTS, FOLLOW_UPS, PAYMENTS
 from crm_web.screen import SIGNED_IN, screen
 
 LISTS = {
-    "assignment.my_customers": "/my/customers", "intake.list_customers": "/customers",
-    "pool.public_customers": "/pool", "assignment.list_assignments": "/assignments",
-    "follow_up.list_follow_ups": "/follow-ups", "payments.list_payments": "/payments",
+    "assignment.my_customers": MINE, "intake.list_customers": CUSTOMERS,
+    "pool.public_customers": POOL, "assignment.list_assignments": ASSIGNMENTS,
+    "follow_up.list_follow_ups": FOLLOW_UPS, "payments.list_payments": PAYMENTS,
 }  # fmt: skip
-"""The pages of the lists that figures count."""
+"""The lists that figures count."""
 FEW = 8
 AGES: tuple[tuple[int, int | None], ...] = tuple(
     zip((0, *(days + 1 for days in figures.AGES)), (*figures.AGES, None), strict=True)
@@ -65,10 +67,17 @@ def _day(text: str | None, default: date) -> date:
 
 
 def link(c: Context, figure: Figure) -> str:
-    """Give the address of the list that a figure counts; "" where there is none."""
-    path = LISTS.get(figure.list or "", "")
-    if not path or figure.query is None:
+    """Give the address of the list that a figure counts; "" where there is none to be opened."""
+    counted = LISTS.get(figure.list or "")
+    if counted is None or not c.by.may(counted.needs):
+        return ""
+    path = counted.path
+    if figure.query is None:
         return path
+    for tab in counted.tabs:
+        # By its tab where it has one: "today" is still today in a page that was left open.
+        if tab.query is not None and tab.query(c) == figure.query:
+            return f"{path}?tab={tab.name}"
     text = asked(figure.query, c.crm.settings.zone)
     return f"{path}?{text}" if text else path
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
@@ -301,6 +301,25 @@ def _filters(*names: str) -> tuple[Filter, ...]:
     return tuple(narrowing(Customer, n) for n in names)
 
 
+def _asked_less(resource: Resource, hidden: Container[str]) -> Resource:
+    """Give a list without the filters and the orders by which nobody may ask it."""
+    return attrs.evolve(
+        resource,
+        columns=tuple(
+            attrs.evolve(one, sort=one.sort and one.name not in hidden) for one in resource.columns
+        ),
+        filters=tuple(one for one in resource.filters if one.name not in hidden),
+    )
+
+
+def _in_pool(resource: Resource, c: Context) -> Resource:
+    """Give the pool without the columns that are empty for everybody; contacts are masked there."""
+    hidden = c.crm.settings.hidden_in_pool
+    empty = {n for n in hidden if not specs(Customer)[n].contact}
+    columns = tuple(one for one in resource.columns if one.name not in empty)
+    return _asked_less(attrs.evolve(resource, columns=columns), hidden)
+
+
 _BESIDE = ("gender", "education", "courses", "school_id", "graduation_school", "major",
            "experience", "work_status", "company", "consulted_on", "created_at", "memo", "qq",
            "locked", "received_at")  # fmt: skip
@@ -324,6 +343,7 @@ CUSTOMERS = Resource(
               watch="/customers/similar", once=True, also=_also, fits=editable),
     actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
     export="customer:export",
+    had=lambda resource, c: _asked_less(resource, intake.hidden_fields(c.crm, by=c.by)),
     links=(("/hand-over", ("离职交接", "Hand over"), "users-group", "customer:transfer"),),
 )  # fmt: skip
 
@@ -335,12 +355,11 @@ POOL = Resource(
         "name", "phone", "source", "intention", "courses", "school_id", "last_consultant_id",
         "created_at", "gender", "education", "experience", "wechat", "qq", "consulted_on",
         hidden=("gender", "education", "experience", "wechat", "qq", "consulted_on"),
-        phone={"kind": "phone", "sort": False}, wechat={"kind": "copy", "sort": False},
-        qq={"kind": "copy", "sort": False},
     ),
     filters=_filters("source", "intention", "school_id", "courses", "education", "gender",
                      "last_consultant_id", "created_at"),
     search=("姓名、拼音", "Name, pinyin"), actions=(CLAIM, ASSIGN), own_page="/customers/{id}",
+    had=_in_pool,
     opens=lambda row, c: c.by.may("customer:view")
     and (row.last_consultant_id != c.by.employee_id or c.by.may("customer:assign")),
 )  # fmt: skip
@@ -376,6 +395,7 @@ MINE = Resource(
     filters=(
         narrowing(Assignment, "status"), narrowing(Customer, "intention"),
         narrowing(Customer, "next_contact_at"), narrowing(Customer, "due_on"),
+        narrowing(Assignment, "started_at"), narrowing(Assignment, "ended_at"),
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
     actions=(LOG, RELEASE), own_page="/customers/{id}",

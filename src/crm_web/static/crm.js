@@ -12,9 +12,11 @@
   const onTop = () => document.querySelector("#again[open]") || document.querySelector("#dialog[open]");
   // Where something is said so that it is seen: in the dialog that is open, or above the page.
   const said = () => (onTop() && onTop().querySelector(".said")) || document.getElementById("flash");
-  // The server is told where an answer goes: into a page that stays, or in place of it.
+  // The server is told where an answer goes: into a page that stays, or in place of it; and that
+  // the page is its own.
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.target !== document.body) event.detail.headers["X-Part"] = "true";
+    event.detail.headers["X-CSRF-Token"] = document.querySelector("[data-csrf]").dataset.csrf;
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const detail = event.detail;
@@ -54,7 +56,7 @@
   // Signing in again: the page, and a dialog that is open, stay as they are, with the new token.
   document.addEventListener("crm:signed-in", (event) => {
     const token = event.detail.token;
-    document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRF-Token": token }));
+    document.querySelector("[data-csrf]").dataset.csrf = token;
     document.querySelectorAll("input[name=csrf]").forEach((input) => { input.value = token; });
     document.getElementById("again").close();
   });
@@ -90,6 +92,18 @@
         input.dispatchEvent(new Event(input.id === "q" ? "input" : "change", { bubbles: true }));
       }
     });
+  });
+
+  // A value that is not chosen any more may be gone until the values are counted. Whoever was on it
+  // is on it again then, unless they went elsewhere.
+  let held = "";
+  document.addEventListener("pointerdown", () => { held = ""; }, true);
+  document.addEventListener("focusin", (event) => {
+    held = event.target.closest("#filter-rows") ? event.target.id : "";
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const value = held && document.activeElement === document.body && document.getElementById(held);
+    if (value) value.focus({ preventScroll: true });
   });
 
   // -- choosing rows --------------------------------------------------------------------------
@@ -251,12 +265,15 @@
   function enhance(place) {
     const input = place.querySelector("input[type=text]");
     const several = "several" in place.dataset;
+    // Of a filter: what is chosen narrows the list at once, what is only typed does not.
+    const narrows = "narrows" in place.dataset;
     const id = `pick-${serial += 1}`;
     const kept = element("input", { type: "hidden", name: place.dataset.name, value: input.value });
     const list = element("ul", { id: id, role: "listbox" });
     const said = element("div", { className: "pick-said", role: "status" });
     const popup = element("div", { className: "pick-list", hidden: true }, list, said);
-    list.setAttribute("aria-label", input.labels.length ? input.labels[0].textContent : "");
+    if (input.hasAttribute("form")) kept.setAttribute("form", input.getAttribute("form"));
+    list.setAttribute("aria-label", input.ariaLabel || (input.labels.length ? input.labels[0].textContent : ""));
     input.removeAttribute("name");
     if (input.dataset.title) input.value = input.dataset.title;
     const roles = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": id };
@@ -264,10 +281,8 @@
     input.after(kept, popup);
     let timer, asking, at = -1, shownFor = null;
     // What was typed, as long as nothing is chosen for it; a number is a choice.
-    const unchosen = () => {
-      const text = input.value.trim();
-      return text === kept.value && !/^[0-9]+$/.test(text) ? text : "";
-    };
+    const unnumbered = () => (/^[0-9]+$/.test(input.value.trim()) ? "" : input.value.trim());
+    const unchosen = () => (narrows || input.value.trim() === kept.value ? unnumbered() : "");
 
     function close() {
       clearTimeout(timer);
@@ -334,7 +349,7 @@
       }
     }
     function typed() {
-      kept.value = input.value.trim();
+      kept.value = narrows && unnumbered() ? "" : input.value.trim();
       clearTimeout(timer);
       timer = setTimeout(ask, PAUSE);
     }
@@ -360,6 +375,7 @@
         close();
       }
     });
+    if (narrows) input.addEventListener("change", (event) => event.stopPropagation());
     input.addEventListener("click", () => { if (popup.hidden) ask(); });
     input.addEventListener("blur", close);
     // What is pressed must not take the focus away before it is chosen.
