@@ -33,6 +33,9 @@ LOGGED: Mapping[str, tuple[str, str]] = {
 COUNTED: Mapping[str, str] = {"by_status": "", "by_owner": "Employee"}
 """What the audit log counts by something, and the records whose numbers that are; "" is none."""
 
+LISTED: Mapping[str, str] = {"entries": "RotationEntry", "rules": "PoolRule"}
+"""What the audit log keeps as a list of records, each by its fields, and what records they are."""
+
 CHANNELS: Mapping[str, tuple[str, str]] = {
     "inapp": ("站内消息", "in here"), "email": ("邮件", "e-mail"), "sms": ("短信", "SMS"),
     "wechat": ("微信", "WeChat"), "dingtalk": ("钉钉", "DingTalk"),
@@ -108,7 +111,10 @@ class Look:
         return said
 
     def _keyed(self, name: str, value: Any, titles: Mapping[str, Mapping[int, str]]) -> Any:
-        """Give what the log counts by reason and by owner with their words in place of numbers."""
+        """Give what the log counts by reason and by owner, and lists, with words for numbers."""
+        if name in LISTED and isinstance(value, list):
+            fields = specs(RECORDS[LISTED[name]])
+            return [self._listed(fields, one, titles) for one in value]
         if not isinstance(value, dict) or name not in COUNTED:
             return value
         if name == "by_status":
@@ -116,6 +122,16 @@ class Look:
             return {reasons.get(key, key): n for key, n in value.items()}
         known = {str(key): title for key, title in titles.get(COUNTED[name], {}).items()}
         return {known.get(key, f"#{key}"): n for key, n in value.items()}
+
+    def _listed(
+        self, fields: Mapping[str, Spec], one: Any, titles: Mapping[str, Mapping[int, str]]
+    ) -> Any:
+        """Say one record of a list in the log; one of before they were kept by field as it is."""
+        if not isinstance(one, dict):
+            return one
+        said = {fields[n].label(self.language): self._logged(fields[n], v, titles)
+                for n, v in one.items() if n in fields}  # fmt: skip
+        return f"({self.stored(None, said)})" if said else ""
 
     def _both(
         self, spec: Spec | None, before: Any, after: Any, titles: Mapping[str, Mapping[int, str]]

@@ -18,7 +18,16 @@ from crm_domain.model import Course, Employee, Notice, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.ports import Loaded, Query, Settings
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import access, intake, notices, records, schedule, sweep
+from crm_domain.usecases import (
+    access,
+    intake,
+    notices,
+    pool_rules,
+    records,
+    rotation,
+    schedule,
+    sweep,
+)
 from crm_web.asgi import application
 from crm_web.context import Context
 from crm_web.look import Look
@@ -77,6 +86,21 @@ def test_of_a_list_the_log_says_what_came_and_what_went(
     text = visit(boss).get("/audit?record=Role&action=update").text
     assert "<ins>+ 上课记录  − 校区</ins>" in text
     assert "新建" in visit(boss).get("/audit?record=Role&action=create").text
+
+
+def test_of_rules_and_rotation_the_log_says_what_they_were_and_are_by_field(
+    visit: Visit, world: World, boss: Principal
+) -> None:
+    """Each rule and each entry with its fields by name; of two lists what came and what went."""
+    pool_rules.set_pool_rules(world.crm, [{"contact_days": 5, "source": "seo"}], by=boss)
+    pool_rules.set_pool_rules(world.crm, [{"contact_days": 7, "source": "seo"}], by=boss)
+    entry = {"employee_id": world.a.employee_id, "quota": 2, "weight": 7}
+    rotation.set_rotation(world.crm, [entry], by=boss)
+    text = visit(boss).get("/audit").text
+    assert "来源：" in text
+    assert "未跟进天数：7" in text
+    assert "− (" in text
+    assert "课程顾问：李雷，数量：2，权重：7，启用：是" in text
 
 
 def test_of_a_sweep_the_log_says_why_and_from_whom_in_words(

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import FieldError, Invalid
-from crm_domain.model import Holiday, PoolRule
+from crm_domain.model import Holiday, PoolRule, specs
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import Crm, PoolRules, UnitOfWork
 from crm_domain.rules.access import Principal
@@ -89,9 +89,22 @@ def _keep(
         # The version that this change is going to have was counted up already.
         refuse_stale("公海规则", version, before.version - 1)
         _replace_rules(uow, read, holidays)
-        audit(uow, by, now, "set_pool_rules", "PoolRule", None,
-              *({"rules": [str(r) for r in rules]} for rules in (before.rules, read)))  # fmt: skip
+        audit(
+            uow,
+            by,
+            now,
+            "set_pool_rules",
+            "PoolRule",
+            None,
+            *({"rules": [_written(r) for r in rules]} for rules in (before.rules, read)),
+        )
         uow.turns.begin_dating(crm.day(now))
+
+
+def _written(rule: PoolRule) -> dict[str, Any]:
+    """Give what a rule says, for the log."""
+    fields = (n for n in specs(PoolRule) if n not in ("id", "version"))
+    return {n: v for n in fields if (v := getattr(rule, n)) is not None}
 
 
 def is_dating(crm: Crm, *, by: Principal) -> bool:

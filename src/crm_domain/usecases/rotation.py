@@ -61,7 +61,8 @@ def set_rotation(
 
 
 def _written(plan: Sequence[Entry | RotationEntry]) -> dict[str, Any]:
-    return {"entries": [[e.employee_id, e.quota, e.weight, e.active] for e in plan]}
+    names = ("employee_id", "quota", "weight", "active")
+    return {"entries": [{n: getattr(e, n) for n in names} for e in plan]}
 
 
 def _entry(values: Mapping[str, Any]) -> RotationEntry:

@@ -16,7 +16,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.usecases import audit_log, notices, records
 from crm_web.actions import one_by_one
 from crm_web.context import Context
-from crm_web.look import CHANNELS, COUNTED, Look
+from crm_web.look import CHANNELS, COUNTED, LISTED, Look
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
 
 ACTIONS: Mapping[str, Words] = {
@@ -107,6 +107,15 @@ def _titles(
                 for value in both:
                     many = value if isinstance(value, list) else [value]
                     wanted.setdefault(target, set()).update(v for v in many if type(v) is int)
+            for value in both if name in LISTED else ():
+                for field, spec in specs(RECORDS[LISTED[name]]).items():
+                    if spec.target:
+                        numbers = wanted.setdefault(spec.target, set())
+                        numbers.update(
+                            one[field]
+                            for one in value or ()
+                            if isinstance(one, dict) and type(one.get(field)) is int
+                        )
     found: dict[str, Mapping[int, str]] = {}
     for target, numbers in wanted.items():
         # Some kinds of record have no titles; they stay numbers.
