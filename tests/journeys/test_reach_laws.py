@@ -156,6 +156,25 @@ def test_departments_are_seen_by_all_and_edited_within_the_reach(
     assert records.save_record(world.crm, changed(led, title="y"), by=head).title == "y"
 
 
+def test_nobody_moves_the_own_department_away_from_those_above(
+    world: World, beside: Department
+) -> None:
+    """They would no longer see its people; what is below is moved within."""
+    access.set_role(world.crm, "总监", permissions=["department:edit"],
+                    scope=Scope.DEPARTMENT_AND_BELOW, by=SYSTEM)  # fmt: skip
+    head, number = world.person("总监", "总监"), world.department.id
+    hung = changed(world.department, parent_id=beside.id)
+    hung = records.save_record(world.crm, hung, by=SYSTEM)
+    with pytest.raises(ScopeTooWide):
+        records.save_record(world.crm, changed(hung, parent_id=None), by=head)
+    below = [records.save_record(world.crm, Department(code=n, title=f"{n}", parent_id=number),
+                                 by=head) for n in (778, 779)]  # fmt: skip
+    moved = changed(below[0], parent_id=below[1].id)
+    moved = records.save_record(world.crm, moved, by=head)
+    with pytest.raises(NotFound):
+        records.save_record(world.crm, changed(moved, parent_id=None), by=head)
+
+
 # -- teaching ---------------------------------------------------------------------------------
 
 

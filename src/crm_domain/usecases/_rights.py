@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from crm_domain.errors import FieldError, Invalid, LastAdministrator, NotFound, ScopeTooWide
-from crm_domain.model import Employee, Role, Scope, User
+from crm_domain.model import Department, Employee, Role, Scope, User
 from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
@@ -123,6 +123,22 @@ def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> Managers:
         return frozenset(user.id or 0 for user in found if wide.intersection(user.roles))
 
     return tuple(on(day) for day in (crm.day(now), date.max))
+
+
+def refuse_leaving(before: Department, after: Department, by: Principal) -> None:
+    """Refuse to hang a department elsewhere that one's own reach begins with.
+
+    Those above it would no longer see its people. Departments below it are moved within the reach,
+    which the storage looks after.
+
+    Raises:
+        ScopeTooWide: It is one's own department or one that is led, and somebody else sees all.
+    """
+    top = before.id == by.department_id or (
+        before.manager_id is not None and before.manager_id == by.employee_id
+    )
+    if by.scope is not Scope.ALL and top and before.parent_id != after.parent_id:
+        raise ScopeTooWide(scope_zh=Scope.ALL.zh, scope_en=Scope.ALL.en)
 
 
 def refuse_hiring_and_firing(

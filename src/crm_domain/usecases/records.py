@@ -19,6 +19,7 @@ from crm_domain.errors import (
 from crm_domain.model import (
     RECORDS,
     Customer,
+    Department,
     Employee,
     Permission,
     Role,
@@ -33,7 +34,12 @@ from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.titles import paths, title
 from crm_domain.usecases._common import audit, reach_of
-from crm_domain.usecases._rights import administrators, refuse_hiring_and_firing, refuse_lockout
+from crm_domain.usecases._rights import (
+    administrators,
+    refuse_hiring_and_firing,
+    refuse_leaving,
+    refuse_lockout,
+)
 from crm_domain.usecases.intake import list_customers
 
 T = TypeVar("T")
@@ -119,7 +125,8 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         NotFound: There is none with this id, or a reference points to nothing.
         NotPermitted: Without the permission; or an employee with an account moves or leaves, and
             one may not manage that account.
-        ScopeTooWide: One's own view would become wider, or the account reaches further.
+        ScopeTooWide: One's own view would become wider, or the account reaches further; or the
+            department that one's reach begins with would hang elsewhere.
     """
     by.need(f"{_plain(type(record))}:edit")
     return _written(crm, record, by)
@@ -141,6 +148,8 @@ def _written(crm: Crm, record: T, by: Principal) -> T:
         _refuse_guarded(before, record)
         if isinstance(record, Employee) and isinstance(before, Employee):
             refuse_hiring_and_firing(uow, before, record, by)
+        if isinstance(record, Department) and isinstance(before, Department):
+            refuse_leaving(before, record, by)
         managers = administrators(crm, uow, now) if cls is Employee else ()
         write = uow.records.add if before is None else uow.records.save
         saved = write(record, reach_of(by))
