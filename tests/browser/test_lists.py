@@ -90,7 +90,7 @@ def test_a_session_that_ends_in_a_dialog_costs_nothing(school: School, sit: Sit)
     page.fill("#again #password", PASSWORD)
     page.press("#again #password", "Enter")
     expect(page.locator("#again")).not_to_be_visible()
-    assert page.input_value("#dialog textarea[name=note]") == "聊了一个小时，记了很多"
+    expect(page.locator("#dialog textarea[name=note]")).to_have_value("聊了一个小时，记了很多")
     page.locator("#dialog button[type=submit]").click()
     expect(page.locator("#flash")).to_contain_text("跟进已记录")
     expect(page.locator("#dialog")).not_to_be_visible()
@@ -112,7 +112,7 @@ def test_a_refusal_is_seen_in_the_dialog_with_its_number(school: School, sit: Si
         expect(told).to_contain_text(re.compile(r"编号 [0-9a-f]{16}"))
         expect(told).to_be_in_viewport()
     expect(page.locator("#flash [role=alert]")).to_have_count(0)
-    assert page.input_value("#dialog textarea[name=note]") == "他想再考虑一下"
+    expect(page.locator("#dialog textarea[name=note]")).to_have_value("他想再考虑一下")
 
 
 def test_a_proxy_that_does_not_reach_us_takes_nothing_away(school: School, sit: Sit) -> None:
@@ -147,7 +147,7 @@ def test_chinese_is_composed_in_peace(school: School, sit: Sit) -> None:
             {"text": text, "selectionStart": len(text), "selectionEnd": len(text)},
         )
         page.wait_for_timeout(450)
-    assert page.input_value("#q") == "wang xiao"
+    expect(page.locator("#q")).to_have_value("wang xiao")
     assert asked(page) == {}
     keyboard.send("Input.insertText", {"text": "王小"})
     expect(page.locator("tbody tr")).to_have_count(1)
@@ -169,10 +169,10 @@ def test_a_composition_outlives_the_answer_to_what_was_typed_before(
             "Input.imeSetComposition", {"text": "ke", "selectionStart": 2, "selectionEnd": 2}
         )
     expect(page.locator("tbody tr")).to_have_count(6)
-    assert page.input_value("#q") == "李ke"
+    expect(page.locator("#q")).to_have_value("李ke")
     keyboard.send("Input.insertText", {"text": "客户3"})
     expect(page.locator("tbody tr")).to_have_count(1)
-    assert page.input_value("#q") == "李客户3"
+    expect(page.locator("#q")).to_have_value("李客户3")
 
 
 def test_letters_typed_while_an_answer_is_on_its_way_stay(school: School, sit: Sit) -> None:
@@ -184,12 +184,12 @@ def test_letters_typed_while_an_answer_is_on_its_way_stay(school: School, sit: S
     page.locator("#q").press_sequentially("李客", delay=500)
     page.locator("#q").press_sequentially("户2")
     expect(page.locator("tbody tr")).to_have_count(1)
-    assert page.input_value("#q") == "李客户2"
+    expect(page.locator("#q")).to_have_value("李客户2")
     page.unroute("**/customers?q=*")
     page.locator("#q").press("Backspace")
     page.get_by_role("checkbox", name=re.compile("^百度")).click()
     expect(page.locator("tbody tr")).to_have_count(6)
-    assert page.input_value("#q") == "李客户"
+    expect(page.locator("#q")).to_have_value("李客户")
     page.wait_for_url(re.compile("source=baidu"))
     expect(page.locator("#chosen")).to_contain_text("百度")
     assert asked(page) == {"q": ["李客户"], "source": ["baidu"]}
@@ -209,7 +209,7 @@ def test_a_range_applies_and_goes_by_itself(school: School, sit: Sit) -> None:
     expect(page.locator("#filters-used")).to_have_text("2")
     page.locator("#chosen").get_by_role("link", name=re.compile("录入时间")).click()
     expect(page.locator("tbody tr")).to_have_count(6)
-    assert page.input_value("#created_at-to") == ""
+    expect(page.locator("#created_at-to")).to_have_value("")
     page.locator("#chosen").get_by_role("link", name="清除全部").click()
     expect(page.locator("tbody tr")).to_have_count(7)
     assert asked(page) == {"size": ["20"]}

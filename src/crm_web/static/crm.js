@@ -18,15 +18,17 @@
     if (event.detail.target !== document.body) event.detail.headers["X-Part"] = "true";
     event.detail.headers["X-CSRF-Token"] = document.querySelector("[data-csrf]").dataset.csrf;
   });
+  let signedIn = 0;
+  document.addEventListener("htmx:beforeRequest", (event) => { event.detail.xhr.signedIn = signedIn; });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const detail = event.detail;
     if (detail.xhr.status >= 400 && !detail.xhr.getResponseHeader("X-Request-Id")) {
       // Not one of our answers: of a proxy that does not reach us, say. The page stays.
       detail.shouldSwap = false;
       unreached();
-    } else if (detail.xhr.status === 401 && document.querySelector("#again[open]")) {
+    } else if (detail.xhr.status === 401 && (document.querySelector("#again[open]") || detail.xhr.signedIn !== signedIn)) {
       // A second question that came too late, such as that for duplicates: one dialog is enough,
-      // and somebody may be typing into it.
+      // and somebody may be typing into it, or has signed in since it was asked.
       detail.shouldSwap = false;
     } else if (detail.target.id === "flash") {
       detail.target = said();
@@ -55,6 +57,7 @@
 
   // Signing in again: the page, and a dialog that is open, stay as they are, with the new token.
   document.addEventListener("crm:signed-in", (event) => {
+    signedIn += 1;
     const token = event.detail.token;
     document.querySelector("[data-csrf]").dataset.csrf = token;
     document.querySelectorAll("input[name=csrf]").forEach((input) => { input.value = token; });
