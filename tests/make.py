@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -47,6 +48,12 @@ class World:
                 for i, p in enumerate((self.a, self.b, self.c))
             ]
             assignment.set_rotation(crm, plan, by=SYSTEM)
+
+    def again(self, crm: Crm, clock: FixedClock) -> World:
+        """Give the same school in a copy of its database."""
+        copied = copy(self)
+        copied.crm, copied.clock = crm, clock
+        return copied
 
     def person(self, name: str, role: str = "consultant", **fields: Any) -> Principal:
         """Make an employee with an account and give who acts for it."""

@@ -71,11 +71,21 @@ class Conversation(socketserver.StreamRequestHandler):
             answer = self.server.answer(line)
             self.say(line.split(" ")[0].upper(), answer)
             if line.upper() == "DATA" and answer.startswith("354"):
-                content = b"".join(iter(self.rfile.readline, b".\r\n"))
+                if (content := self.letter()) is None:
+                    return
                 self.server.messages.append(content)
                 self.say("TAKEN", "250 taken")
             elif line.upper() in ("QUIT", "STARTTLS"):
                 return
+
+    def letter(self):
+        """Read a letter to its end; None where the client has gone before it."""
+        lines = []
+        for line in self.rfile:
+            if line == b".\r\n":
+                return b"".join(lines)
+            lines.append(line)
+        return None
 
     def say(self, step: str, line: str):
         if step == self.server.silent_at:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -21,33 +19,6 @@ def launcher() -> Iterator[Launcher]:
     """Start what starts the workers."""
     with Launcher() as running:
         yield running
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder in memory where there is one: kill -9 loses no file, and commits are quick."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    folder = Path(tempfile.mkdtemp(prefix="crm-races-", dir="/dev/shm"))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def races_url(
-    request: pytest.FixtureRequest, fresh_url: Callable[[str], str], memory: Path
-) -> Callable[[str], str]:
-    """Make fresh, migrated databases by the name of an engine."""
-
-    def make(engine: str) -> str:
-        if engine != "sqlite":
-            return fresh_url(engine)
-        path = Path(tempfile.mkstemp(suffix=".db", dir=memory)[1])
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        return f"sqlite:///{path}"
-
-    return make
 
 
 class Copies:
@@ -70,7 +41,7 @@ class Copies:
             return f"sqlite:///{path}"
         source = sa.make_url(self.url)
         name = f"{source.database}_{next(self._numbers)}"
-        self._do(f"CREATE DATABASE {name} TEMPLATE {source.database}")
+        self._do(f"CREATE DATABASE {name} TEMPLATE {source.database} STRATEGY FILE_COPY")
         self._made.append(name)
         return source.set(database=name).render_as_string(hide_password=False)
 
@@ -105,14 +76,14 @@ class Copies:
 
 @pytest.fixture
 def copies(
-    request: pytest.FixtureRequest, races_url: Callable[[str], str], memory: Path
+    request: pytest.FixtureRequest, fresh_url: Callable[[str], str], memory: Path
 ) -> Iterator[Callable[[str], Copies]]:
     """Make a fresh database that can be copied, by the name of an engine."""
     made: list[Copies] = []
 
     def make(engine: str) -> Copies:
         server = None if engine == "sqlite" else request.getfixturevalue("postgresql")
-        made.append(Copies(races_url(engine), memory, server))
+        made.append(Copies(fresh_url(engine), memory, server))
         return made[-1]
 
     yield make

@@ -115,7 +115,7 @@ def together(url: str, launcher: Launcher, folder: Path, worlds: list[dict[str, 
 
 @on_both_engines
 def test_batches_with_the_same_contacts_in_opposite_order_do_not_deadlock(
-    engine: str, races_url: Make
+    engine: str, fresh_url: Make
 ) -> None:
     """Of two batches at once one waits for the other, whatever the order of their rows."""
     people = [Customer(name="甲", phone=f"138{i:08d}", created_at=START) for i in range(2000)]
@@ -128,7 +128,7 @@ def test_batches_with_the_same_contacts_in_opposite_order_do_not_deadlock(
             raise Undone
         return len([a for a in added if a is not None])
 
-    with open_crm(races_url(engine), settings=Settings()) as crm, ThreadPoolExecutor(2) as pool:
+    with open_crm(fresh_url(engine), settings=Settings()) as crm, ThreadPoolExecutor(2) as pool:
         for _ in range(3):
             pairs = [pool.submit(add, batch) for batch in (people, people[::-1])]
             assert [p.result() for p in pairs] == [2000, 2000]

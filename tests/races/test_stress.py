@@ -204,10 +204,10 @@ class Stress:
     "engine", [pytest.param(e, marks=pytest.mark.xdist_group(f"races-{e}")) for e in ENGINES]
 )
 def test_what_clients_saw_is_linearizable_though_workers_are_killed(
-    engine: str, races_url: Make, launcher: Launcher, memory: Path
+    engine: str, fresh_url: Make, launcher: Launcher, memory: Path
 ) -> None:
     """After twelve seconds of war all laws hold and some order explains every answer."""
-    run = Stress(races_url(engine), launcher, memory)
+    run = Stress(fresh_url(engine), launcher, memory)
     run.go(12, kill_every=0.4)
     assert run.errors == []
     assert violations(run.url) == []
@@ -228,7 +228,7 @@ WANTED = ("two open assignments", "periods that overlap")
     "engine", [pytest.param(e, marks=pytest.mark.xdist_group(f"races-{e}")) for e in ENGINES]
 )
 def test_control_without_guards_two_win_and_histories_are_unexplained(
-    engine: str, races_url: Make, launcher: Launcher, memory: Path
+    engine: str, fresh_url: Make, launcher: Launcher, memory: Path
 ) -> None:
     """With check-then-act and no constraints the same test finds what it looks for."""
     broken: list[str] = []
@@ -236,7 +236,7 @@ def test_control_without_guards_two_win_and_histories_are_unexplained(
     for attempt in range(4):
         folder = memory / f"control{attempt}"
         folder.mkdir()
-        run = Stress(races_url(engine), launcher, folder)
+        run = Stress(fresh_url(engine), launcher, folder)
         drop_guards(run.url)
         run.go(4, kill_every=2, unguarded=True)
         broken = violations(run.url)

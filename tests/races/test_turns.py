@@ -123,10 +123,10 @@ def broken_turns(run: Run) -> list[str]:
     "engine", [pytest.param(e, marks=pytest.mark.xdist_group(f"races-{e}")) for e in ENGINES]
 )
 def test_every_turn_is_used_once_and_none_is_lost(
-    engine: str, races_url: Make, launcher: Launcher, memory: Path
+    engine: str, fresh_url: Make, launcher: Launcher, memory: Path
 ) -> None:
     """Rollbacks, duplicates, kills and new plans move no turn: a cycle is its plan, laid out."""
-    run = Run(races_url(engine), launcher, memory)
+    run = Run(fresh_url(engine), launcher, memory)
     run.go(COMMITS, kill_every=60, edit_every=90)
     assert violations(run.url) == []
     assert broken_turns(run) == []
@@ -150,10 +150,10 @@ def _dealt(url: str) -> int:
     "engine", [pytest.param(e, marks=pytest.mark.xdist_group(f"races-{e}")) for e in ENGINES]
 )
 def test_control_turns_that_are_read_then_written_are_used_twice(
-    engine: str, races_url: Make, launcher: Launcher, memory: Path
+    engine: str, fresh_url: Make, launcher: Launcher, memory: Path
 ) -> None:
     """Without the guards the same test finds turns that two customers got."""
-    run = Run(races_url(engine), launcher, memory)
+    run = Run(fresh_url(engine), launcher, memory)
     drop_guards(run.url)
     run.go(150, kill_every=999, edit_every=999, unguarded=True)
     assert any(v.startswith("a turn used twice") for v in violations(run.url))
