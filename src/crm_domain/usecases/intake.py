@@ -336,7 +336,11 @@ def hidden_fields(crm: Crm, *, by: Principal) -> frozenset[str]:
 
     Whoever sees all, but not what the pool hides, could find it out so. Who sees nobody in the
     pool but the own department's customers asks by whatever field there is.
+
+    Raises:
+        NotPermitted: Without ``customer:view``.
     """
+    by.need("customer:view")
     masks = by.scope is Scope.ALL and not by.may("customer:assign")
     return crm.settings.hidden_in_pool if masks else frozenset()
 
