@@ -17,7 +17,7 @@ from crm_domain import SYSTEM
 from crm_domain.errors import DatabaseBusy
 from crm_domain.ports import Storage, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import access, exports, intake, preferences, views
+from crm_domain.usecases import access, exports, intake, pool, preferences, views
 from crm_web import pages, resources
 from crm_web.answers import Json
 from crm_web.app import make_app
@@ -426,10 +426,11 @@ def test_signing_in_again_in_the_dialog_keeps_the_page(world: World, visit: Visi
 
 def test_a_word_of_refusal_has_the_number_of_its_request(world: World, visit: Visit) -> None:
     """Whatever was pressed and refused can be found in the log by what people read out."""
-    me = visit(world.a)
+    me, claimed = visit(world.a), str(world.customer().id)
+    pool.claim_customer(world.crm, int(claimed), by=world.b)
     for status, path, form in (
         (403, "/pool-rules", {}), (404, "/views/manage", {"list": "customers", "id": "987654"}),
-        (409, "/pool/actions/claim", {"ids": str(world.customer(world.b).id)}),
+        (409, "/pool/actions/claim", {"ids": claimed}),
     ):  # fmt: skip
         answer = me.post(path, form, **FRAGMENT)
         assert answer.status_code == status
