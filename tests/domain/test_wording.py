@@ -70,6 +70,15 @@ def test_why_is_said_in_english_by_what_is_kept(one: Assignment, said: str) -> N
     """In Chinese it stays as it was written, and so does what tells too little."""
     assert why(one, "en", "Li") == said
     assert why(one, "zh", "Li") == one.explanation
+    turn = attrs.evolve(
+        begun(AssignmentMethod.ROTATION, cycle=1, position=2),
+        explanation="轮转第1轮第3位；顺延：李雷（请假）、Han Li（不在岗）、7、"
+        "王（强）（已离职）等12个顺位",
+    )
+    assert why(turn, "en") == (
+        "rotation: cycle 1, place 3; passed over: 李雷 (on leave), Han Li (off duty), "
+        "王（强） (left) and others"
+    )
     untold = begun(AssignmentMethod.ROTATION)
     assert why(untold, "en", "Li") == untold.explanation
 

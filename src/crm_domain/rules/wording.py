@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import attrs
@@ -10,11 +11,16 @@ from crm_domain.errors import Language
 from crm_domain.model import Assignment, AssignmentMethod, Notice
 from crm_domain.model.fields import changed
 from crm_domain.rules.access import Principal
+from crm_domain.rules.duty import ABSENCES
 
 HANDING_OVER = "交接"
 """Why customers are handed over, where nobody says it."""
 TAKEN_BACK = "撤回"
 """Why a transfer is taken back."""
+PASSED_OVER = "；顺延："
+"""What stands before those whom a turn passed over."""
+_ABSENT = dict(ABSENCES.values())
+_PASSED = re.compile(rf"(?:^|、)([^、]+?)（({'|'.join(_ABSENT)})）")
 _OURS = {HANDING_OVER: "handing over", TAKEN_BACK: "taken back"}
 
 
@@ -67,26 +73,30 @@ def why(one: Assignment, language: Language, by_name: str | None = None) -> str:
         return one.explanation
     if one.method is AssignmentMethod.ROTATION and one.cycle is None:
         return one.explanation
-    return why_in_english(one.method, one.cycle, one.position, one.memo, by_name)
+    if one.cycle is not None:
+        turn = f"rotation: cycle {one.cycle}, place {(one.position or 0) + 1}"
+        return turn + _passed_over(one.explanation)
+    if one.method is AssignmentMethod.IMPORT:
+        return "named in the import"
+    return given_because(one.method, one.memo, by_name)
 
 
-def why_in_english(
-    method: AssignmentMethod, cycle: int | None = None, position: int | None = None,
-    memo: str | None = None, by_name: str | None = None,
-) -> str:  # fmt: skip
-    """Say why a period of ownership begins, by what is kept of it.
+def _passed_over(explanation: str) -> str:
+    """Say in English whom a turn passed over; that is kept in the Chinese text alone."""
+    listed = explanation.partition(PASSED_OVER)[2]
+    found = [f"{name} ({_ABSENT[reason]})" for name, reason in _PASSED.findall(listed)]
+    more = " and others" if listed.endswith("个顺位") else ""
+    return f"; passed over: {', '.join(found)}{more}" if found else ""
+
+
+def given_because(method: AssignmentMethod, memo: str | None, by_name: str | None) -> str:
+    """Say in English why somebody gives or takes a customer.
 
     Args:
-        method: How the customer came.
-        cycle: The cycle of the turn, where it was one.
-        position: Its place, counted from zero.
+        method: How.
         memo: What somebody gave as the reason.
-        by_name: Who did it; None is the program.
+        by_name: Who does it; None is the program.
     """
-    if cycle is not None:
-        return f"rotation: cycle {cycle}, place {(position or 0) + 1}"
-    if method is AssignmentMethod.IMPORT:
-        return "named in the import"
     done = {AssignmentMethod.CLAIM: "claimed", AssignmentMethod.TRANSFER: "transferred"}
     text = done.get(method, "assigned") + (f" by {by_name}" if by_name else "")
     return text + (f": {_OURS.get(memo, memo)}" if memo else "")

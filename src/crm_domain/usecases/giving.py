@@ -22,7 +22,7 @@ from crm_domain.ports import Closing, Crm, NewAssignment, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.rules.pool import dated, is_public
-from crm_domain.rules.wording import HANDING_OVER, Words, doer, why_in_english
+from crm_domain.rules.wording import HANDING_OVER, Words, doer, given_because
 from crm_domain.usecases._common import (
     audited,
     holds,
@@ -299,7 +299,7 @@ def give_batch(
     consultants: dict[int, CrmError | None] = {}
     explanation = Words(
         f"由 {by.title} {way.verb}" + (f"：{memo}" if memo else ""),
-        why_in_english(way.method, memo=memo, by_name=doer(by)),
+        given_because(way.method, memo, doer(by)),
     )
     gifts: list[_Gift] = []
     refused: list[tuple[int, CrmError]] = []
