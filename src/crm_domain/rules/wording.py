@@ -69,9 +69,7 @@ def why(one: Assignment, language: Language, by_name: str | None = None) -> str:
         language: Of whoever reads it.
         by_name: Who did it, where that is known.
     """
-    if language == "zh":
-        return one.explanation
-    if one.method is AssignmentMethod.ROTATION and one.cycle is None:
+    if language == "zh" or (one.method is AssignmentMethod.ROTATION and one.cycle is None):
         return one.explanation
     if one.cycle is not None:
         turn = f"rotation: cycle {one.cycle}, place {(one.position or 0) + 1}"
