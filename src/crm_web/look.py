@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from crm_domain.errors import Language
-from crm_domain.model import AssignmentStatus, Spec, about, specs
+from crm_domain.model import Assignment, AssignmentStatus, Notice, Spec, about, specs
 from crm_domain.model.fields import RECORDS
+from crm_domain.rules.wording import in_language, why
 from crm_web.context import Context
 
 LOGGED: Mapping[str, tuple[str, str]] = {
@@ -78,6 +79,14 @@ class Look:
         if known is None:
             return name
         return about(known).zh if self.language == "zh" else about(known).en
+
+    def told(self, notice: Notice) -> Notice:
+        """Give a notice with its words in the language of the page."""
+        return in_language(notice, self.language)
+
+    def why(self, one: Assignment, by_name: str | None = None) -> str:
+        """Say why a period of ownership began; who did it, where that is known."""
+        return why(one, self.language, by_name)
 
     def channel(self, name: str) -> str:
         """Say what a channel of notices is called."""

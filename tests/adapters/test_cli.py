@@ -370,6 +370,27 @@ def test_an_export_can_be_imported_again(school):
     assert school.json("export", "li.csv", "--as", "li", status=3)["error"] == "not_permitted"
 
 
+@pytest.mark.parametrize(
+    ("tongue", "told", "because", "reason"),
+    [("zh", "您有一位新客户", "轮转第1轮第1位", "由 系统 录入时指定"),
+     ("en", "You have a new customer", "rotation: cycle 1, place 1", "(assigned)")],
+)  # fmt: skip
+def test_what_was_told_and_why_is_said_in_the_language_of_the_commands(
+    school, tongue, told, because, reason
+):
+    """The program's own acts are signed by nobody; JSON gives what is kept."""
+    school.monkeypatch.setenv("CRM_LANGUAGE", tongue)
+    school.monkeypatch.setenv("COLUMNS", "200")
+    assert told in school("notices", "list")[0]
+    assert because in school("customers", "show", "1")[0]
+    added = ("customers", "add", "--name", "x", "--consultant", "李雷", "--qq")
+    assert reason in school(*added, "54321")[0]
+    assert school.json(*added, "65432")["explanation"] == "由 系统 录入时指定"
+    school("pool", "claim", "3", "--as", "li")
+    claimed = {"zh": "由 李雷 抢单", "en": "claimed by 李雷"}[tongue]
+    assert claimed in school("customers", "show", "3")[0]
+
+
 # -- notices, database ------------------------------------------------------------------------
 
 

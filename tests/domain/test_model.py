@@ -91,7 +91,8 @@ FIELDS = {
     "PoolRule": "position school_id course_id source intention contact_days closing_days "
     "warning_days",
     "Notice": "recipient_id subject body event about channel status attempts next_attempt_at "
-    "leased_until fence expires_at provider_id error idempotency_key created_at sent_at read_at",
+    "leased_until fence expires_at provider_id error idempotency_key created_at sent_at read_at "
+    "subject_en body_en",
     "NoticePreference": "employee_id off quiet_from quiet_until version",
 }
 

@@ -257,6 +257,29 @@ def test_a_device_is_called_as_people_call_it(agent: str | None, said: str) -> N
     assert Look(SPOKEN).device(agent) == said
 
 
+@pytest.mark.parametrize(
+    ("language", "told", "because"),
+    [("zh", "您有一位新客户", "由 赵敏 录入时指定"),
+     ("en", "You have a new customer", "assigned by 赵敏")],
+)  # fmt: skip
+def test_what_was_told_and_why_is_read_in_one_s_own_language(
+    visit: Visit, world: World, boss: Principal, language: str, told: str, because: str
+) -> None:
+    """In the inbox, the list of notices and its file, and in the timeline of the customer."""
+    world.crm = attrs.evolve(world.crm, settings=Settings())
+    customer = intake.register_customer(
+        world.crm, {"name": "王芳", "phone": phone()}, consultant_id=world.a.employee_id,
+        by=world.manager,
+    )  # fmt: skip
+    for who in (world.a, world.manager, boss):
+        access.set_language(world.crm, language, by=who)
+    own, manager, office = visit(world.a), visit(world.manager), visit(boss)
+    pages = [own.get("/inbox"), *(v.get(f"/customers/{customer.id}") for v in (own, manager))]
+    assert [p.status_code for p in pages if told not in p.text or because not in p.text] == []
+    for path in ("/notices", "/notices.csv"):
+        assert told in office.get(path).text
+
+
 def test_plugins_are_listed_with_what_went_wrong(world: World, boss: Principal) -> None:
     """A broken one shows its error, as text."""
     broken = Loaded(name="crm-fax", version="0.1", error="ImportError: <no> modem")

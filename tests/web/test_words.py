@@ -90,7 +90,7 @@ class Excuse:
 EXCUSED = (
     Excuse(why="what a language is called is said in that language", words=lambda crm: {"中文"}),
     Excuse(
-        why="what the program wrote down stays as it was written, in the language of the school",
+        why="programs read the fields as they are kept", at=r"/(notices|assignments)\.json",
         words=lambda crm: stored(crm, Notice, "subject", "body")
         | stored(crm, Assignment, "explanation"),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -39,10 +39,11 @@ from crm_adapters.cli.output import (
     write_json,
 )
 from crm_domain.errors import Invalid
-from crm_domain.model import RECORDS, Assignment, Customer, specs
+from crm_domain.model import RECORDS, Assignment, Customer, User, specs
 from crm_domain.ports import Crm, MyCustomer, Page, Query
 from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.rules.pool import spoken_to
+from crm_domain.rules.wording import doer, why
 
 if TYPE_CHECKING:
     from crm_domain.usecases.follow_up import Contact
@@ -152,7 +153,7 @@ def show(
     json: Annotated[bool, as_json()] = False,
 ) -> None:  # fmt: skip
     """Show one customer, with who owned it and what was said."""
-    from crm_domain.usecases import assignment, follow_up, intake
+    from crm_domain.usecases import assignment, follow_up, intake, records
 
     with opened() as crm:
         by = actor(crm, acting)
@@ -161,6 +162,7 @@ def show(
         contacts = follow_up.timeline(crm, number, by=by)
         names, zone = names_of_employees(crm), crm.settings.zone
         called = _titles(crm, customer, by)
+        doers = records.titles(crm, User, [a.by_id for a in history], by=SYSTEM)
     if json:
         write_json({
             "customer": with_owner(customer, names),
@@ -172,19 +174,22 @@ def show(
     pairs(_lines(customer, names, called, zone))
     if history:
         print()
-        show_history(history, names, zone)
+        show_history(history, names, zone, doers)
     if contacts:
         print()
         show_contacts(contacts, zone)
 
 
-def show_history(history: Sequence[Assignment], names: dict[int, str], zone: ZoneInfo) -> None:
-    """Write who owned a customer, from when until when, and why."""
+def show_history(
+    history: Sequence[Assignment], names: dict[int, str], zone: ZoneInfo, doers: Mapping[int, str]
+) -> None:
+    """Write who owned a customer, from when until when, and why; who did it by account."""
     table(
         [say("课程顾问", "Consultant"), say("从", "From"), say("到", "Until"),
          say("状态", "Status"), say("方式", "Method"), say("原因", "Why")],
         [(names.get(a.consultant_id), local(a.started_at, zone), local(a.ended_at, zone),
-          a.status.label(language(), a.limit_days), a.method, a.explanation) for a in history],
+          a.status.label(language(), a.limit_days), a.method,
+          why(a, language(), doers.get(a.by_id or 0))) for a in history],
         least=(4,),
     )  # fmt: skip
 
@@ -268,19 +273,20 @@ def add(
              "memo": memo}  # fmt: skip
     values = {n: v for n, v in typed.items() if v is not None} | settled(set_, "--set")
     with opened() as crm:
+        by = actor(crm, acting)
         number = None if consultant is None else employee_number(crm, consultant)
-        made = intake.register_customer(
-            crm, values, to=to, consultant_id=number, by=actor(crm, acting)
-        )
+        made = intake.register_customer(crm, values, to=to, consultant_id=number, by=by)
         names = names_of_employees(crm)
         current = assignment.current(crm, made.id or 0, by=SYSTEM)
-    why = current.explanation if current else ""
     if json:
-        write_json(with_owner(made, names) | {"explanation": why})
+        write_json(with_owner(made, names)
+                   | {"explanation": current.explanation if current else ""})  # fmt: skip
     elif made.owner_id is None:
         line(f"已录入客户 {made.id} {made.name}，放入公海。",
              f"Entered the customer {made.id} {made.name}, into the pool.")  # fmt: skip
     else:
         owner = names.get(made.owner_id, "?")
-        line(f"已录入客户 {made.id} {made.name}，归 {owner}（{why}）。",
-             f"Entered the customer {made.id} {made.name}, given to {owner} ({why}).")  # fmt: skip
+        because = why(current, language(), doer(by)) if current else ""
+        line(f"已录入客户 {made.id} {made.name}，归 {owner}（{because}）。",
+             f"Entered the customer {made.id} {made.name}, given to {owner} "
+             f"({because}).")  # fmt: skip

@@ -18,9 +18,10 @@ from crm_adapters.cli.options import (
     names_of_employees,
     opened,
 )
-from crm_adapters.cli.output import counted, day, hint, line, local, plain, table, write_json
+from crm_adapters.cli.output import day, hint, line, local, plain, table, write_json
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.wording import counted
 
 if TYPE_CHECKING:
     from crm_domain.model import Assignment

@@ -22,7 +22,8 @@ from crm_adapters.cli.options import (
     searched,
     with_numbers,
 )
-from crm_adapters.cli.output import counted, line, progress, write_json
+from crm_adapters.cli.output import line, progress, write_json
+from crm_domain.rules.wording import counted
 
 
 @in_chinese("导出客户到 .xlsx 或 .csv；列与导入模板一致，可再导入。")

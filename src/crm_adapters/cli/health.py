@@ -10,12 +10,12 @@ import attrs
 
 from crm_adapters.cli.language import say
 from crm_adapters.cli.options import everything, opened
-from crm_adapters.cli.output import counted
 from crm_adapters.settings import database_url, read_settings
 from crm_domain.errors import BadSetting, CrmError, Language
 from crm_domain.model import Employee, NoticeStatus
 from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.wording import counted
 
 State = Literal["ok", "warning", "problem"]
 DRIFT = timedelta(seconds=30)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from crm_adapters.cli.customers import read_query
 from crm_adapters.cli.failures import Refused
-from crm_adapters.cli.language import in_chinese, say
+from crm_adapters.cli.language import in_chinese, language, say
 from crm_adapters.cli.options import (
     acting_as,
     actor,
@@ -19,12 +19,13 @@ from crm_adapters.cli.options import (
     opened,
     page_mark,
 )
-from crm_adapters.cli.output import counted, hint, line, local, plain, progress, table, write_json
+from crm_adapters.cli.output import hint, line, local, plain, progress, table, write_json
 from crm_domain.errors import NotFound
 from crm_domain.model import Event, NoticeStatus
 from crm_domain.parsing import Unreadable, choice_value
 from crm_domain.ports import Crm
 from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.wording import counted, in_language
 
 Status = Literal["pending", "sent", "failed", "dead", "cancelled", "expired"]
 
@@ -56,8 +57,9 @@ def list_all(
         [say("编号", "No."), say("时间", "When"), say("收件人", "To"), say("事件", "Event"),
          say("标题", "Subject"), say("渠道", "Channel"), say("状态", "Status"),
          say("尝试", "Tries"), say("错误", "Error")],
-        [(n.id, local(n.created_at, zone), names.get(n.recipient_id), n.event, n.subject,
-          n.channel, n.status, n.attempts, n.error) for n in page],
+        [(n.id, local(n.created_at, zone), names.get(n.recipient_id), n.event,
+          in_language(n, language()).subject, n.channel, n.status, n.attempts, n.error)
+         for n in page],
         least=(8, 3, 5, 7),
     )  # fmt: skip
     if page.next:

@@ -73,11 +73,6 @@ def hint(zh: str, en: str) -> None:
     print(clean(say(zh, en)), file=sys.stderr)
 
 
-def counted(number: int, noun: str) -> str:
-    """Say in English how many there are: 1 customer, 2 customers."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def shown_url(url: str) -> str:
     """Give a database address without its password."""
     head, found, rest = url.rpartition("@")

@@ -23,10 +23,11 @@ from crm_adapters.cli.options import (
     searched,
     with_numbers,
 )
-from crm_adapters.cli.output import counted, hint, line, plain, progress, table, write_json
+from crm_adapters.cli.output import hint, line, plain, progress, table, write_json
 from crm_domain.model import AssignmentStatus
 from crm_domain.ports import Ended
 from crm_domain.rules.access import SYSTEM
+from crm_domain.rules.wording import counted
 
 SHOWN = 50
 

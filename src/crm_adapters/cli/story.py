@@ -98,7 +98,7 @@ def _example(example: Example, names: Mapping[int, str], zone: ZoneInfo) -> None
     customer = example.customer
     line(f"● {example.zh}：{customer.name}（{customer.id} 号，{customer.phone}）",
          f"● {example.en}: {customer.name} (No. {customer.id}, {customer.phone})")  # fmt: skip
-    show_history(example.history, dict(names), zone)
+    show_history(example.history, dict(names), zone, {})
     if example.contacts:
         show_contacts(example.contacts[-CONTACTS:], zone)
     more = len(example.contacts) - CONTACTS

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from crm_adapters.storage.listing import any_holds, any_of, narrowed, paged
 from crm_adapters.storage.rows import Mapper, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import LINKS, TABLES
+from crm_domain.errors import Language
 from crm_domain.model import Employee, SavedView, Scope, Spec, User, specs
 from crm_domain.ports import HAS_PASSWORD, MOST, Page, Query, Reach, Tally
 
@@ -136,6 +137,15 @@ class SqlDirectory:
         """Whether an employee has an enabled account that holds a permission."""
         chosen = active_employees(permission).where(_employee.c.id == employee_id)
         return self._session.run(chosen).first() is not None
+
+    def languages(self, employee_ids: Collection[int]) -> Mapping[int, Language]:
+        """Read the languages that some employees chose for their accounts, as far as they did."""
+        a = _account.c
+        chosen = sa.select(a.employee_id, a.language).where(
+            self._session.among(a.employee_id, sorted(employee_ids)),
+            a.language.in_(get_args(Language)),
+        )
+        return dict(self._session.run(chosen).all())
 
     def accounts_with(self, permissions: Sequence[str], today: date) -> frozenset[int]:
         """Find the accounts that hold all of some permissions and may sign in on a day."""

@@ -226,6 +226,8 @@ CREATE TABLE notice (
 	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
 	sent_at TIMESTAMP WITH TIME ZONE,
 	read_at TIMESTAMP WITH TIME ZONE,
+	subject_en VARCHAR(200),
+	body_en VARCHAR(4000),
 	CONSTRAINT ck_notice_attempts CHECK (attempts >= 0 AND attempts <= fence),
 	CONSTRAINT ck_notice_due CHECK (next_attempt_at IS NOT NULL OR NOT status IN ('pending', 'failed')),
 	CONSTRAINT ck_notice_event CHECK (event IN ('assigned', 'claimed', 'expiring', 'expired', 'transferred', 'contact_due', 'payment_confirmed', 'import_finished', 'nobody', 'test')),

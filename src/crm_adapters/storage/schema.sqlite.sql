@@ -239,6 +239,8 @@ CREATE TABLE notice (
 	created_at INTEGER NOT NULL,
 	sent_at INTEGER,
 	read_at INTEGER,
+	subject_en TEXT,
+	body_en TEXT,
 	CONSTRAINT ck_notice_attempts CHECK (attempts >= 0 AND attempts <= fence),
 	CONSTRAINT ck_notice_due CHECK (next_attempt_at IS NOT NULL OR NOT status IN ('pending', 'failed')),
 	CONSTRAINT ck_notice_event CHECK (event IN ('assigned', 'claimed', 'expiring', 'expired', 'transferred', 'contact_due', 'payment_confirmed', 'import_finished', 'nobody', 'test')),

@@ -74,6 +74,9 @@ class Notice:
     sent_at: datetime | None = moment("发送时间", "Sent", default=None)
     read_at: datetime | None = moment("已读时间", "Read", default=None)
     """When the recipient read it; only of messages in the program itself."""
+    subject_en: str | None = text("英文标题", "Subject in English", length=200, default=None)
+    """None in what was written before English was; then the Chinese words are all there is."""
+    body_en: str | None = text("英文内容", "Body in English", length=4000, default=None)
 
 
 @record("notice_preference", "通知偏好", "Notice preference", plain=False)

@@ -35,7 +35,7 @@ class Notifier(Protocol):
         ...
 
     def send(self, notice: Notice, employee: Employee) -> str | None:
-        """Send one notice.
+        """Send one notice, whose subject and body are in the recipient's language.
 
         Returns:
             The provider's id of the message, if it gives one.

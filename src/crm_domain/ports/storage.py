@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import attrs
 
+from crm_domain.errors import Language
 from crm_domain.model import (
     AuditEntry,
     Employee,
@@ -144,6 +145,10 @@ class Directory(Protocol):
 
     def holds(self, employee_id: int, permission: str) -> bool:
         """Whether an employee has an enabled account that holds a permission."""
+        ...
+
+    def languages(self, employee_ids: Collection[int]) -> Mapping[int, Language]:
+        """Read the languages that some employees chose for their accounts, as far as they did."""
         ...
 
     def accounts_with(self, permissions: Sequence[str], today: date) -> frozenset[int]:

@@ -7,10 +7,11 @@ from datetime import date
 from crm_domain.model import Employee
 
 ABSENCES = {
-    "off_duty": "不在岗", "on_leave": "请假", "left": "已离职", "no_account": "无可用账号",
-    "at_limit": "客户数已达上限",
+    "off_duty": ("不在岗", "off duty"), "on_leave": ("请假", "on leave"),
+    "left": ("已离职", "left"), "no_account": ("无可用账号", "no enabled account"),
+    "at_limit": ("客户数已达上限", "at the limit"),
 }  # fmt: skip
-"""What staff call the reasons why a turn is passed over."""
+"""What staff call the reasons why a turn is passed over, in both languages."""
 
 
 def has_left(employee: Employee, today: date) -> bool:

@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus, Scope
+from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus, Scope, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, Query, Reach, UnitOfWork
 from crm_domain.testing.making import NOW, a_notice, employee, read, together
@@ -271,6 +271,38 @@ class OutboxPart:
         found = read(crm, lambda uow: uow.notices.preferences({me, other}))
         assert found == {me: kept[0]}
         assert read(crm, lambda uow: uow.notices.preferences(set())) == {}
+
+    def test_words_are_kept_in_both_languages(self, crm: Crm) -> None:
+        """By whichever way they are written and read; those of before have no English ones."""
+        number = employee(crm)
+        full = {"subject": "您" * 200, "body": "好" * 4000, "channel": "inapp"}
+        both = full | {"subject_en": "s" * 200, "body_en": "b" * 4000}
+        few = [changed(a_notice(number, "both"), **both), changed(a_notice(number, "old"), **full)]
+        many = [changed(few[i % 2], idempotency_key=f"{i}") for i in range(200)]
+        with crm.unit_of_work() as uow:
+            uow.notices.add(few)
+            uow.notices.add(many)
+        wanted = {(m.subject, m.body, m.subject_en, m.body_en) for m in few}
+        with crm.unit_of_work() as uow:
+            query = Query(limit=1000)
+            for found in (
+                uow.notices.inbox(number, query, unread_only=True), uow.notices.page(query),
+                uow.notices.lease(NOW, 60, 1000, "inapp"),
+            ):  # fmt: skip
+                words = [(m.subject, m.body, m.subject_en, m.body_en) for m in found]
+                assert (len(words), {*words}) == (202, wanted)
+
+    def test_languages_are_those_that_accounts_chose(self, crm: Crm) -> None:
+        """Nothing is told of whoever chose none, has none, or was not asked for."""
+        chosen: dict[str, str | None] = {"zh": "zh", "en": "en", "none": None, "odd": "fr"}
+        people = {name: employee(crm) for name in (*chosen, "bare", "other")}
+        with crm.unit_of_work() as uow:
+            for name, language in (chosen | {"other": "en"}).items():
+                uow.records.add(User(username=name, employee_id=people[name], language=language))
+        asked = [n for name, n in people.items() if name != "other"]
+        found = read(crm, lambda uow: uow.directory.languages(asked))
+        assert found == {people["zh"]: "zh", people["en"]: "en"}
+        assert read(crm, lambda uow: uow.directory.languages([])) == {}
 
     def test_an_inbox_holds_one_s_own_messages(self, crm: Crm) -> None:
         """Nobody reads or marks another's, and what went out by other channels is not in it."""

@@ -24,6 +24,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.rules.notifying import lasts_until
 from crm_domain.rules.pool import Calendar, PoolPolicy, is_kept
+from crm_domain.rules.wording import Words, counted
 
 Stopping = Callable[[], bool]
 """Tells whether whoever works in the background is to end."""
@@ -193,8 +194,8 @@ def employee_or_refuse(uow: UnitOfWork, employee_id: int | None) -> Employee:
 
 
 def notices(
-    crm: Crm, event: Event, recipient_id: int, subject: str, body: str, *, about: str, key: str,
-    now: datetime, until: datetime | None = None,
+    crm: Crm, event: Event, recipient_id: int, subject: Words, body: Words, *, about: str,
+    key: str, now: datetime, until: datetime | None = None,
 ) -> list[Notice]:  # fmt: skip
     """Make the notices of one event to one person, one for each channel.
 
@@ -212,9 +213,9 @@ def notices(
     until = until or lasts_until(event, now, crm.settings.notice_days)
     return [
         Notice(
-            recipient_id=recipient_id, subject=subject, body=body, event=event, about=about,
-            channel=channel, idempotency_key=f"{key}|{channel}|{recipient_id}", created_at=now,
-            expires_at=until,
+            recipient_id=recipient_id, subject=subject.zh, body=body.zh, subject_en=subject.en,
+            body_en=body.en, event=event, about=about, channel=channel,
+            idempotency_key=f"{key}|{channel}|{recipient_id}", created_at=now, expires_at=until,
         )
         for channel in crm.settings.channel_names
     ]  # fmt: skip
@@ -224,13 +225,18 @@ def tell_managers(
     crm: Crm, uow: UnitOfWork, count: int, *, about: str, key: str, now: datetime
 ) -> list[Notice]:
     """Make the notices to all sales managers that nobody could take new customers."""
-    body = f"有 {count} 位新客户无人可分配，已放入公海。请检查轮转名单与在岗情况。"
+    subject = Words("无人可分配", "Nobody could take new customers")
+    body = Words(
+        f"有 {count} 位新客户无人可分配，已放入公海。请检查轮转名单与在岗情况。",
+        f"Nobody could take {counted(count, 'new customer')}, now in the pool. "
+        "Please look at the rotation and at who is on duty.",
+    )
     return [
         n
         for manager in uow.directory.with_permission("customer:assign")
         if not has_left(manager, crm.day(now))
-        for n in notices(crm, Event.NOBODY, manager.id or 0, "无人可分配", body, about=about,
-                         key=key, now=now)
+        for n in notices(crm, Event.NOBODY, manager.id or 0, subject, body, about=about, key=key,
+                         now=now)
     ]  # fmt: skip
 
 

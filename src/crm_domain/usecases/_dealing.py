@@ -13,6 +13,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import ABSENCES, absence
 from crm_domain.rules.pool import dated
 from crm_domain.rules.rotation import Cursor, Strategy, Turn, deal
+from crm_domain.rules.wording import PASSED_OVER, Words, doer, why
 from crm_domain.usecases._common import notices, policy
 from crm_domain.usecases._owning import owned_by
 
@@ -82,13 +83,13 @@ def explain(turn: Turn, roster: Roster) -> str:
     text = f"轮转第{turn.cycle}轮第{turn.position + 1}位"
     if turn.passed_over:
         names = [
-            f"{roster.mates[p.employee_id].employee.name}（{ABSENCES[p.reason]}）"
+            f"{roster.mates[p.employee_id].employee.name}（{ABSENCES[p.reason][0]}）"
             if p.employee_id in roster.mates
             else str(p.employee_id)
             for p in turn.passed_over[:10]
         ]
         more = f"等{len(turn.passed_over)}个顺位" if len(turn.passed_over) > 10 else ""
-        text += "；顺延：" + "、".join(names) + more
+        text += PASSED_OVER + "、".join(names) + more
     return text
 
 
@@ -116,14 +117,16 @@ def deal_out(
 
 
 def open_new(
-    crm: Crm, uow: UnitOfWork, new: NewAssignment, now: datetime
+    crm: Crm, uow: UnitOfWork, new: NewAssignment, now: datetime, by: Principal
 ) -> tuple[Customer, list[Notice]]:
     """Open the assignment of a new customer; give the customer as it is now, and the notices."""
     [number] = uow.customers.open([new], fresh=True)
     customer = changed(new.customer, assignment_id=number)
+    reason = why(new.made(number), "en", doer(by))
     told = notices(
-        crm, Event.ASSIGNED, customer.owner_id or 0, "您有一位新客户",
-        f"{customer.name}（{new.explanation}）", about=f"customer:{customer.id}",
-        key=f"assigned:{number}", now=now,
+        crm, Event.ASSIGNED, customer.owner_id or 0,
+        Words("您有一位新客户", "You have a new customer"),
+        Words(f"{customer.name}（{new.explanation}）", f"{customer.name} ({reason})"),
+        about=f"customer:{customer.id}", key=f"assigned:{number}", now=now,
     )  # fmt: skip
     return customer, told

@@ -21,6 +21,7 @@ from crm_domain.ports import Crm, NewAssignment, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.layout import FORMS
 from crm_domain.rules.pool import dated
+from crm_domain.rules.wording import Words, counted
 from crm_domain.usecases._common import audit, notices, policy, tell_managers
 from crm_domain.usecases._dealing import deal_out
 from crm_domain.usecases._import_people import take_people
@@ -254,8 +255,12 @@ def _digests(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
     found: list[Notice] = []
     for consultant, n in uow.imports.dealt(run.id or 0).items():
         if consultant is not None:
-            found += notices(crm, Event.ASSIGNED, consultant, f"您有 {n} 位新客户",
-                             f"导入《{run.file_name}》分给您 {n} 位新客户，请及时跟进。",
+            new = counted(n, "new customer")
+            found += notices(crm, Event.ASSIGNED, consultant,
+                             Words(f"您有 {n} 位新客户", f"You have {new}"),
+                             Words(f"导入《{run.file_name}》分给您 {n} 位新客户，请及时跟进。",
+                                   f"The import “{run.file_name}” gave you {new}. "
+                                   "Please get in touch soon."),
                              about=about, key=f"assigned:{about}", now=now)  # fmt: skip
         elif run.mode == "rotation":
             found += tell_managers(crm, uow, n, about=about, key=f"nobody:{about}", now=now)
@@ -264,17 +269,21 @@ def _digests(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
 
 def _finished(crm: Crm, uow: UnitOfWork, run: ImportRun) -> list[Notice]:
     """Tell whoever started an import what became of it."""
-    left = run.data_rows - run.accepted
+    left, rows = run.data_rows - run.accepted, counted(run.accepted, "row")
     return told(
-        crm, uow, run, f"导入完成：{run.accepted} 行",
-        f"《{run.file_name}》已导入 {run.accepted} 行" + (f"，{left} 行未导入。" if left else "。"),
+        crm, uow, run,
+        Words(f"导入完成：{run.accepted} 行", f"Import finished: {rows}"),
+        Words(f"《{run.file_name}》已导入 {run.accepted} 行"
+              + (f"，{left} 行未导入。" if left else "。"),
+              f"{rows} of “{run.file_name}” taken in" + (f", {left} not." if left else ".")),
         key="finished", now=run.finished_at or crm.now(),
     )  # fmt: skip
 
 
 def told(
-    crm: Crm, uow: UnitOfWork, run: ImportRun, subject: str, body: str, *, key: str, now: datetime
-) -> list[Notice]:
+    crm: Crm, uow: UnitOfWork, run: ImportRun, subject: Words, body: Words, *, key: str,
+    now: datetime,
+) -> list[Notice]:  # fmt: skip
     """Make the notices to whoever started an import, as far as that is an employee."""
     number = run.by_id if run.started_at is None else run.started_by_id
     user = None if number is None else uow.records.get(User, number)

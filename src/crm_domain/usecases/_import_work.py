@@ -27,6 +27,7 @@ from crm_domain.model import ImportRun, ImportStatus, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal
+from crm_domain.rules.wording import Words, counted
 from crm_domain.usecases._common import Stopping, audit, never
 from crm_domain.usecases._import_jobs import ImportProgress, told_of
 from crm_domain.usecases._import_rights import may_import, theirs
@@ -240,8 +241,11 @@ def _halt(
         uow.imports.save(changed(run, status=status, error=why))
         left = run.data_rows - run.accepted - run.refused
         uow.notices.add(told(
-            crm, uow, run, f"导入已停止：还有 {left} 行",
-            f"《{run.file_name}》已导入 {run.accepted} 行，还有 {left} 行未处理。{why['zh']}",
+            crm, uow, run,
+            Words(f"导入已停止：还有 {left} 行", f"Import stopped: {counted(left, 'row')} left"),
+            Words(f"《{run.file_name}》已导入 {run.accepted} 行，还有 {left} 行未处理。{why['zh']}",
+                  f"{counted(run.accepted, 'row')} of “{run.file_name}” taken in, {left} left. "
+                  f"{why['en']}"),
             key=f"stopped:{fence}", now=now,
         ))  # fmt: skip
         audit(uow, SYSTEM, now, "stop_import", "ImportRun", import_id, None,

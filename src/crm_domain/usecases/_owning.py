@@ -19,6 +19,7 @@ from crm_domain.model.fields import changed
 from crm_domain.ports import Closing, Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
+from crm_domain.rules.wording import Words, counted, named
 from crm_domain.usecases._common import employee_or_refuse, notices, reach_of
 
 
@@ -109,10 +110,11 @@ def _hindrance(uow: UnitOfWork, consultant: Employee, today: date) -> str | None
     return "no_permission" if account.active else "disabled"
 
 
-def some(customers: Iterable[Customer]) -> str:
+def some(customers: Iterable[Customer]) -> Words:
     """Name the first customers of several."""
     names = [c.name for c in customers]
-    return "、".join(names[:5]) + (f" 等 {len(names)} 位客户" if len(names) > 5 else "")
+    more = f" 等 {len(names)} 位客户" if len(names) > 5 else ""
+    return Words("、".join(names[:5]) + more, named(names[:5], len(names)))
 
 
 def farewell(crm: Crm, customers: Sequence[Customer], event: Event, now: datetime) -> list[Notice]:
@@ -127,11 +129,20 @@ def farewell(crm: Crm, customers: Sequence[Customer], event: Event, now: datetim
     first = customers[0]
     if first.owner_id is None:
         return []
-    expired = event is Event.EXPIRED
-    subject = "客户已到期" if expired else "客户已转移"
-    why = "超过期限，已归他人" if expired else "已转给他人或收回公海"
-    about = f"customer:{first.id}" if len(customers) == 1 else f"employee:{first.owner_id}"
+    expired, n, whom = event is Event.EXPIRED, len(customers), some(customers)
+    subject = (
+        Words("客户已到期", f"{counted(n, 'customer')} expired")
+        if expired
+        else Words("客户已转移", f"{counted(n, 'customer')} transferred")
+    )
+    why = (
+        Words("超过期限，已归他人", "past the limit, and now somebody else's")
+        if expired
+        else Words("已转给他人或收回公海", "given to somebody else, or back in the pool")
+    )
+    about = f"customer:{first.id}" if n == 1 else f"employee:{first.owner_id}"
     return notices(
-        crm, event, first.owner_id, subject, f"客户 {some(customers)} {why}。",
+        crm, event, first.owner_id, subject,
+        Words(f"客户 {whom.zh} {why.zh}。", f"{whom.en}: {why.en}."),
         about=about, key=f"lost:{first.assignment_id}", now=now,
     )  # fmt: skip

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 
-from crm_domain.errors import DeliveryFailed
+from crm_domain.errors import DeliveryFailed, Language
 from crm_domain.model import Employee, Notice
-from crm_domain.ports import Crm
+from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.notifying import failed, sent
+from crm_domain.rules.wording import in_language
 
 log = logging.getLogger(__name__)
 
 
-def send_now(crm: Crm, notice: Notice, employee: Employee | None) -> Notice:
+def languages(crm: Crm, uow: UnitOfWork, employee_ids: Sequence[int]) -> dict[int, Language]:
+    """Tell in which language each employee is told: their account's, else the program's."""
+    chosen = uow.directory.languages(employee_ids)
+    return {n: chosen.get(n, crm.language) for n in employee_ids}
+
+
+def send_now(
+    crm: Crm, notice: Notice, employee: Employee | None, language: Language
+) -> Notice:  # fmt: skip
     """Try to send a notice at once, writing nothing.
 
     Args:
         crm: The CRM.
         notice: The notice, with this attempt counted.
         employee: Its recipient; None when there is no such person.
+        language: In which the recipient is told.
 
     Returns:
         The notice as it is then: sent, failed or dead.
     """
-    return attempt(crm, notice, employee)[0]
+    return attempt(crm, notice, employee, language)[0]
 
 
-def attempt(crm: Crm, notice: Notice, employee: Employee | None) -> tuple[Notice, bool | None]:
+def attempt(
+    crm: Crm, notice: Notice, employee: Employee | None, language: Language
+) -> tuple[Notice, bool | None]:
     """Try to send a notice, and tell whether its channel is broken.
 
     Whom a channel cannot reach says that it works. A message that the channel's own code cannot
@@ -40,7 +53,7 @@ def attempt(crm: Crm, notice: Notice, employee: Employee | None) -> tuple[Notice
             raise DeliveryFailed(f"no channel {notice.channel}", permanent=True)
         if employee is None or notifier.address(employee) is None:
             raise DeliveryFailed(f"no address on {notice.channel}", permanent=True)
-        provider_id = notifier.send(notice, employee)
+        provider_id = notifier.send(in_language(notice, language), employee)
     except DeliveryFailed as e:
         return failure(crm, notice, e), not getattr(e, "permanent", False)
     except Exception as e:  # a plugin's mistake must not stop the others

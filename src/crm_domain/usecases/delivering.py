@@ -11,13 +11,13 @@ from datetime import timedelta
 
 import attrs
 
-from crm_domain.errors import DeliveryFailed, FieldError, Invalid
+from crm_domain.errors import DeliveryFailed, FieldError, Invalid, Language
 from crm_domain.model import Employee, Notice, NoticePreference, NoticeStatus
 from crm_domain.ports import Crm
 from crm_domain.rules.access import Principal
 from crm_domain.rules.notifying import given_back, ruled_out, suspects
 from crm_domain.usecases._common import Stopping, bad_channel, never
-from crm_domain.usecases._sending import attempt, failure, first_wait
+from crm_domain.usecases._sending import attempt, failure, first_wait, languages
 from crm_domain.usecases._settling import patiently, settled
 
 WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
@@ -93,6 +93,8 @@ class _Batch:
     notices: Sequence[Notice]
     people: Mapping[int | None, Employee]
     preferences: Mapping[int, NoticePreference]
+    languages: Mapping[int, Language]
+    """In which each is told."""
     until: float
     """When the leases are no longer relied on."""
     ends: float
@@ -199,11 +201,12 @@ def _taken(call: _Call, channel: str) -> _Batch:
         numbers = list({n.recipient_id for n in leased})
         people = {e.id: e for e in uow.records.among(Employee, numbers)}
         preferences = uow.notices.preferences(numbers)
+        spoken = languages(crm, uow, numbers)
     apart = _apart(crm, leased, begun + lasts)
     whole = len(leased) < call.limit and len(apart) == len(leased)
     return _Batch(
-        channel, apart, people, preferences, until=begun + lasts * SHARE, ends=begun + lasts,
-        whole=whole,
+        channel, apart, people, preferences, spoken, until=begun + lasts * SHARE,
+        ends=begun + lasts, whole=whole,
     )  # fmt: skip
 
 
@@ -340,7 +343,8 @@ def _outcome(call: _Call, batch: _Batch, notice: Notice) -> Notice:
     if decided is not None:
         return decided
     crm, begun = call.crm, time.monotonic()
-    after, broken = attempt(crm, notice, batch.people.get(notice.recipient_id))
+    to = notice.recipient_id
+    after, broken = attempt(crm, notice, batch.people.get(to), batch.languages[to])
     if broken:
         _note_failure(call, batch.channel, time.monotonic() - begun)
     elif broken is not None:

@@ -16,6 +16,7 @@ from crm_domain.parsing import parse_fields
 from crm_domain.ports import MOST, Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated, is_public
+from crm_domain.rules.wording import Words, counted, named
 from crm_domain.usecases._common import (
     audit,
     may_read,
@@ -117,8 +118,10 @@ def remind_contacts(crm: Crm, *, by: Principal) -> int:
             notice
             for owner, (n, names) in uow.customers.to_contact(end, today).items()
             for notice in notices(
-                crm, Event.CONTACT_DUE, owner, f"今天有 {n} 位客户待联系",
-                "、".join(names) + ("等" if n > len(names) else "") + "约定的联系时间已到。",
+                crm, Event.CONTACT_DUE, owner,
+                Words(f"今天有 {n} 位客户待联系", f"{counted(n, 'customer')} to contact today"),
+                Words("、".join(names) + ("等" if n > len(names) else "") + "约定的联系时间已到。",
+                      f"The time agreed for {named(names, n)} has come."),
                 about=f"employee:{owner}", key=f"contact_due:{owner}:{today}", now=now,
             )
         ])  # fmt: skip

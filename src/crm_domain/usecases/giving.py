@@ -22,6 +22,7 @@ from crm_domain.ports import Closing, Crm, NewAssignment, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.rules.pool import dated, is_public
+from crm_domain.rules.wording import HANDING_OVER, Words, doer, given_because
 from crm_domain.usecases._common import (
     audited,
     holds,
@@ -189,7 +190,7 @@ def hand_over(
         NotReceiving: Somebody named left, has no enabled account that sells, or has them already.
     """
     by.need("customer:transfer")
-    why = said(Assignment, "memo", reason, "reason") or "交接"
+    why = said(Assignment, "memo", reason, "reason") or HANDING_OVER
     if record_number(from_id) is None:
         raise NotFound(what="员工", id=quoted(from_id))
     ids: list[int] = []
@@ -296,7 +297,10 @@ def give_batch(
     found = {c.id or 0: c for c in uow.customers.lock_many(numbers)}
     now = crm.now()
     consultants: dict[int, CrmError | None] = {}
-    explanation = f"由 {by.title} {way.verb}" + (f"：{memo}" if memo else "")
+    explanation = Words(
+        f"由 {by.title} {way.verb}" + (f"：{memo}" if memo else ""),
+        given_because(way.method, memo, doer(by)),
+    )
     gifts: list[_Gift] = []
     refused: list[tuple[int, CrmError]] = []
     for number, to in wishes:
@@ -313,7 +317,7 @@ def give_batch(
         at = latest(now, customer)
         new = NewAssignment(
             customer=dated(owned_by(customer, to, at), rules), method=way.method,
-            explanation=explanation[:500], memo=memo, by_id=by.user_id,
+            explanation=explanation.zh[:500], memo=memo, by_id=by.user_id,
         )  # fmt: skip
         gifts.append(_Gift(customer, new, closing(customer, at, way.ending)))
     uow.customers.close(*(g.closing for g in gifts if g.closing))
@@ -355,7 +359,7 @@ def _check_once(known: dict[int, CrmError | None], to: int, check: Callable[[int
 
 
 def _told(
-    crm: Crm, gifts: Sequence[_Gift], made: Sequence[int], way: _Way, explanation: str,
+    crm: Crm, gifts: Sequence[_Gift], made: Sequence[int], way: _Way, explanation: Words,
     now: datetime,
 ) -> list[Notice]:  # fmt: skip
     """Tell everybody concerned once, however many customers it is about."""
@@ -369,10 +373,13 @@ def _told(
     for those in lost.values():
         found += farewell(crm, [c for c, _ in those], way.lost, now)
     for to, those in received.items():
-        (first, number), n = those[0], len(those)
+        (first, number), n, whom = those[0], len(those), some(c for c, _ in those)
         found += notices(
-            crm, way.told, to, "您有一位新客户" if n == 1 else f"您有 {n} 位新客户",
-            f"{some(c for c, _ in those)}（{explanation}）",
+            crm, way.told, to,
+            Words("您有一位新客户", "You have a new customer")
+            if n == 1
+            else Words(f"您有 {n} 位新客户", f"You have {n} new customers"),
+            Words(f"{whom.zh}（{explanation.zh}）", f"{whom.en} ({explanation.en})"),
             about=f"customer:{first.id}" if n == 1 else f"employee:{to}",
             key=f"{way.told}:{number}", now=now,
         )  # fmt: skip

@@ -102,7 +102,7 @@ def register_customer(
             owned = dated(owned_by(saved, consultant_id, now), rules)
             new = NewAssignment(customer=owned, method=AssignmentMethod.MANUAL, by_id=by.user_id,
                                 explanation=f"由 {by.title} 录入时指定")  # fmt: skip
-            owned, told = open_new(crm, uow, new, now)
+            owned, told = open_new(crm, uow, new, now, by)
         else:
             owned, told = dated(saved, rules), []
             uow.customers.publish([owned])
@@ -153,7 +153,7 @@ def _deal_one(
         uow.customers.publish(left)
         about = f"customer:{saved.id}"
         return left[0], tell_managers(crm, uow, 1, about=about, key=f"nobody:{about}", now=now)
-    return open_new(crm, uow, new[0], now)
+    return open_new(crm, uow, new[0], now, by)
 
 
 def read_customer(values: Mapping[str, Any]) -> Customer:

@@ -26,6 +26,7 @@ from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Standing, Ta
 from crm_domain.rules.access import Principal, masked
 from crm_domain.rules.claims import Claim, not_active, not_public, refusals
 from crm_domain.rules.pool import dated, is_public
+from crm_domain.rules.wording import Words
 from crm_domain.usecases._common import (
     audit,
     employee_or_refuse,
@@ -131,9 +132,9 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
             raise AlreadyClaimed(by_name="?", at=now)
         uow.notices.add(
             farewell(crm, [customer], Event.EXPIRED, now)
-            + notices(crm, Event.CLAIMED, by.employee_id, "抢单成功",
-                    f"您已抢到客户 {customer.name}。", about=f"customer:{customer_id}",
-                    key=f"claimed:{number}", now=now)
+            + notices(crm, Event.CLAIMED, by.employee_id, Words("抢单成功", "Customer claimed"),
+                      Words(f"您已抢到客户 {customer.name}。", f"{customer.name} is yours now."),
+                      about=f"customer:{customer_id}", key=f"claimed:{number}", now=now)
         )  # fmt: skip
         audit(uow, by, now, "claim", "Customer", customer_id,
               {"owner_id": customer.owner_id}, {"owner_id": by.employee_id})  # fmt: skip

@@ -17,7 +17,7 @@ from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.notifying import INAPP, wanted_matrix
 from crm_domain.usecases._common import audit, employee_of, employee_or_refuse, reach_of
-from crm_domain.usecases._sending import send_now
+from crm_domain.usecases._sending import languages, send_now
 
 QUIET = ("quiet_from", "quiet_until")
 
@@ -135,13 +135,15 @@ def test_channel(crm: Crm, channel: str, *, by: Principal) -> Tested:
         raise Invalid([_unknown("channel", "channel", channel, "渠道")])
     with crm.unit_of_work(read_only=True) as uow:
         employee = employee_or_refuse(uow, number)
+        language = languages(crm, uow, [number])[number]
     now = crm.now()
     message = Notice(
         recipient_id=number, subject="测试消息", body="收到此消息，说明该渠道可以使用。",
+        subject_en="Test message", body_en="You can read this, so the channel works.",
         event=Event.TEST, channel=channel, idempotency_key=f"test:{uuid4()}", created_at=now,
     )  # fmt: skip
     # Outside any transaction: a provider may take its time.
-    after = send_now(crm, message, employee)
+    after = send_now(crm, message, employee, language)
     sent = after.status is NoticeStatus.SENT
     if sent and channel == INAPP:
         with crm.unit_of_work() as uow:

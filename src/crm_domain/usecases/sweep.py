@@ -14,6 +14,7 @@ from crm_domain.errors import FieldError, Invalid, SweepStopped
 from crm_domain.model import AssignmentStatus, AuditEntry, Event, Notice
 from crm_domain.ports import Crm, Ended, Expiring, Losing, Query, Released, UnitOfWork
 from crm_domain.rules.access import Principal
+from crm_domain.rules.wording import Words, counted, named
 from crm_domain.usecases._common import audit, notices, start_of_day
 from crm_domain.usecases._redating import finish_dating
 
@@ -187,8 +188,11 @@ def _expired(crm: Crm, released: Released, now: datetime) -> list[Notice]:
     total = released.count
     names = "、".join(released.names) + ("等" if total > len(released.names) else "")
     return notices(
-        crm, Event.EXPIRED, released.owner_id, f"{total} 位客户已退回公海",
-        f"{names}（{total} 位客户）超过期限未跟进或未成单，已退回公海。",
+        crm, Event.EXPIRED, released.owner_id,
+        Words(f"{total} 位客户已退回公海", f"{counted(total, 'customer')} went back to the pool"),
+        Words(f"{names}（{total} 位客户）超过期限未跟进或未成单，已退回公海。",
+              f"{named(released.names, total)}: past the limit for a contact or for enrolling, "
+              "and back in the pool."),
         about=f"employee:{released.owner_id}", key=f"expired:{released.first_id}", now=now,
     )  # fmt: skip
 
@@ -273,10 +277,13 @@ def _warnings(crm: Crm, losing: Losing, now: datetime) -> list[Notice]:
 
 
 def _expires(crm: Crm, owner_id: int, one: Expiring, now: datetime) -> list[Notice]:
-    what = "跟进" if one.status is AssignmentStatus.NO_FOLLOW_UP else "成单"
+    idle = one.status is AssignmentStatus.NO_FOLLOW_UP
+    what = Words("跟进", "Log a contact") if idle else Words("成单", "Enrol the customer")
     return notices(
-        crm, Event.EXPIRING, owner_id, f"{one.customer_name} 即将到期",
-        f"请在 {_said(one.due_on)}零点前{what}，否则该客户将进入公海。",
+        crm, Event.EXPIRING, owner_id,
+        Words(f"{one.customer_name} 即将到期", f"{one.customer_name} expires soon"),
+        Words(f"请在 {_said(one.due_on)}零点前{what.zh}，否则该客户将进入公海。",
+              f"{what.en} before 00:00 on {one.due_on}, or it will be in the pool."),
         about=f"customer:{one.customer_id}", key=f"expiring:{one.assignment_id}:{one.due_on}",
         now=now, until=_start(crm, one.due_on),
     )  # fmt: skip
@@ -284,11 +291,15 @@ def _expires(crm: Crm, owner_id: int, one: Expiring, now: datetime) -> list[Noti
 
 def _many_expire(crm: Crm, losing: Losing, now: datetime) -> list[Notice]:
     first = losing.first[0].due_on
-    names = "、".join(one.customer_name for one in losing.first[:NAMED_TOGETHER])
+    names = [one.customer_name for one in losing.first[:NAMED_TOGETHER]]
     return notices(
-        crm, Event.EXPIRING, losing.owner_id, f"{losing.count} 位客户即将到期",
-        f"{names}等（{losing.count} 位客户）即将超过跟进或成单期限，最早的将于 {_said(first)}零点"
-        "进入公海。请在“我的客户”中查看并及时跟进。",
+        crm, Event.EXPIRING, losing.owner_id,
+        Words(f"{losing.count} 位客户即将到期", f"{counted(losing.count, 'customer')} expire soon"),
+        Words(f"{'、'.join(names)}等（{losing.count} 位客户）即将超过跟进或成单期限，最早的将于 "
+              f"{_said(first)}零点进入公海。请在“我的客户”中查看并及时跟进。",
+              f"{named(names, losing.count)} are close to the limit for a contact or for "
+              f"enrolling; the first will be in the pool at 00:00 on {first}. "
+              "Please look at “My customers”."),
         about=f"employee:{losing.owner_id}", key=f"expiring:{losing.owner_id}:on:{crm.day(now)}",
         now=now, until=_start(crm, first),
     )  # fmt: skip

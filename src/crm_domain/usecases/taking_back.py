@@ -12,6 +12,7 @@ from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import Crm, Page, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated
+from crm_domain.rules.wording import TAKEN_BACK
 from crm_domain.usecases._common import (
     audit,
     holds,
@@ -54,7 +55,7 @@ def take_back_transfers(crm: Crm, customer_ids: Sequence[int], *, by: Principal)
         with crm.unit_of_work() as uow:
             batch = customer_ids[start : start + BATCH]
             wishes, wrong = _former_owners(crm, uow, batch, by)
-            given, more = give_batch(crm, uow, wishes, TAKING_BACK, "撤回", by)
+            given, more = give_batch(crm, uow, wishes, TAKING_BACK, TAKEN_BACK, by)
         done += given
         refused += [*wrong, *more]
     if done:

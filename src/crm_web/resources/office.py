@@ -172,14 +172,16 @@ NOTICES = Resource(
     needs="notice:view", rows=lambda crm, query, by: notices.list_notices(crm, query, by=by),
     columns=(
         column(Notice, "created_at"), column(Notice, "recipient_id", sort=False),
-        column(Notice, "subject", sort=False), column(Notice, "event"),
+        column(Notice, "subject", sort=False, say=lambda row, look: look.told(row).subject),
+        column(Notice, "event"),
         column(Notice, "channel", say=lambda row, look: look.channel(row.channel)),
         column(Notice, "status", kind="badge"),
         column(Notice, "attempts"), column(Notice, "error", sort=False),
         column(Notice, "next_attempt_at", shown=False), column(Notice, "sent_at", shown=False),
         column(Notice, "provider_id", shown=False, sort=False),
         column(Notice, "about", shown=False, sort=False),
-        column(Notice, "body", shown=False, sort=False),
+        column(Notice, "body", shown=False, sort=False,
+               say=lambda row, look: look.told(row).body),
     ),
     filters=(
         narrowing(Notice, "status"), narrowing(Notice, "event"),

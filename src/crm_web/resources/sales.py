@@ -39,7 +39,8 @@ ASSIGNMENTS = Resource(
         column(Assignment, "customer_id"), column(Assignment, "consultant_id"),
         column(Assignment, "status", kind="badge", say=said_status), column(Assignment, "method"),
         column(Assignment, "started_at"), column(Assignment, "ended_at"),
-        column(Assignment, "explanation", sort=False), column(Assignment, "memo", shown=False),
+        column(Assignment, "explanation", sort=False, say=lambda row, look: look.why(row)),
+        column(Assignment, "memo", shown=False),
     ),
     filters=(
         narrowing(Assignment, "status"), narrowing(Assignment, "method"),
