@@ -264,9 +264,9 @@ OWNED: dict[tuple[str, str, str], dict[str, str]] = {
         _by_kind("told told told told told told told told"),
     ("administrator", "POST", "/customers/actions/lock/undo"):
         _by_kind("told told told told told told told told"),
-    # A claim is refused with who has the customer, and since when: spec section 5.
+    # What never was in the pool is not there: decision 0022.
     ("consultant", "POST", "/pool/actions/claim"):
-        _by_kind("conflict conflict conflict done conflict conflict none none"),
+        _by_kind("conflict none none done conflict conflict none none"),
     ("sales_manager", "POST", "/pool/actions/assign"):
         _by_kind("told told told done done told told told"),
     ("administrator", "POST", "/pool/actions/assign"):

@@ -22,7 +22,7 @@ from crm_adapters import open_crm
 from crm_domain.model import Payment, PaymentKind, SavedView
 from crm_domain.rules.access import ROLES as BUILT_IN
 from crm_domain.testing.clock import FixedClock
-from crm_domain.usecases import sessions
+from crm_domain.usecases import pool, sessions
 from crm_web.asgi import application
 from make import phone, start_of_november
 from web.expected import (
@@ -266,11 +266,11 @@ def test_what_is_done_with_a_customer_depends_on_whose_it_is(place: Place, role:
 
 @pytest.mark.parametrize("role", [r for r in ROLES if r in FULL])
 def test_out_of_reach_is_answered_like_not_there(place: Place, role: str) -> None:
-    """Whether another department's customer exists cannot be told from any answer but a claim's."""
+    """Whether another department's customer exists cannot be told from any answer."""
     house, wrong = place.house, []
     browser = place.browser(role)
     for (who, method, path), by_kind in OWNED.items():
-        if who != role or path == "/pool/actions/claim":
+        if who != role:
             continue
         if path == "/payments/actions/reject":
             # Whoever does it sees all payments, also those of customers that were put away.
@@ -296,11 +296,13 @@ NAMED_TO = {
 
 def test_a_lost_claim_tells_who_has_the_customer_and_nothing_of_it(place: Place) -> None:
     """The refusal names the owner and the moment, as spec section 5 asks, and no customer."""
-    house = place.house
+    house, number = place.house, place.house.make("pool")
+    quicker = house.world.person("外人乙", department_id=house.far.id)
+    pool.claim_customer(house.crm, number, by=quicker)
     browser = place.browser("consultant")
-    answer = browser.post("/pool/actions/claim", {"ids": house.ids["other"]})
+    answer = browser.post("/pool/actions/claim", {"ids": number})
     assert answer.status_code == 409
-    assert "外人甲" in answer.text
+    assert "外人乙" in answer.text
     assert not house.leaks("consultant", told(answer))
 
 
