@@ -59,7 +59,7 @@ class World:
         """Make an employee with an account and give who acts for it."""
         values = {"department_id": self.department.id, **fields}
         employee = records.save_record(self.crm, Employee(name=name, **values), by=SYSTEM)
-        username = f"user{next(_numbers)}"
+        username = f"user{next(_numbers):06d}"
         access.create_user(
             self.crm, {"username": username, "employee_id": employee.id, "roles": [role]}, by=SYSTEM
         )
