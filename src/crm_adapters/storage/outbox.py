@@ -246,8 +246,6 @@ class SqlNotices:
             statement = statement.where(notice.c.status == status)
         return paged(self._session, self._m, statement, query)
 
-    # -- messages in the program itself ---------------------------------------------------------
-
     def remove_old(
         self, before: datetime, now: datetime, *, after: int, limit: int
     ) -> tuple[int, int | None]:  # fmt: skip
@@ -269,6 +267,8 @@ class SqlNotices:
             sa.or_(c.channel != INAPP, c.read_at.is_not(None)),
         )  # fmt: skip
         return int(self._session.run(old).rowcount), int(last)
+
+    # -- messages in the program itself ---------------------------------------------------------
 
     def inbox(self, recipient_id: int, query: Query, *, unread_only: bool) -> Page[Notice]:
         """Read one page of somebody's messages in the program, the newest first."""
