@@ -20,9 +20,8 @@ from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
 from crm_domain.ports import Backlog, Page, Query, Reach
-from crm_domain.rules.notifying import INAPP
+from crm_domain.rules.notifying import INAPP, WAITING
 
-WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 DEALT_WITH = (NoticeStatus.SENT, NoticeStatus.EXPIRED, NoticeStatus.CANCELLED)
 """Nobody has to do anything any more; what is dead waits for somebody who looks."""
 
