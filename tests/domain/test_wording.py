@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from crm_domain.model import Assignment, AssignmentMethod, Notice
 from crm_domain.rules.access import SYSTEM, Principal
+from crm_domain.rules.duty import ABSENCES
+from crm_domain.rules.rotation import PassedOver, Turn
 from crm_domain.rules.wording import (
     HANDING_OVER,
     TAKEN_BACK,
     counted,
+    dealt_because,
     doer,
     in_language,
     named,
@@ -70,17 +73,27 @@ def test_why_is_said_in_english_by_what_is_kept(one: Assignment, said: str) -> N
     """In Chinese it stays as it was written, and so does what tells too little."""
     assert why(one, "en", "Li") == said
     assert why(one, "zh", "Li") == one.explanation
-    turn = attrs.evolve(
-        begun(AssignmentMethod.ROTATION, cycle=1, position=2),
-        explanation="轮转第1轮第3位；顺延：李雷（请假）、Han Li（不在岗）、7、"
-        "王（强）（已离职）等12个顺位",
-    )
-    assert why(turn, "en") == (
-        "rotation: cycle 1, place 3; passed over: 李雷 (on leave), Han Li (off duty), "
-        "王（强） (left) and others"
-    )
     untold = begun(AssignmentMethod.ROTATION)
     assert why(untold, "en", "Li") == untold.explanation
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_whom_a_turn_passed_over_is_read_out_of_what_is_kept(more: bool) -> None:
+    """With every reason there is; who has no name is left out, and many are cut short."""
+    names = {1: "李雷", 2: "Han Li", 3: "王（强）", 4: "x", 5: "y"}
+    passed = [PassedOver(n, reason) for n, reason in enumerate(ABSENCES, 1)]
+    passed += [PassedOver(7, "left")] * (6 if more else 1)
+    kept = dealt_because(Turn(9, 1, 2, tuple(passed)), names)
+    assert kept.startswith(
+        "轮转第1轮第3位；顺延：李雷（不在岗）、Han Li（请假）、王（强）（已离职）、"
+    )
+    assert kept.endswith("等11个顺位") is more
+    turn = attrs.evolve(begun(AssignmentMethod.ROTATION, cycle=1, position=2), explanation=kept)
+    assert why(turn, "en") == (
+        "rotation: cycle 1, place 3; passed over: 李雷 (off duty), Han Li (on leave), "
+        "王（强） (left), x (no enabled account), y (at the limit)"
+        + (" and others" if more else "")
+    )
 
 
 @given(st.sampled_from(AssignmentMethod), st.none() | st.integers(1, 10**6), st.integers(0, 10**6),

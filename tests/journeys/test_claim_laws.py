@@ -381,8 +381,12 @@ def test_a_number_tried_by_a_claim_tells_nothing_of_what_never_was_public(world:
     assert refusal(world, dealt, world.a) == "yours"
     claimed = world.customer().id or 0
     pool.claim_customer(world.crm, claimed, by=world.a)
-    with pytest.raises(AlreadyClaimed, match=world.a.title):
-        pool.claim_customer(world.crm, claimed, by=world.b)
+    given = world.customer(world.c).id or 0
+    pool.release_customer(world.crm, given, by=world.c)
+    assignment.assign_customer(world.crm, given, world.a.employee_id or 0, by=world.manager)
+    for number in (claimed, given):
+        with pytest.raises(AlreadyClaimed, match=world.a.title):
+            pool.claim_customer(world.crm, number, by=world.b)
 
 
 def test_the_pool_is_no_way_past_the_rotation(

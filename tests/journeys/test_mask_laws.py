@@ -151,14 +151,13 @@ def of_more(customer: Customer) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_no_answer_shows_what_a_school_hides(hiding: World, answer: str) -> None:
+def test_no_answer_shows_what_a_school_hides(
+    hiding: World, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
     """The school's fields are hidden wherever contacts are."""
-    SECRETS.update(MORE)
-    try:
-        shown = ANSWERS[answer][1](hiding, hiding.manager)
-    finally:
-        for name in MORE:
-            del SECRETS[name]
+    for name, value in MORE.items():
+        monkeypatch.setitem(SECRETS, name, value)
+    shown = ANSWERS[answer][1](hiding, hiding.manager)
     assert (of_more(shown), shown.phone, shown.memo) == ((None,) * 3 + ((),), "139****9999", None)
 
 

@@ -147,17 +147,10 @@ def _outcome(last: ScheduledJob | None) -> str:
     return _numbers(last.result) if last.finished_at else say("执行中", "running")
 
 
-_COUNTED = {
-    "released": "退回公海", "earlier": "此前已退回", "notices": "新增通知",
-    "sent": "已发送", "failed": "待重试", "dead": "发送失败", "expired": "已过期",
-    "cancelled": "已取消", "removed": "已清理",
-    "old_notices": "清理旧通知", "old_files": "清理导入文件",
-    "imports": "执行导入", "rows": "处理行数", "checks": "检查项", "woken": "已唤醒",
-}  # fmt: skip
-"""What a job counts, in Chinese; in English the words are those of the JSON."""
-
-
 def _numbers(result: Mapping[str, Any] | None) -> str:
+    """Say what a job counted; in English the words are those of the JSON."""
+    from crm_domain.usecases.schedule import COUNTED
+
     counts = (result or {}).items()
-    return say("，".join(f"{_COUNTED.get(name, name)} {n}" for name, n in counts),
+    return say("，".join(f"{COUNTED.get(name, (name,))[0]} {n}" for name, n in counts),
                ", ".join(f"{name} {n}" for name, n in counts))  # fmt: skip

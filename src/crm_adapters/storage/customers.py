@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crm_adapters.storage.falling_due import SqlFallingDue
 from crm_adapters.storage.mine import mine_page, mine_tally
 from crm_adapters.storage.ownership import SqlOwnership
 from crm_adapters.storage.pages import customers_page, customers_tally
@@ -32,8 +33,8 @@ def _row(one: Customer) -> tuple[Any, ...]:
     return (*mapper(Customer).values(one), pinyin_key(one.name), grams(one))
 
 
-class SqlCustomers(SqlOwnership):
-    """Implements the port ``Customers`` together with `SqlOwnership`."""
+class SqlCustomers(SqlOwnership, SqlFallingDue):
+    """Implements the port ``Customers`` together with `SqlOwnership` and `SqlFallingDue`."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

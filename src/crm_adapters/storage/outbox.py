@@ -20,9 +20,8 @@ from crm_domain.model import Event, Notice, NoticePreference, NoticeStatus
 from crm_domain.model.fields import changed
 from crm_domain.parsing import record_number
 from crm_domain.ports import Backlog, Page, Query, Reach
-from crm_domain.rules.notifying import INAPP
+from crm_domain.rules.notifying import INAPP, WAITING
 
-WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 DEALT_WITH = (NoticeStatus.SENT, NoticeStatus.EXPIRED, NoticeStatus.CANCELLED)
 """Nobody has to do anything any more; what is dead waits for somebody who looks."""
 
@@ -246,8 +245,6 @@ class SqlNotices:
             statement = statement.where(notice.c.status == status)
         return paged(self._session, self._m, statement, query)
 
-    # -- messages in the program itself ---------------------------------------------------------
-
     def remove_old(
         self, before: datetime, now: datetime, *, after: int, limit: int
     ) -> tuple[int, int | None]:  # fmt: skip
@@ -269,6 +266,8 @@ class SqlNotices:
             sa.or_(c.channel != INAPP, c.read_at.is_not(None)),
         )  # fmt: skip
         return int(self._session.run(old).rowcount), int(last)
+
+    # -- messages in the program itself ---------------------------------------------------------
 
     def inbox(self, recipient_id: int, query: Query, *, unread_only: bool) -> Page[Notice]:
         """Read one page of somebody's messages in the program, the newest first."""

@@ -13,6 +13,8 @@ from crm_domain.parsing import kept
 
 INAPP = "inapp"
 """The channel of messages in the program itself: always wanted and never loud."""
+WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
+"""What is still to be sent, for the first time or again."""
 LONGEST_WAIT = timedelta(hours=6)
 LONGEST_ASKED = timedelta(days=1)
 """So long at most is waited because a provider asks for it; more is a mistake, or no number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -12,13 +12,17 @@ from crm_domain.model import Assignment, AssignmentMethod, Notice
 from crm_domain.model.fields import changed
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import ABSENCES
+from crm_domain.rules.rotation import Turn
 
 HANDING_OVER = "交接"
 """Why customers are handed over, where nobody says it."""
 TAKEN_BACK = "撤回"
 """Why a transfer is taken back."""
-PASSED_OVER = "；顺延："
+_PASSED_OVER = "；顺延："
 """What stands before those whom a turn passed over."""
+_MORE = "个顺位"
+"""What ends the list of them where there are more than are named."""
+_NAMED = 10
 _ABSENT = dict(ABSENCES.values())
 _PASSED = re.compile(rf"(?:^|、)([^、]+?)（({'|'.join(_ABSENT)})）")
 _OURS = {HANDING_OVER: "handing over", TAKEN_BACK: "taken back"}
@@ -79,11 +83,31 @@ def why(one: Assignment, language: Language, by_name: str | None = None) -> str:
     return given_because(one.method, one.memo, by_name)
 
 
+def dealt_because(turn: Turn, names: Mapping[int, str]) -> str:
+    """Say in Chinese why a turn went where it did, as it is kept; `why` reads it again.
+
+    Args:
+        turn: The turn.
+        names: Of those whom it passed over; who is not there is told by the number.
+    """
+    text = f"轮转第{turn.cycle}轮第{turn.position + 1}位"
+    if turn.passed_over:
+        listed = [
+            f"{names[p.employee_id]}（{ABSENCES[p.reason][0]}）"
+            if p.employee_id in names
+            else str(p.employee_id)
+            for p in turn.passed_over[:_NAMED]
+        ]
+        many = len(turn.passed_over)
+        text += _PASSED_OVER + "、".join(listed) + (f"等{many}{_MORE}" if many > _NAMED else "")
+    return text
+
+
 def _passed_over(explanation: str) -> str:
     """Say in English whom a turn passed over; that is kept in the Chinese text alone."""
-    listed = explanation.partition(PASSED_OVER)[2]
+    listed = explanation.partition(_PASSED_OVER)[2]
     found = [f"{name} ({_ABSENT[reason]})" for name, reason in _PASSED.findall(listed)]
-    more = " and others" if listed.endswith("个顺位") else ""
+    more = " and others" if listed.endswith(_MORE) else ""
     return f"; passed over: {', '.join(found)}{more}" if found else ""
 
 

@@ -10,10 +10,10 @@ from crm_domain.model import AssignmentMethod, Customer, Event, Notice
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, NewAssignment, Roster, UnitOfWork
 from crm_domain.rules.access import Principal
-from crm_domain.rules.duty import ABSENCES, absence
+from crm_domain.rules.duty import absence
 from crm_domain.rules.pool import dated
 from crm_domain.rules.rotation import Cursor, Strategy, Turn, deal
-from crm_domain.rules.wording import PASSED_OVER, Words, doer, why
+from crm_domain.rules.wording import Words, dealt_because, doer, why
 from crm_domain.usecases._common import notices, policy
 from crm_domain.usecases._owning import owned_by
 
@@ -78,21 +78,6 @@ def draw(crm: Crm, uow: UnitOfWork, n: int) -> tuple[list[Turn], Roster, datetim
     return turns, roster, now
 
 
-def explain(turn: Turn, roster: Roster) -> str:
-    """Say why a turn went where it did."""
-    text = f"轮转第{turn.cycle}轮第{turn.position + 1}位"
-    if turn.passed_over:
-        names = [
-            f"{roster.mates[p.employee_id].employee.name}（{ABSENCES[p.reason][0]}）"
-            if p.employee_id in roster.mates
-            else str(p.employee_id)
-            for p in turn.passed_over[:10]
-        ]
-        more = f"等{len(turn.passed_over)}个顺位" if len(turn.passed_over) > 10 else ""
-        text += PASSED_OVER + "、".join(names) + more
-    return text
-
-
 def deal_out(
     crm: Crm, uow: UnitOfWork, saved: Sequence[Customer], method: AssignmentMethod, by: Principal,
 ) -> tuple[list[NewAssignment], list[Customer], datetime]:  # fmt: skip
@@ -105,11 +90,16 @@ def deal_out(
     # A clock that was put back meanwhile must not deal a customer before it was entered.
     now = max([now, *(c.created_at for c in saved if c.created_at)])
     pool_policy = policy(crm, uow, roster.pool)
+    mates = roster.mates
+    names = {
+        p.employee_id: mates[p.employee_id].employee.name
+        for turn in turns for p in turn.passed_over if p.employee_id in mates
+    }  # fmt: skip
     new = [
         NewAssignment(
             customer=dated(owned_by(customer, turn.employee_id, now), pool_policy), method=method,
             cycle=turn.cycle, position=turn.position, by_id=by.user_id,
-            explanation=explain(turn, roster)[:500],
+            explanation=dealt_because(turn, names)[:500],
         )
         for customer, turn in zip(saved, turns, strict=False)
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""One attempt at one message, writing nothing."""
+"""One attempt at one message, in the language of whoever gets it; nothing is written."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ def languages(crm: Crm, uow: UnitOfWork, employee_ids: Sequence[int]) -> dict[in
     return {n: chosen.get(n, crm.language) for n in employee_ids}
 
 
-def send_now(
+def attempt(
     crm: Crm, notice: Notice, employee: Employee | None, language: Language
-) -> Notice:  # fmt: skip
-    """Try to send a notice at once, writing nothing.
+) -> tuple[Notice, bool | None]:
+    """Try to send a notice, and tell whether its channel is broken.
+
+    Whom a channel cannot reach says that it works. A message that the channel's own code cannot
+    make says nothing about it: ten of these must not keep all others waiting.
 
     Args:
         crm: The CRM.
@@ -34,18 +37,8 @@ def send_now(
         language: In which the recipient is told.
 
     Returns:
-        The notice as it is then: sent, failed or dead.
-    """
-    return attempt(crm, notice, employee, language)[0]
-
-
-def attempt(
-    crm: Crm, notice: Notice, employee: Employee | None, language: Language
-) -> tuple[Notice, bool | None]:
-    """Try to send a notice, and tell whether its channel is broken.
-
-    Whom a channel cannot reach says that it works. A message that the channel's own code cannot
-    make says nothing about it: ten of these must not keep all others waiting.
+        The notice as it is then: sent, failed or dead; and whether the channel is broken, None
+        where this attempt does not tell.
     """
     notifier = crm.notifiers.get(notice.channel)
     try:
@@ -64,6 +57,7 @@ def attempt(
 
 
 def failure(crm: Crm, notice: Notice, error: DeliveryFailed) -> Notice:
+    """Give a notice as it is when an attempt has failed: to be tried again, or dead."""
     return failed(notice, error, crm.now(), most=crm.settings.max_attempts,
                   first_wait=first_wait(crm), jitter=_jitter())  # fmt: skip
 
@@ -73,4 +67,5 @@ def _jitter() -> float:
 
 
 def first_wait(crm: Crm) -> timedelta:
+    """Tell how long a first failure waits, and a channel that is left alone rests."""
     return timedelta(seconds=crm.settings.retry_seconds)

@@ -15,12 +15,11 @@ from crm_domain.errors import DeliveryFailed, FieldError, Invalid, Language
 from crm_domain.model import Employee, Notice, NoticePreference, NoticeStatus
 from crm_domain.ports import Crm
 from crm_domain.rules.access import Principal
-from crm_domain.rules.notifying import given_back, ruled_out, suspects
+from crm_domain.rules.notifying import WAITING, given_back, ruled_out, suspects
 from crm_domain.usecases._common import Stopping, bad_channel, never
 from crm_domain.usecases._sending import attempt, failure, first_wait, languages
 from crm_domain.usecases._settling import patiently, settled
 
-WAITING = (NoticeStatus.PENDING, NoticeStatus.FAILED)
 ENOUGH = 10
 """So many failures in a row, and a channel is left alone."""
 ENOUGH_SECONDS = 30.0

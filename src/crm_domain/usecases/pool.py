@@ -114,12 +114,12 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
         raise NotPermitted(permission="customer:claim")
     # Of many who race for one customer all but one learn it here, and keep nobody waiting.
     with crm.unit_of_work(read_only=True) as uow:
-        _refuse(crm, uow, _standing(crm, uow, customer_id, by, lock=False), by)
+        _refuse(crm, uow, _standing(uow, customer_id, by.employee_id, lock=False), by)
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         if _limits(crm):
             uow.customers.in_turn([by.employee_id])
-        standing = _standing(crm, uow, customer_id, by, lock=True)
+        standing = _standing(uow, customer_id, by.employee_id, lock=True)
         customer = standing.customer
         now = _refuse(crm, uow, standing, by)
         owned = dated(owned_by(customer, by.employee_id, now), rules)
@@ -142,36 +142,13 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
     return new.made(number)
 
 
-def _standing(
-    crm: Crm, uow: UnitOfWork, customer_id: int, by: Principal, *, lock: bool
-) -> Standing:
-    """Read how a customer and who would claim it stand to each other.
-
-    Raises:
-        ClaimRefused: It is another's, did not come from the pool and is not theirs to see. That is
-            all they learn: otherwise numbers could be tried for owners and for what became of them.
-        NotFound: There is none.
-    """
-    employee_id = by.employee_id or 0
+def _standing(uow: UnitOfWork, customer_id: int, employee_id: int, *, lock: bool) -> Standing:
     found = uow.customers.standing(customer_id, employee_id, lock=lock)
     if found is None:
         employee_or_refuse(uow, employee_id)
     if found is None or found.customer.archived_at is not None:
         raise NotFound(what="客户", id=quoted(customer_id))
-    if not (is_public(found.customer, crm.today()) or _was_public(uow, found)):
-        try:
-            seen(crm, uow, found.customer, by)
-        except NotFound as e:
-            raise not_public() from e
     return found
-
-
-def _was_public(uow: UnitOfWork, standing: Standing) -> bool:
-    """Whether the present period of ownership surely began in the pool."""
-    if standing.method is AssignmentMethod.CLAIM:
-        return True
-    handed = standing.method is AssignmentMethod.TRANSFER
-    return not handed and len(uow.customers.history(standing.customer.id or 0)) > 1
 
 
 def _limits(crm: Crm) -> bool:
@@ -186,6 +163,7 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal) -> dat
     Raises:
         ClaimRefused: With its reason.
     """
+    _refuse_unseen(crm, uow, standing, by)
     customer = standing.customer
     now = moment(crm, customer)
     # A release leaves no dates on the customer, and a clock may have been put back since.
@@ -194,6 +172,30 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal) -> dat
     for refused in refusals(_claim(crm, standing, by, now, counts)):
         raise refused
     return now
+
+
+def _refuse_unseen(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal) -> None:
+    """Refuse another's customer that did not come from the pool and is not theirs to see.
+
+    That is all they learn: otherwise numbers could be tried for owners and for what became of them.
+
+    Raises:
+        ClaimRefused: It is not in the pool.
+    """
+    if is_public(standing.customer, crm.today()) or _was_public(uow, standing):
+        return
+    try:
+        seen(crm, uow, standing.customer, by)
+    except NotFound as e:
+        raise not_public() from e
+
+
+def _was_public(uow: UnitOfWork, standing: Standing) -> bool:
+    """Whether the present period of ownership surely began in the pool."""
+    if standing.method is AssignmentMethod.CLAIM:
+        return True
+    handed = standing.method is AssignmentMethod.TRANSFER
+    return not handed and len(uow.customers.history(standing.customer.id or 0)) > 1
 
 
 def _counts(crm: Crm, uow: UnitOfWork, employee_id: int, now: datetime) -> tuple[int, int]:

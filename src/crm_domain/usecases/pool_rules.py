@@ -89,15 +89,8 @@ def _keep(
         # The version that this change is going to have was counted up already.
         refuse_stale("公海规则", version, before.version - 1)
         _replace_rules(uow, read, holidays)
-        audit(
-            uow,
-            by,
-            now,
-            "set_pool_rules",
-            "PoolRule",
-            None,
-            *({"rules": [_written(r) for r in rules]} for rules in (before.rules, read)),
-        )
+        old, new = ({"rules": [_written(r) for r in rules]} for rules in (before.rules, read))
+        audit(uow, by, now, "set_pool_rules", "PoolRule", None, old, new)
         uow.turns.begin_dating(crm.day(now))
 
 

@@ -17,7 +17,7 @@ from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.notifying import INAPP, wanted_matrix
 from crm_domain.usecases._common import audit, employee_of, employee_or_refuse, reach_of
-from crm_domain.usecases._sending import languages, send_now
+from crm_domain.usecases._sending import attempt, languages
 
 QUIET = ("quiet_from", "quiet_until")
 
@@ -143,7 +143,7 @@ def test_channel(crm: Crm, channel: str, *, by: Principal) -> Tested:
         event=Event.TEST, channel=channel, idempotency_key=f"test:{uuid4()}", created_at=now,
     )  # fmt: skip
     # Outside any transaction: a provider may take its time.
-    after = send_now(crm, message, employee, language)
+    after, _ = attempt(crm, message, employee, language)
     sent = after.status is NoticeStatus.SENT
     if sent and channel == INAPP:
         with crm.unit_of_work() as uow:

@@ -147,6 +147,16 @@ JOBS: Mapping[str, Job] = {
     )
 }
 """The jobs of the schedule by name; the setting ``cron_<name>`` says when each runs."""
+COUNTED: Mapping[str, tuple[str, str]] = {
+    "released": ("退回公海", "released"), "earlier": ("此前已退回", "released before"),
+    "notices": ("新增通知", "notices"), "sent": ("已发送", "sent"),
+    "failed": ("待重试", "to be tried again"), "dead": ("发送失败", "dead"),
+    "expired": ("已过期", "expired"), "cancelled": ("已取消", "cancelled"),
+    "removed": ("已清理", "removed"), "old_notices": ("清理旧通知", "old notices"),
+    "old_files": ("清理导入文件", "old files"), "imports": ("执行导入", "imports"),
+    "rows": ("处理行数", "rows"), "checks": ("检查项", "checks"),
+}  # fmt: skip
+"""What the results of jobs count, in both languages; a face without a word shows the name."""
 
 
 def list_jobs(crm: Crm, *, by: Principal) -> tuple[Scheduled, ...]:

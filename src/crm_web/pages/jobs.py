@@ -8,19 +8,7 @@ from crm_domain.errors import JobRunning
 from crm_domain.usecases import schedule
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context
-from crm_web.resource import Words
 from crm_web.screen import screen
-
-WORDS: Mapping[str, Words] = {
-    "sent": ("已发送", "sent"), "failed": ("待重试", "to be tried again"), "dead": ("失败", "dead"),
-    "cancelled": ("已取消", "cancelled"), "expired": ("已过期", "expired"),
-    "released": ("进入公海", "released"), "earlier": ("此前已进入公海", "released before"),
-    "notices": ("提醒", "notices"), "removed": ("已清理", "removed"),
-    "old_notices": ("清理旧通知", "old notices"), "old_files": ("清理导入文件", "old files"),
-    "checks": ("检查项", "checks"),
-    "imports": ("导入", "imports"), "rows": ("行", "rows"), "woken": ("待送出", "handed on"),
-}  # fmt: skip
-"""What jobs count; what is not here is shown by its name."""
 
 
 @screen("/jobs", needs="job:run", icon="clock")
@@ -67,7 +55,7 @@ def planned(c: Context, cron: str) -> str:
 
 def counted(c: Context, result: Mapping[str, int] | None) -> str:
     """Say what a run did."""
-    parts = [f"{c.t(*WORDS.get(n, (n, n)))} {v}" for n, v in (result or {}).items()]
+    parts = [f"{c.t(*schedule.COUNTED.get(n, (n, n)))} {v}" for n, v in (result or {}).items()]
     return c.t("，", ", ").join(parts)
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from crm_domain.errors import BadPlan, EditConflict, Invalid
 from crm_domain.model import Employee
+from crm_domain.rules.duty import ABSENCES
 from crm_domain.usecases import assignment, records
 from crm_domain.usecases.assignment import Rotation
 from crm_web.answers import Answer, Page, Redirect
@@ -21,12 +22,6 @@ from crm_web.widgets import Input, inputs
 NEXT = 20
 ADDED = Pick(kind="reference", name="add", zh="添加顾问", en="Add a consultant", target="Employee",
              optional=True, default=None)  # fmt: skip
-ABSENT = {
-    "off_duty": ("不在岗", "off duty"), "on_leave": ("请假", "on leave"),
-    "left": ("已离职", "left"), "no_account": ("账号停用", "no enabled account"),
-    "at_limit": ("已达上限", "at the limit"),
-}  # fmt: skip
-"""Why somebody is passed over, by the code of the rotation."""
 
 
 @screen("/rotation", needs="rotation:view", icon="rotate-clockwise")
@@ -51,7 +46,7 @@ def _page(
         "rotation": found, "add": add, "problem": problem, "conflict": status == 409,
         "version": found.version if typed is None else version,
         "plan": typed if typed is not None else _lines(found),
-        "absences": lambda code: c.t(*ABSENT.get(code, (code, code))),
+        "absences": lambda code: c.t(*ABSENCES.get(code, (code, code))),
     })  # fmt: skip
 
 
