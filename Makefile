@@ -28,7 +28,7 @@ demo: $(STAMP) $(ASSETS)  ## a school's worth of data, what happened to whom, an
 
 test: $(STAMP) $(ASSETS)  ## the whole test suite, on SQLite and on a PostgreSQL started from a wheel
 	tests/browser/install.sh
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: $(STAMP)  ## format, lint, types, borders, documents
 	$(BIN)/ruff format --check src tests bench
