@@ -69,7 +69,7 @@ def show_list(resource: Resource, c: Context) -> Answer:
     kept = views.read_preference(c.crm, resource.name, by=c.by)
     query = here.query(resource, c, kept.page_size if kept.id else None)
     page = resource.rows(c.crm, query, c.by)
-    resource = resource.had(resource, c)
+    resource = resource.for_reader(c)
     columns = shown_columns(resource, kept.columns)
     titles = titles_of(c, columns, page.items)
     filters = filter_rows(c, resource, here, None)
@@ -95,7 +95,7 @@ def show_facets(resource: Resource, c: Context) -> Answer:
     """
     here = Address.read(resource.path, c.request.url.query)
     query = here.query(resource, c)
-    resource = resource.had(resource, c)
+    resource = resource.for_reader(c)
     counted = [
         f.name
         for f in resource.filters
@@ -123,7 +123,7 @@ def show_json(resource: Resource, c: Context) -> Answer:
     """Answer with one page of a list as JSON; the address asks as it does for the page."""
     here = Address.read(resource.path, c.request.url.query)
     page = resource.rows(c.crm, here.query(resource, c), c.by)
-    resource = resource.had(resource, c)
+    resource = resource.for_reader(c)
     return Json(data={
         "items": [as_data(resource, row) for row in page.items],
         "next": str(here.at(f"{resource.path}.json").with_(**{AFTER: page.next}))
@@ -144,7 +144,7 @@ def _told(value: Any) -> Any:
 
 def choose_columns(resource: Resource, c: Context) -> Answer:
     """Show or keep which columns somebody wants to see, and how dense."""
-    resource = resource.had(resource, c)
+    resource = resource.for_reader(c)
     back = local(c.request.query_params.get("back"), resource.path)
     if c.request.method == "POST":
         known = {column.name for column in resource.columns}

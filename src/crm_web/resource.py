@@ -259,7 +259,7 @@ class Resource:
     """Whether somebody may open a row's page."""
     links: tuple[tuple[str, Words, str, str], ...] = ()
     """Pages that belong to it: address, words, icon, permission."""
-    had: Callable[[Resource, Context], Resource] = lambda resource, c: resource
+    narrowed: Callable[[Resource, Context], Resource] = lambda resource, c: resource
     """Gives the list as somebody has it, with less than is declared: only that is offered. What is
     asked for all the same is refused by `rows`."""
     size: int = PAGE
@@ -270,6 +270,10 @@ class Resource:
     def path(self) -> str:
         """Its address."""
         return f"/{self.name}"
+
+    def for_reader(self, c: Context) -> Resource:
+        """Give the list as whoever reads it has it."""
+        return self.narrowed(self, c)
 
     def label(self, language: Language) -> str:
         """Say what the list is called."""

@@ -23,11 +23,11 @@ EVERY_TIME = 1_000_000
 so that messages of a killed worker may lie for half an hour."""
 SECONDS = 5.0
 """How long Redis may take to answer or to be reached."""
-DATABASE = (
+NO_SUCH_DATABASE = (
     "没有编号为 {n} 的数据库；请改用较小的编号，通常为 0 至 15，如 redis://主机:6379/0",
     "it has no database {n}; give a smaller number, 0 to 15 as a rule, as in redis://host:6379/0",
 )
-PASSWORD = (
+BAD_LOGIN = (
     "不接受所给的用户或密码；写法为 redis://用户:密码@主机:6379/0，"
     "其中的特殊字符须转义，如 / 写作 %2F",
     "it refuses the user or the password; they stand as in redis://user:password@host:6379/0, with "
@@ -102,10 +102,12 @@ def redis_answers(url: str) -> bool:
     try:
         client.ping()
     except AuthenticationError as e:
-        raise _refused(client, *PASSWORD, said=e) from e
+        raise _refused(client, *BAD_LOGIN, said=e) from e
     except ResponseError as e:
-        few = "index" in str(e).lower()
-        raise _refused(client, *(DATABASE if few else ("拒绝使用", "it refuses")), said=e) from e
+        # "ERR DB index is out of range", as Redis and Valkey say it; "ERR invalid DB index", too.
+        few = "db index" in str(e).lower()
+        told = NO_SUCH_DATABASE if few else ("拒绝使用", "it refuses")
+        raise _refused(client, *told, said=e) from e
     except (RedisError, OSError):
         return False
     finally:

@@ -343,7 +343,7 @@ CUSTOMERS = Resource(
               watch="/customers/similar", once=True, also=_also, fits=editable),
     actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
     export="customer:export",
-    had=lambda resource, c: _asked_less(resource, intake.hidden_fields(c.crm, by=c.by)),
+    narrowed=lambda resource, c: _asked_less(resource, intake.hidden_fields(c.crm, by=c.by)),
     links=(("/hand-over", ("离职交接", "Hand over"), "users-group", "customer:transfer"),),
 )  # fmt: skip
 
@@ -359,7 +359,7 @@ POOL = Resource(
     filters=_filters("source", "intention", "school_id", "courses", "education", "gender",
                      "last_consultant_id", "created_at"),
     search=("姓名、拼音", "Name, pinyin"), actions=(CLAIM, ASSIGN), own_page="/customers/{id}",
-    had=_in_pool,
+    narrowed=_in_pool,
     opens=lambda row, c: c.by.may("customer:view")
     and (row.last_consultant_id != c.by.employee_id or c.by.may("customer:assign")),
 )  # fmt: skip
