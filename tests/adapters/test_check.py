@@ -160,6 +160,7 @@ BROKEN = {
     "link": f"{_LINK};{_LINK}",
     "menu_entry": "UPDATE permission SET url = NULL WHERE code = 'customer:view'",
     "highlight": "UPDATE permission SET parent_id = id WHERE code = 'customer:view'",
+    "departments": "UPDATE department SET parent_id = id",
     "view": f"{_VIEW};{_VIEW}",
     "import": "UPDATE import_run SET accepted = 2 WHERE id = {run}",
     "partition": "UPDATE import_run SET refused = 1, data_rows = data_rows + 1 WHERE id = {run}",

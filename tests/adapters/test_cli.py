@@ -558,7 +558,11 @@ def test_the_language_is_the_locales_unless_it_is_set(environ, expected):
 def test_a_database_address_is_shown_without_its_password():
     """Terminals are photographed."""
     assert shown_url("postgresql://u:p@ss@h/db") == "postgresql://u@h/db"
+    assert shown_url("postgresql://u@h/db?password=p") == "postgresql://u@h/db"
+    for wrong in ("postgresql://u:p?ss@h/db", "postgresql://h/db?user=u&password=p@ss"):
+        assert shown_url(wrong) == "postgresql://…"
     assert shown_url("sqlite:///crm.db") == "sqlite:///crm.db"
+    assert shown_url("crm.db") == "crm.db"
     assert sqlite_path("sqlite:////a/b.db?x=1") == Path("/a/b.db")
     assert sqlite_path("sqlite://") is sqlite_path("postgresql://h/db") is None
 

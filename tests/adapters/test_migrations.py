@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,20 @@ def test_upgrading_again_changes_nothing(empty: Any) -> None:
         assert (role.title, role.permissions) == ("教员", ())
         assert len(uow.records.all(Permission)) == permissions
     engine.dispose()
+
+
+def test_threads_that_upgrade_different_databases_do_not_mix_them_up(empty: Any) -> None:
+    """The tool keeps what it upgrades in names of its own, which all threads share."""
+    # given
+    engines = [make_engine(empty())[0] for _ in range(6)]
+    # when
+    with ThreadPoolExecutor(len(engines)) as pool:
+        list(pool.map(migrations.upgrade, engines))
+    # then
+    assert len({tuple(described(engine)) for engine in engines}) == 1
+    assert len(described(engines[0])) > 100
+    for engine in engines:
+        engine.dispose()
 
 
 @pytest.mark.parametrize("dialect", ENGINES)

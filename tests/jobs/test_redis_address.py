@@ -92,3 +92,22 @@ def test_a_redis_that_is_away_is_no_reason_not_to_start(here, redis_server):
     redis_server.kill()
     assert not redis_answers(redis_server.url)
     assert found(here, 0)[0] == "warning"
+
+
+@pytest.mark.parametrize("wrong", ["rediss://h/0?ssl_cert_reqs=bogus", "redis://h/0?protocol=9"])
+def test_an_option_that_is_none_is_refused_as_an_address(wrong, here):
+    """By the doctor, too, in words."""
+    here.speak("en")
+    here.monkeypatch.setenv("CRM_REDIS_URL", wrong)
+    assert "not a Redis address" in found(here, 1)[1]
+
+
+def test_a_redis_in_a_bad_hour_stops_no_start(redis_server):
+    """It does not take writes while it follows another; that passes, and nothing is lost."""
+    client = redis_server.client()
+    client.replicaof("127.0.0.1", "1")
+    client.config_set("replica-serve-stale-data", "no")
+    assert not redis_answers(redis_server.url)
+    client.replicaof("no", "one")
+    client.close()
+    assert redis_answers(redis_server.url)

@@ -262,7 +262,7 @@ def test_the_limit_of_claims_a_day_holds(school: Any) -> None:
 
 
 def test_a_locked_and_an_enrolled_customer_are_refused(world: World) -> None:
-    """Each with its own reason, for whoever saw them in the pool."""
+    """The one with its reason, for whoever saw it in the pool; of the other nothing is told."""
     locked, enrolled = world.customer(), world.customer()
     for one in (locked, enrolled):
         pool.claim_customer(world.crm, one.id or 0, by=world.a)
@@ -270,7 +270,7 @@ def test_a_locked_and_an_enrolled_customer_are_refused(world: World) -> None:
     enrol(world, enrolled)
     world.clock.set(on(30))
     assert refusal(world, locked.id, world.b) == "locked"
-    assert refusal(world, enrolled.id, world.b) == "enrolled"
+    assert refusal(world, enrolled.id, world.b) == "not_public"
 
 
 def test_who_has_left_cannot_claim(world: World) -> None:

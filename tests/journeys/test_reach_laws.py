@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from crm_domain import SYSTEM
-from crm_domain.errors import NotFound, NotPermitted, ScopeTooWide
+from crm_domain.errors import Invalid, NotFound, NotPermitted, ScopeTooWide
 from crm_domain.model import (
     Cohort,
     Course,
@@ -154,6 +154,16 @@ def test_departments_are_seen_by_all_and_edited_within_the_reach(
     records.remove_record(world.crm, Department, below.id or 0, by=head)
     led = records.save_record(world.crm, changed(beside, manager_id=head.employee_id), by=SYSTEM)
     assert records.save_record(world.crm, changed(led, title="y"), by=head).title == "y"
+
+
+def test_no_department_hangs_from_itself(world: World, beside: Department) -> None:
+    """However far up, whoever asks: nobody above would see its people."""
+    below = records.save_record(
+        world.crm, changed(beside, parent_id=world.department.id), by=SYSTEM
+    )
+    for parent in (world.department.id, below.id):
+        with pytest.raises(Invalid, match="itself"):
+            records.save_record(world.crm, changed(world.department, parent_id=parent), by=SYSTEM)
 
 
 def test_nobody_moves_the_own_department_away_from_those_above(

@@ -74,12 +74,14 @@ def hint(zh: str, en: str) -> None:
 
 
 def shown_url(url: str) -> str:
-    """Give a database address without its password."""
-    head, found, rest = url.rpartition("@")
-    if not found or "://" not in head:
-        return url
-    scheme, _, login = head.partition("://")
-    return f"{scheme}://{login.partition(':')[0]}@{rest}"
+    """Give a database address without its password, wherever that stands, and without options."""
+    scheme, _, rest = url.partition("://")
+    place, _, options = rest.partition("?")
+    if "@" in options:
+        # Where a password ends that holds a question mark cannot be told.
+        return f"{scheme}://…"
+    login, at, where = place.rpartition("@")
+    return f"{scheme}://{login.partition(':')[0]}{at}{where}" if rest else url
 
 
 def clean(text: str) -> str:

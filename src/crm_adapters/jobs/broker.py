@@ -79,7 +79,7 @@ def _client(url: str) -> Redis:
         )  # fmt: skip
         # What follows a question mark is looked at by nobody until a connection is made.
         client.connection_pool.make_connection()
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, redis.RedisError) as e:
         raise BadSetting(name="CRM_REDIS_URL", reason="not a Redis address",
                          reason_zh="不是 Redis 地址") from e  # fmt: skip
     return client
@@ -97,7 +97,12 @@ def redis_answers(url: str) -> bool:
         BadSetting: It answers and refuses: it has no such database, or not this password.
     """
     client = _client(url)
-    from redis.exceptions import AuthenticationError, RedisError, ResponseError
+    from redis.exceptions import (
+        AuthenticationError,
+        NoPermissionError,
+        RedisError,
+        ResponseError,
+    )
 
     try:
         client.ping()
@@ -105,9 +110,12 @@ def redis_answers(url: str) -> bool:
         raise _refused(client, *BAD_LOGIN, said=e) from e
     except ResponseError as e:
         # "ERR DB index is out of range", as Redis and Valkey say it; "ERR invalid DB index", too.
-        few = "db index" in str(e).lower()
-        told = NO_SUCH_DATABASE if few else ("拒绝使用", "it refuses")
-        raise _refused(client, *told, said=e) from e
+        if "db index" in str(e).lower():
+            raise _refused(client, *NO_SUCH_DATABASE, said=e) from e
+        if isinstance(e, NoPermissionError):
+            raise _refused(client, "拒绝使用", "it refuses", said=e) from e
+        # It reads a script, a disk or its own memory is full, another is the master: that passes.
+        return False
     except (RedisError, OSError):
         return False
     finally:

@@ -114,6 +114,10 @@ _QUERIES = (
      "WITH RECURSIVE up (id, parent_id, steps) AS (SELECT id, parent_id, 0 FROM permission"
      " UNION ALL SELECT up.id, p.parent_id, up.steps + 1 FROM up JOIN permission p"
      " ON p.id = up.parent_id WHERE up.steps < 50) SELECT id FROM up WHERE steps = 50"),
+    ("departments", "部门构成循环", "departments that hang from each other in a circle",
+     "WITH RECURSIVE up (id, parent_id, steps) AS (SELECT id, parent_id, 0 FROM department"
+     " UNION ALL SELECT up.id, d.parent_id, up.steps + 1 FROM up JOIN department d"
+     " ON d.id = up.parent_id WHERE up.steps < 50) SELECT id FROM up WHERE steps = 50"),
     ("view", "同一用户的视图重名", "saved views of one name",
      "SELECT max(id) FROM saved_view GROUP BY user_id, list_name, title HAVING count(*) > 1"),
     ("partition", "导入的各行未恰好计入一次", "imports whose rows do not count once each",

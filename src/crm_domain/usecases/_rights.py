@@ -125,6 +125,22 @@ def administrators(crm: Crm, uow: UnitOfWork, now: datetime) -> Managers:
     return tuple(on(day) for day in (crm.day(now), date.max))
 
 
+def refuse_circle(uow: UnitOfWork, after: Department) -> None:
+    """Refuse a department that would hang from itself: nobody above would see its people.
+
+    Raises:
+        Invalid: Its parent is itself, or hangs from it.
+    """
+    parents = {d.id: d.parent_id for d in uow.records.all(Department)}
+    at, steps = after.parent_id, 0
+    while at is not None and steps <= len(parents):
+        if at == after.id:
+            raise Invalid([FieldError("parent_id", "circle", after.parent_id,
+                                      "不能归属于自己或自己的下级",
+                                      "it would hang from itself")])  # fmt: skip
+        at, steps = parents.get(at), steps + 1
+
+
 def refuse_leaving(before: Department, after: Department, by: Principal) -> None:
     """Refuse to hang a department elsewhere that one's own reach begins with.
 

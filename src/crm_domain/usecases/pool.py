@@ -192,6 +192,8 @@ def _refuse_unseen(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal)
 
 def _was_public(uow: UnitOfWork, standing: Standing) -> bool:
     """Whether the present period of ownership surely began in the pool."""
+    if standing.customer.owner_id is None:
+        return False
     if standing.method is AssignmentMethod.CLAIM:
         return True
     handed = standing.method is AssignmentMethod.TRANSFER

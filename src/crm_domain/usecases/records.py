@@ -36,6 +36,7 @@ from crm_domain.rules.titles import paths, title
 from crm_domain.usecases._common import audit, reach_of
 from crm_domain.usecases._rights import (
     administrators,
+    refuse_circle,
     refuse_hiring_and_firing,
     refuse_leaving,
     refuse_lockout,
@@ -116,7 +117,7 @@ def save_record(crm: Crm, record: T, *, by: Principal) -> T:
         The record with its number and version.
 
     Raises:
-        Invalid: A value does not fit its field.
+        Invalid: A value does not fit its field, or a department would hang from itself.
         EditConflict: Somebody changed it since.
         Duplicate: A unique field has the value already.
         GuardedField: The record, or the field, changes by a use case of its own.
@@ -137,8 +138,9 @@ def _written(crm: Crm, record: T, by: Principal) -> T:
     cls = type(record)
     record = _checked(record)
     with crm.unit_of_work() as uow:
-        if cls is Employee:
-            # First: whoever deals a turn locks the rotation before it reads the people.
+        if cls in (Employee, Department):
+            # First: whoever deals a turn locks the rotation before it reads the people; and two who
+            # hang departments from each other at once would make a circle.
             uow.turns.people_changed()
         now = crm.now()
         number = getattr(record, "id", None)
@@ -150,6 +152,7 @@ def _written(crm: Crm, record: T, by: Principal) -> T:
             refuse_hiring_and_firing(uow, before, record, by)
         if isinstance(record, Department) and isinstance(before, Department):
             refuse_leaving(before, record, by)
+            refuse_circle(uow, record)
         managers = administrators(crm, uow, now) if cls is Employee else ()
         write = uow.records.add if before is None else uow.records.save
         saved = write(record, reach_of(by))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import sqlalchemy as sa
 
 from crm_adapters.storage.engine import without_hurry
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps what it upgrades in names of its module: two threads would mix up their databases.
+"""
 LOCK = 5_417_236_001
 """Any number, as long as no other program takes the same advisory lock in this database."""
 
@@ -41,4 +45,5 @@ def upgrade_on(connection: sa.Connection, revision: str = "head") -> None:
 
     made = config()
     made.attributes["connection"] = connection
-    command.upgrade(made, revision)
+    with _ONE_AT_A_TIME:
+        command.upgrade(made, revision)
