@@ -400,3 +400,19 @@ def test_who_may_not_look_into_a_list_still_filters_by_the_rest(visit: Visit, wo
         answer = me.get(path)
         assert answer.status_code == 200
         assert "来源" in answer.text
+
+
+def test_the_page_tells_a_contact_from_being_handed_over_and_keeps_the_appointment(
+    visit: Visit, world: World
+) -> None:
+    """Nobody spoke to whom one has only just received; what is agreed stands in the form."""
+    number = world.customer(world.a).id or 0
+    me = visit(world.a)
+    assert "尚未跟进" in me.get(f"/customers/{number}").text
+    there = {"note": "约好", "next_contact_at": "2026-11-03T15:00"}
+    assert me.post(f"/customers/{number}/follow-up", there).status_code == 303
+    page = me.get(f"/customers/{number}").text
+    assert "尚未跟进" not in page
+    assert 'value="2026-11-03T15:00"' in page
+    me.post(f"/customers/{number}/follow-up", {"note": "不约了", "next_contact_at": ""})
+    assert intake.get_customer(world.crm, number, by=world.a).next_contact_at is None

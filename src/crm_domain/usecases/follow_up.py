@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import FieldError, Invalid, NotFound, NotOwner
-from crm_domain.model import CustomerStatus, Employee, Event, FollowUp
+from crm_domain.model import Customer, CustomerStatus, Employee, Event, FollowUp
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import MOST, Crm, Page, Query, Tally
@@ -40,7 +40,8 @@ def log_follow_up(
         crm: The CRM.
         customer_id: The customer.
         values: ``note``, and if known ``intention``, ``next_contact_at``, ``channel`` and ``at``
-            (now, unless the contact was earlier; never in the future).
+            (now, unless the contact was earlier; never in the future). Without ``next_contact_at``
+            an appointment that is still ahead stays; an empty one removes it.
         by: Who asks; needs ``customer:follow_up`` and must own the customer now.
 
     Raises:
@@ -70,7 +71,7 @@ def log_follow_up(
         after = changed(
             customer,
             last_contacted_at=max(at, customer.last_contacted_at or at),
-            next_contact_at=found.get("next_contact_at"),
+            next_contact_at=_next(customer, at, values, found),
             intention=found.get("intention") or customer.intention,
         )
         uow.customers.keep(dated(after, rules))
@@ -82,6 +83,16 @@ def log_follow_up(
         was, is_ = ({n: getattr(c, n) for n in MOVED} for c in (customer, after))
         audit(uow, by, now, "follow_up", "Customer", customer_id, was, is_)
         return made
+
+
+def _next(
+    customer: Customer, at: datetime, values: Mapping[str, Any], found: Mapping[str, Any]
+) -> datetime | None:
+    """Tell when the customer is to be contacted next: what was said, or else agreed before."""
+    said: datetime | None = found.get("next_contact_at")
+    agreed = customer.next_contact_at
+    stays = agreed is not None and agreed > at and "next_contact_at" not in values
+    return agreed if stays else said
 
 
 def _bad_moment(code: str, at: Any, zh: str, en: str) -> Invalid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -10,7 +11,7 @@ import attrs
 from crm_domain.errors import AskedTooOften, Invalid, NotFound
 from crm_domain.model import Assignment, AuditEntry, Customer, FollowUp, specs
 from crm_domain.ports import Query
-from crm_domain.rules.pool import is_public
+from crm_domain.rules.pool import is_public, spoken_to
 from crm_domain.usecases import follow_up, intake, timeline
 from crm_domain.usecases.audit_log import Entry
 from crm_web.answers import Answer, Page, Redirect
@@ -72,13 +73,24 @@ def _page(
         "titles": titles_of(c, columns, [customer]),
         "actions": _actions(c, customer, public, refused),
         "refused": [why(*told) for told in refused.values()],
-        "inputs": inputs(c, [specs(FollowUp)[n] for n in FOLLOW_UP], None, typed, errors or {}),
+        "inputs": inputs(c, [specs(FollowUp)[n] for n in FOLLOW_UP], _begun(c, customer), typed,
+                         errors or {}),
+        "spoken": spoken_to(customer),
         "may_log": mine and not public and c.by.may("customer:follow_up"),
         "state_of": lambda a: a.status.label(c.language, a.limit_days),
         "field": lambda name: _field(c, name),
         "changes": lambda entry: look.changes(lines[entry.id]),
         "editable": c.by.may("customer:edit") and editable(customer, c),
     })  # fmt: skip
+
+
+def _begun(c: Context, customer: Customer) -> Any:
+    """Give what a follow-up begins with: an appointment that is still ahead goes on standing."""
+    ahead = customer.next_contact_at
+    return SimpleNamespace(
+        channel=specs(FollowUp)["channel"].default,
+        next_contact_at=ahead if ahead is not None and ahead > c.crm.now() else None,
+    )
 
 
 def _changes(c: Context, events: Iterable[timeline.TimelineEvent]) -> dict[int, LogLine]:
@@ -125,7 +137,9 @@ def log(c: Context, id: int) -> Answer:
     """Log a follow-up; what is wrong stands beside its field."""
     typed = {name: c.one(name) for name in FOLLOW_UP}
     try:
-        follow_up.log_follow_up(c.crm, id, {n: v for n, v in typed.items() if v}, by=c.by)
+        # What was emptied of an appointment is meant to be empty.
+        given = {n: v for n, v in typed.items() if v or n == "next_contact_at"}
+        follow_up.log_follow_up(c.crm, id, given, by=c.by)
     except Invalid as e:
         customer = intake.get_customer(c.crm, id, by=c.by)
         return _page(

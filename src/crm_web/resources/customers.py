@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from functools import partial
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from crm_domain.errors import ClaimRefused, FieldError, Invalid, NotFound
 from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
+from crm_domain.rules.pool import spoken_to
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
 from crm_web.context import ONCE, Context, beside, chosen
@@ -290,6 +292,7 @@ def _columns(
         "name": {"link": True}, "phone": {"kind": "phone"}, "wechat": {"kind": "copy"},
         "qq": {"kind": "copy"}, "due_on": {"kind": "due", "words": ("距公海", "Until public")},
         "intention": {"kind": "badge"},
+        "last_contacted_at": {"value": spoken_to},
     }  # fmt: skip
     return tuple(
         column(Customer, n, **{**looks.get(n, {}), "shown": n not in hidden, **more.get(n, {})})
@@ -365,6 +368,11 @@ POOL = Resource(
 )  # fmt: skip
 
 
+def _spoken(row: MyCustomer) -> datetime | None:
+    """Tell when one last spoke to a customer; None for one that was only handed over."""
+    return None if row.last_contacted_at == row.started_at else row.last_contacted_at
+
+
 def _tab(name: str) -> Callable[[Context], Query]:
     return lambda c: assignment.my_tabs(c.crm)[name]
 
@@ -374,7 +382,7 @@ _MINE: tuple[tuple[str, tuple[str, str], str, dict[str, Any]], ...] = (
     ("status", ("状态", "Status"), "badge", {"say": said_status}),
     ("due_on", ("距公海", "Until public"), "due", {}),
     ("next_contact_at", ("下次联系", "Next contact"), "moment", {}),
-    ("last_contacted_at", ("最后跟进", "Last contact"), "ago", {}),
+    ("last_contacted_at", ("最后跟进", "Last contact"), "ago", {"value": _spoken}),
     ("intention", ("意向", "Intention"), "choice", {}),
     ("phone", ("手机", "Phone"), "phone", {}),
     ("wechat", ("微信", "WeChat"), "copy", {}),
