@@ -23,6 +23,8 @@ $(ASSETS): $(STAMP) src/crm_web/npm/package-lock.json src/crm_web/assets.py
 	$(BIN)/crm assets install
 
 demo: $(STAMP) $(ASSETS)  ## a school's worth of data, what happened to whom, and its web pages
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || \
+		{ echo "Port $(PORT) is taken, perhaps by a demo that still runs. Stop it, or: make demo PORT=8001"; exit 1; }
 	$(BIN)/crm demo
 	@CRM_DATABASE_URL=sqlite:///demo/demo.db $(BIN)/crm serve --port $(PORT)
 

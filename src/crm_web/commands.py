@@ -41,11 +41,12 @@ def serve(
 ) -> None:  # fmt: skip
     """Serve the web pages until told to stop; without Redis the jobs run in here, too."""
     try:
+        import dramatiq  # noqa: F401 - what is pressed wakes whoever works
         import uvicorn
 
         from crm_web.files import Files
     except ImportError as e:
-        raise ExtraMissing(extra="web") from e
+        raise ExtraMissing(extra="web,jobs") from e
     from crm_web.assets import AssetsMissing
 
     if missing := Files().missing:
@@ -65,8 +66,10 @@ def serve(
 @in_chinese("通过 npm 取得网页资源（htmx、Tabler 与图标），按锁定的版本和校验值。")
 def install() -> None:
     """Fetch what pages need (htmx, Tabler, its icons) through npm, pinned and checked by hash."""
-    from crm_web.assets import install_assets
-
+    try:
+        from crm_web.assets import install_assets
+    except ImportError as e:
+        raise ExtraMissing(extra="web") from e
     with progress("安装网页资源", "installing the assets"):
         n = install_assets()
     line(f"已安装 {n} 个文件。", f"{n} files are installed.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -409,6 +410,7 @@ def test_the_page_tells_a_contact_from_being_handed_over_and_keeps_the_appointme
     number = world.customer(world.a).id or 0
     me = visit(world.a)
     assert "尚未跟进" in me.get(f"/customers/{number}").text
+    world.clock.advance(timedelta(hours=1))
     there = {"note": "约好", "next_contact_at": "2026-11-03T15:00"}
     assert me.post(f"/customers/{number}/follow-up", there).status_code == 303
     page = me.get(f"/customers/{number}").text
