@@ -17,7 +17,7 @@ from crm_adapters.storage import migrations, schema
 from crm_adapters.storage.engine import make_engine
 from crm_adapters.storage.unit_of_work import HEAD
 from crm_domain import SYSTEM
-from crm_domain.errors import WrongRevision
+from crm_domain.errors import DatabaseBusy, WrongRevision
 from crm_domain.model import Permission, Role
 from crm_domain.rules.wording import in_language
 from crm_domain.testing.clock import FixedClock
@@ -207,6 +207,22 @@ def test_notices_of_before_english_keep_their_chinese_words(empty: Any, clock: F
     assert (old.subject_en, old.body_en) == (None, None)
     assert in_language(old, "en") == old
     assert in_language(new, "en").subject == "You have a new customer"
+
+
+def test_an_upgrade_does_not_keep_everybody_waiting_for_one(
+    empty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads a table that changes is waited for a little; the next try does it."""
+    monkeypatch.setattr(migrations, "PATIENCE", "100ms")
+    engine, _ = make_engine(empty())
+    migrations.upgrade(engine, "0001")
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as reader:
+            reader.exec_driver_sql("SELECT * FROM notice")
+            with pytest.raises(DatabaseBusy):
+                migrations.upgrade(engine)
+    migrations.upgrade(engine)
+    engine.dispose()
 
 
 def test_an_empty_database_is_refused_with_what_to_do(empty: Any) -> None:
