@@ -41,7 +41,7 @@ def log_follow_up(
         customer_id: The customer.
         values: ``note``, and if known ``intention``, ``next_contact_at``, ``channel`` and ``at``
             (now, unless the contact was earlier; never in the future). Without ``next_contact_at``
-            an appointment that is still ahead stays; an empty one removes it.
+            an appointment of a later day stays; an empty one removes it.
         by: Who asks; needs ``customer:follow_up`` and must own the customer now.
 
     Raises:
@@ -71,7 +71,7 @@ def log_follow_up(
         after = changed(
             customer,
             last_contacted_at=max(at, customer.last_contacted_at or at),
-            next_contact_at=_next(customer, at, values, found),
+            next_contact_at=_next(crm, customer, at, values, found),
             intention=found.get("intention") or customer.intention,
         )
         uow.customers.keep(dated(after, rules))
@@ -86,12 +86,16 @@ def log_follow_up(
 
 
 def _next(
-    customer: Customer, at: datetime, values: Mapping[str, Any], found: Mapping[str, Any]
+    crm: Crm, customer: Customer, at: datetime, values: Mapping[str, Any], found: Mapping[str, Any]
 ) -> datetime | None:
-    """Tell when the customer is to be contacted next: what was said, or else agreed before."""
+    """Tell when the customer is to be contacted next: what was said, or else agreed before.
+
+    Whoever speaks to the customer on the day that was agreed has kept it, at whatever hour.
+    """
     said: datetime | None = found.get("next_contact_at")
     agreed = customer.next_contact_at
-    stays = agreed is not None and agreed > at and "next_contact_at" not in values
+    ahead = agreed is not None and crm.day(agreed) > crm.day(at)
+    stays = ahead and "next_contact_at" not in values
     return agreed if stays else said
 
 
