@@ -1,7 +1,7 @@
 """Lists and their dialogs from the chair: what is asked, what is typed, and what is refused.
 
-Parts of a list that are replaced beside its rows are looked at as ``.last``: for a moment the old one
-may stand before the new one.
+Parts of a list that are replaced beside its rows are looked at as ``.last``: for a moment the old
+one may stand before the new one.
 """
 
 from __future__ import annotations
