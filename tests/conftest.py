@@ -24,6 +24,7 @@ import pytest
 from crm_adapters import open_crm
 from crm_adapters.settings import read_settings
 from crm_domain import Crm
+from crm_domain.ports import Settings
 from crm_domain.testing.clock import FixedClock
 from engines import ENGINES, named
 from make import World, start_of_november
@@ -35,8 +36,6 @@ Settled = tuple[str, World]
 """What is copied, by path or by name, and the school in it."""
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 """What a server need not do whose machine may lose everything when it stops."""
-ONE_CHANNEL = attrs.evolve(read_settings(), channels="console")
-"""So one fact makes one notice to each person; tests of several channels say so themselves."""
 
 
 @pytest.fixture(scope="session")
@@ -116,9 +115,14 @@ def postgresql_world(postgresql: str, postgresql_template: str) -> Settled:
     return "template_world", _school(named(postgresql, "template_world"))
 
 
+def _one_channel() -> Settings:
+    """So one fact makes one notice to each person; tests of several channels say so themselves."""
+    return attrs.evolve(read_settings(), channels="console")
+
+
 def _school(url: str) -> World:
     clock = FixedClock(start_of_november())
-    with open_crm(url, clock=clock, settings=ONE_CHANNEL) as crm:
+    with open_crm(url, clock=clock, settings=_one_channel()) as crm:
         return World(crm, clock)
 
 
@@ -168,7 +172,7 @@ def clock() -> FixedClock:
 @pytest.fixture
 def crm(url: str, clock: FixedClock) -> Iterator[Crm]:
     """Open a CRM on a fresh database, once for each engine, with one channel."""
-    with open_crm(url, clock=clock, settings=ONE_CHANNEL) as opened:
+    with open_crm(url, clock=clock, settings=_one_channel()) as opened:
         yield opened
 
 

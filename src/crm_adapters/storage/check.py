@@ -15,6 +15,16 @@ from crm_domain.ports import Checked
 
 EXAMPLES = 10
 
+
+def _circles(table: str) -> str:
+    """Ask for the rows of a table that hang from each other; nothing hangs fifty deep."""
+    return (
+        f"WITH RECURSIVE up (id, parent_id, steps) AS (SELECT id, parent_id, 0 FROM {table}"
+        f" UNION ALL SELECT up.id, t.parent_id, up.steps + 1 FROM up JOIN {table} t"
+        " ON t.id = up.parent_id WHERE up.steps < 50) SELECT id FROM up WHERE steps = 50"
+    )
+
+
 _QUERIES = (
     ("two_open", "同一客户有多个进行中的分配", "customers with more than one open assignment",
      "SELECT customer_id FROM assignment WHERE status = 1 GROUP BY customer_id"
@@ -111,13 +121,9 @@ _QUERIES = (
     ("menu_entry", "菜单权限没有网址", "permissions in the menu that lead nowhere",
      "SELECT id FROM permission WHERE CAST(in_menu AS INTEGER) = 1 AND url IS NULL"),
     ("highlight", "归属权限构成循环", "permissions that highlight each other in a circle",
-     "WITH RECURSIVE up (id, parent_id, steps) AS (SELECT id, parent_id, 0 FROM permission"
-     " UNION ALL SELECT up.id, p.parent_id, up.steps + 1 FROM up JOIN permission p"
-     " ON p.id = up.parent_id WHERE up.steps < 50) SELECT id FROM up WHERE steps = 50"),
+     _circles("permission")),
     ("departments", "部门构成循环", "departments that hang from each other in a circle",
-     "WITH RECURSIVE up (id, parent_id, steps) AS (SELECT id, parent_id, 0 FROM department"
-     " UNION ALL SELECT up.id, d.parent_id, up.steps + 1 FROM up JOIN department d"
-     " ON d.id = up.parent_id WHERE up.steps < 50) SELECT id FROM up WHERE steps = 50"),
+     _circles("department")),
     ("view", "同一用户的视图重名", "saved views of one name",
      "SELECT max(id) FROM saved_view GROUP BY user_id, list_name, title HAVING count(*) > 1"),
     ("partition", "导入的各行未恰好计入一次", "imports whose rows do not count once each",

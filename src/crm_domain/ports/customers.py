@@ -18,7 +18,7 @@ from crm_domain.model import (
 )
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
-from crm_domain.rules.pool import Lapses
+from crm_domain.rules.pool import Lapses, spoken
 
 
 @attrs.frozen(kw_only=True)
@@ -148,6 +148,11 @@ class MyCustomer:
     """N of the limit that passed, or that will pass first."""
     owned: bool = False
     """Whether the customer is the consultant's own now; contact data is there only then."""
+
+    @property
+    def spoken_to_at(self) -> datetime | None:
+        """When the consultant last spoke to the customer; None after being handed it only."""
+        return spoken(self.last_contacted_at, self.started_at)
 
 
 TAB = "tab"

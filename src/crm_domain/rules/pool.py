@@ -187,8 +187,26 @@ def lapses(policy: PoolPolicy, today: date) -> Lapses:
 
 def spoken_to(customer: Customer) -> datetime | None:
     """Tell when the owner last spoke to a customer; None for one that was only handed over."""
-    last = customer.last_contacted_at
-    return None if last == customer.received_at else last
+    return spoken(customer.last_contacted_at, customer.received_at)
+
+
+def spoken(last_contacted_at: datetime | None, since: datetime | None) -> datetime | None:
+    """Tell when somebody last spoke to a customer who has been theirs since a moment.
+
+    Being handed over counts as a contact for the limits, and is none.
+    """
+    return None if last_contacted_at == since else last_contacted_at
+
+
+def still_agreed(customer: Customer, at: datetime, zone: tzinfo) -> datetime | None:
+    """Tell the appointment that a contact leaves standing: one of a later day.
+
+    Whoever speaks to the customer on the day that was agreed has kept it, at whatever hour.
+    """
+    agreed = customer.next_contact_at
+    if agreed is None or agreed.astimezone(zone).date() <= at.astimezone(zone).date():
+        return None
+    return agreed
 
 
 def is_public(customer: Customer, today: date) -> bool:

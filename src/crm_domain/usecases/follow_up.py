@@ -10,12 +10,12 @@ from typing import Any
 import attrs
 
 from crm_domain.errors import FieldError, Invalid, NotFound, NotOwner
-from crm_domain.model import Customer, CustomerStatus, Employee, Event, FollowUp
+from crm_domain.model import CustomerStatus, Employee, Event, FollowUp
 from crm_domain.model.fields import changed
 from crm_domain.parsing import parse_fields
 from crm_domain.ports import MOST, Crm, Page, Query, Tally
 from crm_domain.rules.access import Principal
-from crm_domain.rules.pool import dated, is_public
+from crm_domain.rules.pool import dated, is_public, still_agreed
 from crm_domain.rules.wording import Words, counted, named
 from crm_domain.usecases._common import (
     audit,
@@ -71,7 +71,9 @@ def log_follow_up(
         after = changed(
             customer,
             last_contacted_at=max(at, customer.last_contacted_at or at),
-            next_contact_at=_next(crm, customer, at, values, found),
+            next_contact_at=found.get("next_contact_at")
+            if "next_contact_at" in values
+            else still_agreed(customer, at, crm.settings.zone),
             intention=found.get("intention") or customer.intention,
         )
         uow.customers.keep(dated(after, rules))
@@ -83,20 +85,6 @@ def log_follow_up(
         was, is_ = ({n: getattr(c, n) for n in MOVED} for c in (customer, after))
         audit(uow, by, now, "follow_up", "Customer", customer_id, was, is_)
         return made
-
-
-def _next(
-    crm: Crm, customer: Customer, at: datetime, values: Mapping[str, Any], found: Mapping[str, Any]
-) -> datetime | None:
-    """Tell when the customer is to be contacted next: what was said, or else agreed before.
-
-    Whoever speaks to the customer on the day that was agreed has kept it, at whatever hour.
-    """
-    said: datetime | None = found.get("next_contact_at")
-    agreed = customer.next_contact_at
-    ahead = agreed is not None and crm.day(agreed) > crm.day(at)
-    stays = ahead and "next_contact_at" not in values
-    return agreed if stays else said
 
 
 def _bad_moment(code: str, at: Any, zh: str, en: str) -> Invalid:

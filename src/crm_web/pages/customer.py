@@ -11,7 +11,7 @@ import attrs
 from crm_domain.errors import AskedTooOften, Invalid, NotFound
 from crm_domain.model import Assignment, AuditEntry, Customer, FollowUp, specs
 from crm_domain.ports import Query
-from crm_domain.rules.pool import is_public, spoken_to
+from crm_domain.rules.pool import is_public, spoken_to, still_agreed
 from crm_domain.usecases import follow_up, intake, timeline
 from crm_domain.usecases.audit_log import Entry
 from crm_web.answers import Answer, Page, Redirect
@@ -85,11 +85,10 @@ def _page(
 
 
 def _begun(c: Context, customer: Customer) -> Any:
-    """Give what a follow-up begins with: an appointment that is still ahead goes on standing."""
-    ahead = customer.next_contact_at
+    """Give what a follow-up begins with: an appointment that it would leave stands there."""
     return SimpleNamespace(
         channel=specs(FollowUp)["channel"].default,
-        next_contact_at=ahead if ahead is not None and ahead > c.crm.now() else None,
+        next_contact_at=still_agreed(customer, c.crm.now(), c.crm.settings.zone),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, cast
 
 import attrs
@@ -368,11 +368,6 @@ POOL = Resource(
 )  # fmt: skip
 
 
-def _spoken(row: MyCustomer) -> datetime | None:
-    """Tell when one last spoke to a customer; None for one that was only handed over."""
-    return None if row.last_contacted_at == row.started_at else row.last_contacted_at
-
-
 def _tab(name: str) -> Callable[[Context], Query]:
     return lambda c: assignment.my_tabs(c.crm)[name]
 
@@ -382,7 +377,12 @@ _MINE: tuple[tuple[str, tuple[str, str], str, dict[str, Any]], ...] = (
     ("status", ("状态", "Status"), "badge", {"say": said_status}),
     ("due_on", ("距公海", "Until public"), "due", {}),
     ("next_contact_at", ("下次联系", "Next contact"), "moment", {}),
-    ("last_contacted_at", ("最后跟进", "Last contact"), "ago", {"value": _spoken}),
+    (
+        "last_contacted_at",
+        ("最后跟进", "Last contact"),
+        "ago",
+        {"value": attrgetter("spoken_to_at")},
+    ),
     ("intention", ("意向", "Intention"), "choice", {}),
     ("phone", ("手机", "Phone"), "phone", {}),
     ("wechat", ("微信", "WeChat"), "copy", {}),
