@@ -9,6 +9,7 @@ import attrs
 
 from crm_domain import SYSTEM, Crm
 from crm_domain.model import AssignmentMethod, Customer, Event
+from crm_domain.rules.wording import Words
 from crm_domain.usecases._common import notices
 from crm_domain.usecases._dealing import deal_out
 
@@ -41,7 +42,9 @@ def _deal(crm: Crm, customers: list[Customer]) -> None:
                     notice
                     for who, n in dealt.items()
                     for notice in notices(
-                        crm, Event.ASSIGNED, who, f"您有 {n} 位新客户", "请及时跟进。",
+                        crm, Event.ASSIGNED, who,
+                        Words(f"您有 {n} 位新客户", f"{n} new customers of yours"),
+                        Words("请及时跟进。", "Please get in touch with them soon."),
                         about="import:0", key="assigned:import:0", now=now,
                     )
                 ])  # fmt: skip

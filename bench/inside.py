@@ -36,7 +36,8 @@ class Inside:
             "server": ("localhost", 80), "client": ("127.0.0.1", 1), "path_params": {},
             "root_path": "", "state": {"request_id": "0"},
         }  # fmt: skip
-        found = _respond(self._site, self._screens[path], Request(scope), FormData())
+        found = _respond(self._site, self._screens[path], Request(scope), FormData(),
+                         read=True)  # fmt: skip
         assert found.status_code == 200, (address, found.status_code)
         return found
 

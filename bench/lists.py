@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import sqlalchemy as sa
@@ -148,7 +148,8 @@ def searched(
             for word in words
         )
         hits = "SELECT rowid FROM customer_search WHERE customer_search MATCH ?"
-        many, wishes = f"c.id IN ({hits})", (wish,)
+        many = f"c.id IN ({hits})"
+        wishes: tuple[Any, ...] = (wish,)
     else:
         test = "string_to_array({}search, ' ') @> %s::text[]"
         told = " AND ".join("(" + " OR ".join(test for _ in word) + ")" for word in words)
@@ -171,7 +172,7 @@ def searched(
 
 def explained(crm: Crm, call: Call) -> list[str]:
     """Run something of ours and give the plan of each of its statements."""
-    engine: sa.Engine = crm.storage.reader
+    engine: sa.Engine = cast(Any, crm.storage).reader
     seen: list[tuple[str, Any]] = []
 
     def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:

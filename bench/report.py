@@ -106,7 +106,7 @@ def write(
         before = json.loads(path.read_text("utf-8"))
         again = {(r["work"], r["engine"]) for r in new}
         kept = [r for r in before.pop("results") if (r["work"], r["engine"]) not in again]
-        new = [r | {"date": told["date"], "machine": told["machine"]} for r in new]
+        new = [dict(r) | {"date": told["date"], "machine": told["machine"]} for r in new]
         told, new = before, [*kept, *new]
     text = json.dumps({**told, "results": new}, ensure_ascii=False, indent=1)
     path.write_text(text + "\n", "utf-8")

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from crm_domain.ports import Tally
 from crm_web.address import Address
+from crm_web.changes import said_changes
 from crm_web.context import Context
 from crm_web.look import Look
 from crm_web.resource import Action, Column, Resource
@@ -139,7 +140,7 @@ def _changes(look: Drawn) -> Write:
         return f'<li><span class="text-secondary">{escape(name)}{colon}</span>{was}{now}</li>'
 
     def write(row: Any) -> str:
-        found = look.changes(row)
+        found = said_changes(look, row)
         if not found:
             return DASH
         items = "".join(item(*one) for one in found)

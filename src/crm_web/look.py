@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -13,29 +12,10 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from crm_domain.errors import Language
-from crm_domain.model import Assignment, AssignmentStatus, Notice, Spec, about, specs
+from crm_domain.model import Assignment, Notice, about, specs
 from crm_domain.model.fields import RECORDS
 from crm_domain.rules.wording import in_language, why
 from crm_web.context import Context
-
-LOGGED: Mapping[str, tuple[str, str]] = {
-    "reason": ("原因", "Reason"), "file": ("文件", "File"), "entries": ("方案", "Plan"),
-    "rules": ("规则", "Rules"), "holidays": ("日历", "Calendar"), "rows": ("行数", "Rows"),
-    "count": ("数量", "Count"), "name": ("名称", "Name"), "session": ("登录", "Session"),
-    "ended": ("结束", "Ended"), "search": ("搜索", "Search"), "sort": ("排序", "Order"),
-    "status": ("状态", "Status"), "channel": ("渠道", "Channel"), "event": ("事件", "Event"),
-    "day": ("日期", "Day"), "released": ("进入公海", "Became public"),
-    "by_status": ("按原因", "By reason"), "by_owner": ("按原顾问", "By former owner"),
-    "accepted": ("导入行数", "Rows taken in"), "until": ("截止", "Until"),
-    "archived": ("归档", "Put away"),
-}  # fmt: skip
-"""What the audit log keeps beside the fields of records; what is not here is shown by its name."""
-
-COUNTED: Mapping[str, str] = {"by_status": "", "by_owner": "Employee"}
-"""What the audit log counts by something, and the records whose numbers that are; "" is none."""
-
-LISTED: Mapping[str, str] = {"entries": "RotationEntry", "rules": "PoolRule"}
-"""What the audit log keeps as a list of records, each by its fields, and what records they are."""
 
 CHANNELS: Mapping[str, tuple[str, str]] = {
     "inapp": ("站内消息", "in here"), "email": ("邮件", "e-mail"), "sms": ("短信", "SMS"),
@@ -99,88 +79,6 @@ class Look:
         browser = next((said for sign, said in BROWSERS.items() if sign in name), "")
         system = next((said for sign, said in SYSTEMS.items() if sign in name), "")
         return " · ".join(part for part in (browser, system) if part) or name
-
-    def changes(self, row: Any) -> list[tuple[str, str, str]]:
-        """Tell what an entry of the audit log changed: field, before and after, as people say it.
-
-        Args:
-            row: With ``record``, ``changes`` (before and after, by field) and ``titles`` of what
-                references point to.
-        """
-        known = RECORDS.get(row.record)
-        fields = specs(known) if known is not None else {}
-        said = []
-        for n, both in row.changes.items():
-            words = LOGGED.get(n, (n, n))
-            label = fields[n].label(self.language) if n in fields else self.context.t(*words)
-            both = [self._keyed(n, value, row.titles) for value in both]
-            before, after = self._both(fields.get(n), both[0], both[1], row.titles)
-            if n not in ("id", "version") and before != after:
-                said.append((label, before, after))
-        return said
-
-    def _keyed(self, name: str, value: Any, titles: Mapping[str, Mapping[int, str]]) -> Any:
-        """Give what the log counts by reason and by owner, and lists, with words for numbers."""
-        if name in LISTED and isinstance(value, list):
-            fields = specs(RECORDS[LISTED[name]])
-            return [self._listed(fields, one, titles) for one in value]
-        if not isinstance(value, dict) or name not in COUNTED:
-            return value
-        if name == "by_status":
-            reasons = {str(s.value): s.label(self.language) for s in AssignmentStatus}
-            return {reasons.get(key, key): n for key, n in value.items()}
-        known = {str(key): title for key, title in titles.get(COUNTED[name], {}).items()}
-        return {known.get(key, f"#{key}"): n for key, n in value.items()}
-
-    def _listed(
-        self, fields: Mapping[str, Spec], one: Any, titles: Mapping[str, Mapping[int, str]]
-    ) -> Any:
-        """Say one record of a list in the log; one of before they were kept by field as it is."""
-        if not isinstance(one, dict):
-            return one
-        said = {fields[n].label(self.language): self._logged(fields[n], v, titles)
-                for n, v in one.items() if n in fields}  # fmt: skip
-        return f"({self.stored(None, said)})" if said else ""
-
-    def _both(
-        self, spec: Spec | None, before: Any, after: Any, titles: Mapping[str, Mapping[int, str]]
-    ) -> tuple[str, str]:
-        """Say a value before and after; of two lists what came and what went."""
-        if not (isinstance(before, list) and isinstance(after, list) and before and after):
-            return self._logged(spec, before, titles), self._logged(spec, after, titles)
-        parts = (
-            ("+ ", [v for v in after if v not in before]),
-            ("− ", [v for v in before if v not in after]),
-        )
-        return "", "  ".join(sign + self._logged(spec, vs, titles) for sign, vs in parts if vs)
-
-    def _logged(
-        self, spec: Spec | None, value: Any, titles: Mapping[str, Mapping[int, str]]
-    ) -> str:
-        if spec is not None and spec.target and value not in (None, []):
-            known = titles.get(spec.target, {})
-            many = value if isinstance(value, list) else [value]
-            return self.context.t("、", ", ").join(known.get(v, f"#{v}") for v in many)
-        return self.stored(spec, value)
-
-    def stored(self, spec: Spec | None, value: Any) -> str:
-        """Write a value as the audit log keeps it: codes as their words, lists with commas."""
-        if value is None or value in ("", [], {}):
-            return ""
-        if isinstance(value, bool):
-            return self.context.t("是", "yes") if value else self.context.t("否", "no")
-        if isinstance(value, list):
-            return self.context.t("、", ", ").join(self.stored(spec, v) for v in value)
-        if isinstance(value, dict):
-            colon = self.context.t("：", ": ")
-            said = (f"{key}{colon}{self.stored(spec, one)}" for key, one in value.items())
-            return self.context.t("，", ", ").join(said)
-        if spec is not None and spec.kind in ("choice", "state"):
-            return next((self.choice(m) for m in spec.type if m.value == value), str(value))
-        if spec is not None and spec.kind == "moment":
-            with suppress(ValueError):
-                return self.moment(datetime.fromisoformat(str(value)))
-        return str(value)
 
     def choice(self, value: Any) -> str:
         """Say a choice or a state."""

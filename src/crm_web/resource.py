@@ -259,6 +259,8 @@ class Resource:
     """Whether somebody may open a row's page."""
     links: tuple[tuple[str, Words, str, str], ...] = ()
     """Pages that belong to it: address, words, icon, permission."""
+    elsewhere: tuple[tuple[str, Words, str, str], ...] = ()
+    """Lists in which a search is tried next when it finds nothing here: as for ``links``."""
     narrowed: Callable[[Resource, Context], Resource] = lambda resource, c: resource
     """Gives the list as somebody has it, with less than is declared: only that is offered. What is
     asked for all the same is refused by `rows`."""

@@ -38,10 +38,21 @@ def refusal(world: World, number: int | None, by: Any) -> str:
     assert refused.value.message("zh") != refused.value.message("en")
     reason: str = refused.value.reason
     # Of what is not in the pool nothing is told.
-    told_of = reason not in ("already_claimed", "yours", "enrolled", "locked", "not_public")
+    told_of = reason not in ("already_claimed", "yours", "enrolled", "locked")
     expected = {number: refused.value.message("zh")} if told_of else {}
     assert {n: e.message("zh") for n, e in beforehand.items()} == expected
     return reason
+
+
+def not_found(world: World, number: int | None, by: Any) -> None:
+    """Try to claim what one may not even know of; it answers as a number that nobody has."""
+    said = []
+    for tried in (number or 0, 987_654):
+        with pytest.raises(NotFound) as refused:
+            pool.claim_customer(world.crm, tried, by=by)
+        said.append(str(refused.value).replace(str(tried), "…"))
+    assert said[0] == said[1]
+    assert pool.claim_refusals(world.crm, [number or 0], by=by) == {}
 
 
 @pytest.fixture
@@ -262,7 +273,7 @@ def test_the_limit_of_claims_a_day_holds(school: Any) -> None:
 
 
 def test_a_locked_and_an_enrolled_customer_are_refused(world: World) -> None:
-    """The one with its reason, for whoever saw it in the pool; of the other nothing is told."""
+    """The one with its reason, for whoever saw it in the pool; the other is not found."""
     locked, enrolled = world.customer(), world.customer()
     for one in (locked, enrolled):
         pool.claim_customer(world.crm, one.id or 0, by=world.a)
@@ -270,7 +281,7 @@ def test_a_locked_and_an_enrolled_customer_are_refused(world: World) -> None:
     enrol(world, enrolled)
     world.clock.set(on(30))
     assert refusal(world, locked.id, world.b) == "locked"
-    assert refusal(world, enrolled.id, world.b) == "not_public"
+    not_found(world, enrolled.id, world.b)
 
 
 def test_who_has_left_cannot_claim(world: World) -> None:
@@ -377,7 +388,7 @@ def test_a_number_tried_by_a_claim_tells_nothing_of_what_never_was_public(world:
     dealt, handed = (world.customer(world.a).id or 0 for _ in range(2))
     assignment.transfer_customer(world.crm, handed, world.c.employee_id or 0, by=world.manager)
     for number in (dealt, handed):
-        assert refusal(world, number, world.b) == "not_public"
+        not_found(world, number, world.b)
     assert refusal(world, dealt, world.a) == "yours"
     claimed = world.customer().id or 0
     pool.claim_customer(world.crm, claimed, by=world.a)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from crm_adapters import open_crm
 from crm_domain import SYSTEM, Crm
-from crm_domain.errors import ClaimRefused, CrmError, Duplicate, NotOwner
+from crm_domain.errors import ClaimRefused, CrmError, Duplicate, NotFound, NotOwner
 from crm_domain.model import ImportRun, ImportStatus
 from crm_domain.ports import Settings
 from crm_domain.ports.sheets import Row, Sheet
@@ -97,7 +97,7 @@ class Consultants:
         self.log.write(op=number, kind=name, by=by.employee_id, customer=customer, begun=seconds())
         try:
             answer: dict[str, Any] = {"ok": True} | getattr(self, name)(by, customer, number)
-        except (ClaimRefused, NotOwner):
+        except (ClaimRefused, NotFound, NotOwner):
             answer = {"ok": False}
         except Exception as e:
             answer = {"error": f"{type(e).__name__}: {e} / {e.__cause__}"}

@@ -154,7 +154,11 @@ def answer(report: ImportReport, json: bool, *, preview: bool = False) -> None:
     else:
         _show(report, preview=preview)
         if preview:
-            hint("这只是预览，没有导入任何内容。", "This was a preview; nothing was imported.")
+            hint(
+                f"这只是预览，没有导入任何内容。交给后台导入：crm import start {report.id}",
+                "This was a preview; nothing was imported. To let the workers import it: "
+                f"crm import start {report.id}",
+            )
 
 
 def _show(report: ImportReport, *, preview: bool) -> None:

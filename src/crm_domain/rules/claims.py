@@ -41,11 +41,6 @@ def not_active() -> ClaimRefused:
     return ClaimRefused("not_active", "您目前不是在职的课程顾问。", "you are no active consultant.")
 
 
-def not_public() -> ClaimRefused:
-    """Refuse, with no word more, what is not in the pool."""
-    return ClaimRefused("not_public", "该客户不在公海中。", "the customer is not in the pool.")
-
-
 def _inactive(c: Claim) -> ClaimRefused | None:
     return None if c.active else not_active()
 
@@ -70,7 +65,7 @@ def _private(c: Claim) -> ClaimRefused | None:
     if c.owner_name is not None and c.customer.received_at is not None:
         since = c.customer.received_at.astimezone(c.now.tzinfo)
         return AlreadyClaimed(by_name=c.owner_name, at=since, by_id=c.customer.owner_id)
-    return not_public()
+    return ClaimRefused("not_public", "该客户不在公海中。", "the customer is not in the pool.")
 
 
 def _last_consultant(c: Claim) -> ClaimRefused | None:

@@ -10,17 +10,26 @@ from typing import Any, Literal
 import attrs
 
 from crm_domain.errors import FieldError, Invalid
-from crm_domain.model import INCOME, AssignmentMethod, AssignmentStatus, Employee, Stage
+from crm_domain.model import (
+    INCOME,
+    AssignmentMethod,
+    AssignmentStatus,
+    Employee,
+    NoticeStatus,
+    Stage,
+)
 from crm_domain.model import PaymentStatus as Paid
 from crm_domain.ports import STAGE, TAB, Counted, Crm, Ends, Period, Query, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
+from crm_domain.usecases import notices, schedule
 from crm_domain.usecases._common import end_of_day, now_of, reach_of, start_of_day
 from crm_domain.usecases.assignment import EXPIRING_DAYS, my_tabs
 
 List = Literal[
     "assignment.my_customers", "assignment.list_assignments", "follow_up.list_follow_ups",
-    "intake.list_customers", "payments.list_payments", "pool.public_customers",
+    "intake.list_customers", "notices.list_notices", "payments.list_payments",
+    "pool.public_customers",
 ]  # fmt: skip
 """The use case that gives the rows, by module and name."""
 AGES = (3, 7, 15)
@@ -217,6 +226,29 @@ def team_figures(
             key=lambda c: (-c.won.value, -c.turnover.value, c.name, c.employee_id),
         )),
     )  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class OfficeFigures:
+    """What whoever keeps the program running has to see to: nothing, on a good day."""
+
+    dead: Figure | None
+    """Notices that were given up; None for who may not see notices."""
+    jobs: Figure | None
+    """Jobs that are late, or whose latest run failed; None for who may not run jobs."""
+
+
+def office_figures(crm: Crm, *, by: Principal) -> OfficeFigures:
+    """Count what went wrong behind people's backs; anybody may ask, and is told what is theirs."""
+    dead = jobs = None
+    if by.may("notice:view"):
+        query = Query(where={"status": NoticeStatus.DEAD})
+        left = notices.backlog(crm, by=by).waiting[NoticeStatus.DEAD]
+        dead = Figure(value=left, list="notices.list_notices", query=query)
+    if by.may("job:run"):
+        broken = {j.name for j in schedule.list_jobs(crm, by=by) if j.last and j.last.error}
+        jobs = Figure(value=len(broken.union(schedule.late_jobs(crm, by=by))))
+    return OfficeFigures(dead=dead, jobs=jobs)
 
 
 def _ages(crm: Crm, today: date) -> tuple[Ends, ...]:

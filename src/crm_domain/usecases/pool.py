@@ -24,7 +24,7 @@ from crm_domain.model import (
 from crm_domain.parsing import quoted, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Standing, Tally, UnitOfWork
 from crm_domain.rules.access import Principal, masked
-from crm_domain.rules.claims import Claim, not_active, not_public, refusals
+from crm_domain.rules.claims import Claim, not_active, refusals
 from crm_domain.rules.pool import dated, is_public
 from crm_domain.rules.wording import Words
 from crm_domain.usecases._common import (
@@ -106,7 +106,7 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
     Raises:
         AlreadyClaimed: Somebody was quicker: ``by_name`` at ``at``.
         ClaimRefused: With its ``reason``.
-        NotFound: There is no such customer.
+        NotFound: There is no such customer, or it never was in the pool and is not theirs to see.
         NotPermitted: Without the permission.
     """
     by.need("customer:claim")
@@ -177,17 +177,14 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal) -> dat
 def _refuse_unseen(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal) -> None:
     """Refuse another's customer that did not come from the pool and is not theirs to see.
 
-    That is all they learn: otherwise numbers could be tried for owners and for what became of them.
+    Otherwise numbers could be tried for which of them exist, whose they are and what became of
+    them.
 
     Raises:
-        ClaimRefused: It is not in the pool.
+        NotFound: As of a number that nobody has.
     """
-    if is_public(standing.customer, crm.today()) or _was_public(uow, standing):
-        return
-    try:
+    if not is_public(standing.customer, crm.today()) and not _was_public(uow, standing):
         seen(crm, uow, standing.customer, by)
-    except NotFound as e:
-        raise not_public() from e
 
 
 def _was_public(uow: UnitOfWork, standing: Standing) -> bool:

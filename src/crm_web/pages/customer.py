@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import attrs
 
 from crm_domain.errors import AskedTooOften, Invalid, NotFound
-from crm_domain.model import Assignment, AuditEntry, Customer, FollowUp, specs
+from crm_domain.model import Assignment, AuditEntry, Customer, FollowUp, Notice, specs
 from crm_domain.ports import Query
 from crm_domain.rules.pool import is_public, spoken_to, still_agreed
 from crm_domain.usecases import follow_up, intake, timeline
 from crm_domain.usecases.audit_log import Entry
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.cells import why
+from crm_web.changes import LogLine, lines_of, said_changes
 from crm_web.context import Context, said_of
 from crm_web.look import Look
 from crm_web.resource import Action, column
@@ -30,7 +31,6 @@ from crm_web.resources.customers import (
     editable,
     refused_claims,
 )
-from crm_web.resources.office import LogLine, lines_of
 from crm_web.rows import titles_of
 from crm_web.screen import screen
 from crm_web.widgets import inputs
@@ -69,6 +69,7 @@ def _page(
     mine = customer.owner_id is not None and customer.owner_id == c.by.employee_id
     return Page(template="customer.html", status=422 if errors else 200, data={
         "x": customer, "public": public, "mine": mine, "stream": stream,
+        "events": folded(stream.items if stream is not None else ()),
         "told": [one for one in columns if one.name in TOLD], "all": columns,
         "titles": titles_of(c, columns, [customer]),
         "actions": _actions(c, customer, public, refused),
@@ -79,9 +80,30 @@ def _page(
         "may_log": mine and not public and c.by.may("customer:follow_up"),
         "state_of": lambda a: a.status.label(c.language, a.limit_days),
         "field": lambda name: _field(c, name),
-        "changes": lambda entry: look.changes(lines[entry.id]),
+        "changes": lambda entry: said_changes(look, lines[entry.id]),
         "editable": c.by.may("customer:edit") and editable(customer, c),
     })  # fmt: skip
+
+
+def folded(
+    events: Sequence[timeline.TimelineEvent],
+) -> list[tuple[timeline.TimelineEvent, list[Notice]]]:
+    """Give events with the notices that they stand for: one that went out by several channels is
+    shown once, with how it went on each."""
+    found: list[tuple[timeline.TimelineEvent, list[Notice]]] = []
+    for one in events:
+        told = one.record if isinstance(one.record, Notice) else None
+        if told is not None and found and found[-1][1] and _alike(found[-1][1][0], told):
+            found[-1][1].append(told)
+        else:
+            found.append((one, [] if told is None else [told]))
+    return found
+
+
+def _alike(a: Notice, b: Notice) -> bool:
+    return (a.created_at, a.recipient_id, a.event, a.about, a.subject) == (
+        b.created_at, b.recipient_id, b.event, b.about, b.subject,
+    )  # fmt: skip
 
 
 def _begun(c: Context, customer: Customer) -> Any:

@@ -15,6 +15,7 @@ from crm_web.address import asked
 from crm_web.answers import Answer, Page
 from crm_web.context import Context
 from crm_web.resources.customers import CUSTOMERS, MINE, POOL
+from crm_web.resources.office import NOTICES
 from crm_web.resources.sales import ASSIGNMENTS, FOLLOW_UPS, PAYMENTS
 from crm_web.screen import SIGNED_IN, screen
 
@@ -22,6 +23,7 @@ LISTS = {
     "assignment.my_customers": MINE, "intake.list_customers": CUSTOMERS,
     "pool.public_customers": POOL, "assignment.list_assignments": ASSIGNMENTS,
     "follow_up.list_follow_ups": FOLLOW_UPS, "payments.list_payments": PAYMENTS,
+    "notices.list_notices": NOTICES,
 }  # fmt: skip
 """The lists that figures count."""
 FEW = 8
@@ -33,10 +35,11 @@ AGES: tuple[tuple[int, int | None], ...] = tuple(
 
 @screen("/", needs=SIGNED_IN)
 def home(c: Context) -> Answer:
-    """Show somebody's day, and the team's figures to whoever leads one."""
+    """Show somebody's day, the team's figures to whoever leads one, and what stands still."""
     status = 200
     data: dict[str, Any] = {"link": lambda f: link(c, f), "mine": None, "due": (), "expiring": (),
-                            "team": None, "problem": ""}  # fmt: skip
+                            "team": None, "problem": "", "now": c.crm.now(),
+                            "office": figures.office_figures(c.crm, by=c.by)}  # fmt: skip
     if c.by.may("customer:mine") and c.by.employee_id is not None:
         tabs = assignment.my_tabs(c.crm)
         few = {n: attrs.evolve(tabs[n], limit=FEW) for n in ("due", "expiring")}

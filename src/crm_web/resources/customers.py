@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import attrs
 
-from crm_domain.errors import ClaimRefused, FieldError, Invalid, NotFound
+from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import HIDDEN
@@ -138,13 +138,7 @@ def _receiver(c: Context) -> int:
 
 
 def _claim(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
-    try:
-        won = pool.claim_customer(c.crm, ids[0], by=c.by)
-    except ClaimRefused as e:
-        # Whoever tries numbers gets one answer to those that exist and to those that do not.
-        if e.reason == "not_public":
-            raise NotFound(what="客户", id=ids[0]) from e
-        raise
+    won = pool.claim_customer(c.crm, ids[0], by=c.by)
     return Outcome(said=c.t("抢单成功，客户已归您。", "Claimed; the customer is yours."),
                    to=f"/customers/{won.customer_id}")  # fmt: skip
 
@@ -323,6 +317,7 @@ def _in_pool(resource: Resource, c: Context) -> Resource:
     return _asked_less(attrs.evolve(resource, columns=columns), hidden)
 
 
+_SEARCH_POOL = ("/pool", ("在公海中查找", "Search the pool"), "swimming", "pool:view")
 _BESIDE = ("gender", "education", "courses", "school_id", "graduation_school", "major",
            "experience", "work_status", "company", "consulted_on", "created_at", "memo", "qq",
            "locked", "received_at")  # fmt: skip
@@ -347,6 +342,7 @@ CUSTOMERS = Resource(
     actions=(LOG, TRANSFER, RELEASE, LOCK, UNLOCK), own_page="/customers/{id}",
     export="customer:export",
     narrowed=lambda resource, c: _asked_less(resource, intake.hidden_fields(c.crm, by=c.by)),
+    elsewhere=(_SEARCH_POOL,),
     links=(("/hand-over", ("离职交接", "Hand over"), "users-group", "customer:transfer"),),
 )  # fmt: skip
 
@@ -406,7 +402,7 @@ MINE = Resource(
         narrowing(Assignment, "started_at"), narrowing(Assignment, "ended_at"),
     ),
     search=("姓名、拼音、手机、QQ、微信", "Name, pinyin, phone, QQ, WeChat"),
-    actions=(LOG, RELEASE), own_page="/customers/{id}",
+    actions=(LOG, RELEASE), own_page="/customers/{id}", elsewhere=(_SEARCH_POOL,),
     opens=lambda row, c: row.owned and c.by.may("customer:view"),
     tab_facet="tab",
     tabs=(

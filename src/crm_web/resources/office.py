@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
-import attrs
-
-from crm_domain.errors import GuardedField
-from crm_domain.model import RECORDS, AuditEntry, Notice, NoticeStatus, about, specs
+from crm_domain.model import RECORDS, AuditEntry, Notice, NoticeStatus, about
 from crm_domain.ports import Crm, Page, Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import audit_log, notices, records
+from crm_domain.usecases import audit_log, notices
 from crm_web.actions import one_by_one
+from crm_web.changes import LogLine, lines_of, said_changes
 from crm_web.context import Context
-from crm_web.look import CHANNELS, COUNTED, LISTED, Look
+from crm_web.look import CHANNELS, Look
 from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
 
 ACTIONS: Mapping[str, Words] = {
@@ -47,81 +43,10 @@ ACTIONS: Mapping[str, Words] = {
 """What the log's actions are called; one that is not here is shown by its code."""
 
 
-@attrs.frozen(kw_only=True)
-class LogLine:
-    """One entry of the audit log as its list shows it."""
-
-    id: int
-    at: datetime
-    by_id: int | None
-    by_name: str | None
-    acting_name: str | None
-    """Who really did it, in that one's name; None where nobody else did."""
-    action: str
-    record: str
-    record_id: int | None
-    changes: Mapping[str, tuple[Any, Any]]
-    """Before and after, by field."""
-    titles: Mapping[str, Mapping[int, str]]
-    """What the records are called that fields refer to, by kind; as far as one may know them."""
-
-
 def list_log(crm: Crm, query: Query, by: Principal) -> Page[LogLine]:
     """Give one page of the log."""
     page = audit_log.list_entries(crm, query, by=by)
     return Page(next=page.next, items=lines_of(crm, page.items, by))
-
-
-def lines_of(crm: Crm, entries: Sequence[audit_log.Entry], by: Principal) -> tuple[LogLine, ...]:
-    """Give entries with what changed by field, and what the records are called in it."""
-    changes = [_both(e.entry) for e in entries]
-    told = [(e.entry.record, c) for e, c in zip(entries, changes, strict=True)]
-    titles = _titles(crm, told, by)
-    return tuple(
-        LogLine(
-            id=e.entry.id or 0, at=e.entry.at, by_id=e.entry.by_id, by_name=e.by_name,
-            acting_name=e.acting_name, action=e.entry.action, record=e.entry.record,
-            record_id=e.entry.record_id, changes=c, titles=titles,
-        )
-        for e, c in zip(entries, changes, strict=True)
-    )  # fmt: skip
-
-
-def _both(entry: AuditEntry) -> dict[str, tuple[Any, Any]]:
-    before, after = entry.before or {}, entry.after or {}
-    return {n: (before.get(n), after.get(n)) for n in {**before, **after}}
-
-
-def _titles(
-    crm: Crm, changed: Sequence[tuple[str, Mapping[str, tuple[Any, Any]]]], by: Principal
-) -> dict[str, Mapping[int, str]]:
-    """Find what the records are called that changes refer to: one question for each kind."""
-    wanted: dict[str, set[int]] = {}
-    for record, changes in changed:
-        fields = specs(RECORDS[record]) if record in RECORDS else {}
-        for name, both in changes.items():
-            for value in both if COUNTED.get(name) else ():
-                numbers = wanted.setdefault(COUNTED[name], set())
-                numbers.update(int(key) for key in value or () if key.isdecimal())
-            if name in fields and (target := fields[name].target):
-                for value in both:
-                    many = value if isinstance(value, list) else [value]
-                    wanted.setdefault(target, set()).update(v for v in many if type(v) is int)
-            for value in both if name in LISTED else ():
-                for field, spec in specs(RECORDS[LISTED[name]]).items():
-                    if spec.target:
-                        numbers = wanted.setdefault(spec.target, set())
-                        numbers.update(
-                            one[field]
-                            for one in value or ()
-                            if isinstance(one, dict) and type(one.get(field)) is int
-                        )
-    found: dict[str, Mapping[int, str]] = {}
-    for target, numbers in wanted.items():
-        # Some kinds of record have no titles; they stay numbers.
-        with suppress(GuardedField):
-            found[target] = records.titles(crm, RECORDS[target], numbers, by=by)
-    return found
 
 
 def _resend(c: Context, ids: Sequence[int], values: Mapping[str, str]) -> Outcome:
@@ -154,7 +79,7 @@ AUDIT = Resource(
         Column(name="record_id", words=("编号", "No."), kind="number"),
         Column(name="changes", words=("修改内容", "Changes"), kind="changes",
                say=lambda row, look: "\n".join(f"{n}: {a} → {b}"
-                                               for n, a, b in look.changes(row))),
+                                               for n, a, b in said_changes(look, row))),
     ),
     filters=(
         Filter(name="record", words=("记录类型", "Record"), kind="text",
