@@ -15,11 +15,29 @@ import sqlalchemy as sa
 from crm_adapters.storage.unit_of_work import SqlStorage
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import Invalid, NotPermitted
-from crm_domain.model import Customer, Department, Payment, PaymentStatus, Scope, Stage
+from crm_domain.model import (
+    Customer,
+    Department,
+    NoticeStatus,
+    Payment,
+    PaymentStatus,
+    Scope,
+    Stage,
+)
 from crm_domain.model.fields import changed
 from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import access, assignment, figures, follow_up, payments, pool, records
+from crm_domain.usecases import (
+    access,
+    assignment,
+    figures,
+    follow_up,
+    notices,
+    payments,
+    pool,
+    records,
+    schedule,
+)
 from make import World
 from steps import enrol, on
 
@@ -358,3 +376,33 @@ def test_the_lists_of_the_past_need_their_permissions(world: World) -> None:
             ask(world.crm, by=nobody)
     access.set_role(world.crm, "核", permissions=["payment:view"], scope=Scope.ALL, by=SYSTEM)
     assert len(payments.list_payments(world.crm, by=world.person("核", "核"))) == 1
+
+
+def test_what_stands_still_is_counted_for_whoever_runs_the_program(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notices that were given up, as many as their list holds, and jobs that failed or are late."""
+    crm, runs = world.crm, attrs.evolve(world.manager, permissions=frozenset({"notice:view"}))
+    found = figures.office_figures(crm, by=SYSTEM)
+    assert (found.dead, found.jobs) == (
+        figures.Figure(value=0, list="notices.list_notices",
+                       query=Query(where={"status": NoticeStatus.DEAD})),
+        figures.Figure(value=0),
+    )  # fmt: skip
+    world.customer(world.a)
+    [told, *_] = list(notices.list_notices(crm, by=SYSTEM))
+    with crm.unit_of_work() as uow:
+        uow.records.save(changed(told, status=NoticeStatus.DEAD, error="no such number"))
+
+    def fail(_: Crm) -> dict[str, int]:
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setitem(schedule.JOBS, "warn", attrs.evolve(schedule.JOBS["warn"], run=fail))
+        assert schedule.run_job(crm, "warn", by=SYSTEM).error
+    found = figures.office_figures(crm, by=SYSTEM)
+    assert check(crm, found, SYSTEM) == 1
+    assert found.jobs is not None and found.jobs.value == 1
+    found = figures.office_figures(crm, by=runs)
+    assert found.jobs is None and found.dead is not None
+    assert figures.office_figures(crm, by=world.a) == figures.OfficeFigures(dead=None, jobs=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from datetime import timedelta
+from urllib.parse import quote
 
 import attrs
 import pytest
@@ -418,3 +419,34 @@ def test_the_page_tells_a_contact_from_being_handed_over_and_keeps_the_appointme
     assert 'value="2026-11-03T15:00"' in page
     me.post(f"/customers/{number}/follow-up", {"note": "不约了", "next_contact_at": ""})
     assert intake.get_customer(world.crm, number, by=world.a).next_contact_at is None
+
+
+def test_a_notice_by_several_channels_is_one_line(visit: Visit, world: World) -> None:
+    """With how it went on each; two notices stay two."""
+    settings = attrs.evolve(world.crm.settings, channels="console,inapp")
+    crm = attrs.evolve(world.crm, settings=settings)
+    values = {"name": "王芳", "phone": phone()}
+    own = intake.register_customer(crm, values, consultant_id=world.a.employee_id, by=SYSTEM)
+    page = visit(world.manager).get(f"/customers/{own.id}").text
+    assert page.count("您有一位新客户") == 1
+    assert re.search(r"站内消息：\S+ · 控制台：", page)
+    assignment.transfer_customer(crm, own.id or 0, world.b.employee_id or 0, by=world.manager)
+    page = visit(world.manager).get(f"/customers/{own.id}").text
+    assert page.count("控制台：") == page.count("站内消息：") == 3
+
+
+def test_a_search_that_finds_nobody_leads_on_to_the_pool(visit: Visit, world: World) -> None:
+    """As it was typed; not for who may not look there, and not where a filter found nothing."""
+    world.customer(name="公海 王&芳")
+    me = visit(world.a)
+    for path in ("/my/customers", "/customers"):
+        page = me.get(f"{path}?q=王%26芳").text
+        assert f'href="/pool?q={quote("王&芳")}"' in page
+        assert "/pool?q=" not in me.get(f"{path}?intention=no_plan").text
+    assert "王&amp;芳" in me.get(f"/pool?q={quote('王&芳')}").text
+    role = access.add_role(world.crm, {"title": "只看自己", "permissions": ["customer:mine"]},
+                           by=SYSTEM)  # fmt: skip
+    access.set_roles(world.crm, world.b.name, [role.id or 0], by=SYSTEM)
+    page = visit(world.b).get("/my/customers?q=王").text
+    assert "没有符合条件的记录" in page
+    assert "/pool?q=" not in page

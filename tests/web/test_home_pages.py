@@ -111,6 +111,7 @@ def test_every_number_of_every_home_page_is_the_total_of_its_list(
     visitor = visit(known[who] if who in known else world.person("某人", who))
     text = visitor.get("/").text
     numbers = {(html.unescape(to), said) for to, said in NUMBER.findall(text)}
+    numbers = {one for one in numbers if one[0] != "/jobs"}
     # Those who neither sell nor lead have no numbers.
     assert bool(numbers) is (who not in ("teacher", "student"))
     for to, said in sorted(numbers):
@@ -122,6 +123,8 @@ def test_every_number_of_every_home_page_is_the_total_of_its_list(
             many = int(said.replace(",", ""))
             assert rows(visitor, to) == many, to
             path, _, asked = to.partition("?")
+            if path == "/notices":
+                continue  # Its list counts nothing.
             counted = visitor.get(f"{path}/facets?{asked}").text
             total = re.search(r'id="total"[^>]*>共 ([\d,]+) 条', counted)
             assert total is not None, to
@@ -172,3 +175,26 @@ def test_a_consultant_reads_the_own_work_and_not_the_teams(working: World, visit
     assert "各顾问" not in text
     for to, said in NUMBER.findall(text):
         assert rows(visitor, html.unescape(to)) == int(said), to
+
+
+def test_who_runs_the_program_is_told_what_stands_still(world: World, visit: Visit) -> None:
+    """A number for notices and one for jobs, each with its page; none of it for consultants."""
+    text = visit(world.person("管理员", "administrator")).get("/").text
+    assert '<a href="/notices?status=dead">0</a>' in text
+    assert '<a href="/jobs">0</a>' in text
+    for word in ("发送失败的通知", "出错或延误的任务"):
+        assert word in text
+        assert word not in visit(world.a).get("/").text
+
+
+def test_an_appointment_that_has_passed_is_marked(world: World, visit: Visit) -> None:
+    """One of later today is not; and a countdown says what it counts down to."""
+    late, later = world.customer(world.a, name="已过"), world.customer(world.a, name="未到")
+    for one, hour in ((late, 11), (later, 15)):
+        typed = {"note": "x", "next_contact_at": on(1, hour)}
+        follow_up.log_follow_up(world.crm, one.id or 0, typed, by=world.a)
+    world.clock.set(on(1, 12))
+    text = visit(world.a).get("/").text
+    assert text.count("已过约定时间 ") == 1
+    assert text.count("约定 ") == 1
+    assert "公海：" in text
