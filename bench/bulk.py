@@ -35,7 +35,7 @@ def _deal(crm: Crm, customers: list[Customer]) -> None:
             part = customers[start : start + BATCH]
             new, left, now = deal_out(crm, uow, part, AssignmentMethod.IMPORT, SYSTEM)
             expect(not left, "somebody was left over")
-            uow.customers.open(new, fresh=True)
+            uow.ownership.open(new, fresh=True)
             dealt.update(n.customer.owner_id or 0 for n in new)
             if start + BATCH >= len(customers):
                 uow.notices.add([

@@ -41,9 +41,9 @@ def enrol(world: World, customer: Customer) -> None:
         locked = uow.customers.lock(customer.id or 0)
         assert locked is not None
         assert locked.assignment_id is not None
-        uow.customers.close(Closing(locked.assignment_id, AssignmentStatus.WON, world.clock()))
+        uow.ownership.close(Closing(locked.assignment_id, AssignmentStatus.WON, world.clock()))
         won = changed(pooled(locked), status=CustomerStatus.ENROLLED)
-        uow.customers.keep(dated(won, policy(world.crm, uow)))
+        uow.ownership.keep(dated(won, policy(world.crm, uow)))
 
 
 def login(crm: Crm, who: Principal) -> str:

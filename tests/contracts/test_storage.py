@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from crm_adapters.storage import customers, directory, imports, outbox, records
+from crm_adapters.storage import customers, directory, imports, outbox, ownership, records
 from crm_domain import Crm
 from crm_domain import ports as PORTS
 from crm_domain.testing import (
@@ -100,7 +100,7 @@ MUTANTS: dict[str, tuple[Any, str, Callable[[Any], Any], str]] = {
     "a problem of a sheet is dropped": (
         imports.SqlImports, "add_problems", _all_but_one, "test_problems_come_by_row"),
     "a due date is dropped": (
-        customers.SqlCustomers, "redate", _all_but_one,
+        ownership.SqlOwnership, "redate", _all_but_one,
         "test_dating_anew_changes_the_dates_alone"),
     "a customer is not locked": (
         customers.SqlCustomers, "lock", lambda _: customers.SqlCustomers.get,

@@ -302,7 +302,7 @@ def test_who_enters_a_customer_waits_for_the_pool_rules_first(
                 [Customer(name="乙", phone=typed["phone"], created_at=world.clock())]
             )
             assert mine is not None
-            uow.customers.publish([mine])
+            uow.ownership.publish([mine])
             later = world.clock() + timedelta(days=1)
             world.clock.set(later)
         with pytest.raises(Duplicate):

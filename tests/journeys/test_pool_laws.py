@@ -767,10 +767,10 @@ def test_a_dry_run_counts_just_whom_the_rules_would_release(world: World) -> Non
                 locked=n % 10 == 0,
             )  # fmt: skip
             with crm.unit_of_work() as uow:
-                uow.customers.keep(dated(held, policy(crm, uow)))
+                uow.ownership.keep(dated(held, policy(crm, uow)))
     world.clock.set(on(19, 12))
     with crm.unit_of_work(read_only=True) as uow:
-        everybody = uow.customers.owned_after(0, 1000, lock=False)
+        everybody = uow.ownership.owned_after(0, 1000, lock=False)
         present = policy(crm, uow)
     today, found = crm.today(), set()
     for _ in range(40):

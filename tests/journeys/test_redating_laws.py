@@ -44,7 +44,7 @@ def wrong(crm: Crm) -> list[Customer]:
     """Find the owned customers whose dates are not those of the present rules."""
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
-        owned = uow.customers.owned_after(0, 1000)
+        owned = uow.ownership.owned_after(0, 1000)
         assert uow.turns.dating() is None
     return [c for c in owned if dated(c, rules) != c]
 

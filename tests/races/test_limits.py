@@ -91,7 +91,7 @@ def owned_after_turns_and_claims(crm: Crm, world: World, n: int = 8) -> int:
     with ThreadPoolExecutor(n) as threads:
         list(threads.map(act, range(n)))
     with crm.unit_of_work(read_only=True) as uow:
-        return uow.customers.load([world.a.employee_id], crm.today())[world.a.employee_id]
+        return uow.ownership.load([world.a.employee_id], crm.today())[world.a.employee_id]
 
 
 def test_turns_and_claims_together_keep_to_the_limit(url: str, clock: FixedClock) -> None:

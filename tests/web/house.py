@@ -153,7 +153,7 @@ class House:
         with self.crm.unit_of_work() as uow:
             customer = uow.customers.lock(number)
             assert customer is not None
-            uow.customers.keep(changed(customer, **values))
+            uow.ownership.keep(changed(customer, **values))
 
     def _archive(self, number: int) -> None:
         with self.crm.unit_of_work() as uow:

@@ -8,9 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crm_adapters.storage.falling_due import SqlFallingDue
 from crm_adapters.storage.mine import mine_page, mine_tally
-from crm_adapters.storage.ownership import SqlOwnership
+from crm_adapters.storage.ownership import hold
 from crm_adapters.storage.pages import customers_page, customers_tally
 from crm_adapters.storage.rows import chunks, mapper
 from crm_adapters.storage.search import grams, pinyin_key
@@ -33,11 +32,11 @@ def _row(one: Customer) -> tuple[Any, ...]:
     return (*mapper(Customer).values(one), pinyin_key(one.name), grams(one))
 
 
-class SqlCustomers(SqlOwnership, SqlFallingDue):
-    """Implements the port ``Customers`` together with `SqlOwnership` and `SqlFallingDue`."""
+class SqlCustomers:
+    """Implements the port ``Customers``."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session)
+        self._session = session
         self._m = mapper(Customer)
 
     def get(self, id: int) -> Customer | None:
@@ -59,7 +58,7 @@ class SqlCustomers(SqlOwnership, SqlFallingDue):
             o = ownership.c
             those = self._session.among(o.customer_id, part)
             if not self._session.on_sqlite:
-                self._hold(sa.select(o.customer_id).where(those).order_by(o.customer_id))
+                hold(self._session, sa.select(o.customer_id).where(those).order_by(o.customer_id))
             found += self._read(self._m.select().where(those).order_by(o.customer_id))
         return tuple(found)
 

@@ -46,9 +46,10 @@ def _lapsed(one: Lapse) -> sa.ColumnElement[bool]:
 
 
 class SqlFallingDue:
-    """The part of the port ``Customers`` that is about all customers whose day comes."""
+    """Implements the port ``FallingDue``."""
 
-    _session: Session
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def _overdue(self, today: date) -> list[sa.ColumnElement[bool]]:
         return [ownership.c.owner_id.is_not(None), ownership.c.due_on <= today]

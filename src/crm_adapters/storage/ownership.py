@@ -102,19 +102,20 @@ def _assignment(new: NewAssignment, number: int) -> tuple[Any, ...]:
     return mapper(Assignment).values(new.made(number))
 
 
+def hold(session: Session, chosen: sa.Select[Any]) -> list[int]:
+    """Lock the ownership of some customers, given by number; read them afterwards.
+
+    One statement that locks and reads would give, after it waited, the owner of now and the name of
+    before. SQLite has one writer, who need not lock.
+    """
+    return list(session.run(chosen.with_for_update()).scalars())
+
+
 class SqlOwnership:
-    """The part of the port ``Customers`` that is about ownership."""
+    """Implements the port ``Ownership``."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    def _hold(self, chosen: sa.Select[Any]) -> list[int]:
-        """Lock the ownership of some customers, given by number; read them afterwards.
-
-        One statement that locks and reads would give, after it waited, the owner of now and the
-        name of before. SQLite has one writer, who need not lock.
-        """
-        return list(self._session.run(chosen.with_for_update()).scalars())
 
     def publish(self, customers: Sequence[Customer]) -> None:
         """Write the ownership of new customers that nobody owns yet."""
@@ -194,7 +195,7 @@ class SqlOwnership:
         m, o = mapper(Customer), ownership.c
         chosen = sa.select(o.customer_id).where(o.customer_id > id, o.owner_id.is_not(None))
         chosen = chosen.order_by(o.customer_id).limit(limit)
-        ids = self._hold(chosen) if lock else list(self._session.run(chosen).scalars())
+        ids = hold(self._session, chosen) if lock else list(self._session.run(chosen).scalars())
         found = m.select().where(self._session.among(o.customer_id, ids)).order_by(o.customer_id)
         return m.records(self._session, self._session.run(found))
 

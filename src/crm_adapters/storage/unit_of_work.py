@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from crm_adapters.storage.customers import SqlCustomers
 from crm_adapters.storage.directory import SqlDirectory
 from crm_adapters.storage.engine import AT_ONCE, make_engine, reader_of, translated
+from crm_adapters.storage.falling_due import SqlFallingDue
 from crm_adapters.storage.forms import SqlForms
 from crm_adapters.storage.imports import SqlImports
 from crm_adapters.storage.outbox import SqlNotices
+from crm_adapters.storage.ownership import SqlOwnership
 from crm_adapters.storage.records import SqlRecords
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.schedule import SqlSchedule
@@ -52,6 +54,8 @@ class SqlUnitOfWork:
         self._session = session
         self.records = SqlRecords(session)
         self.customers = SqlCustomers(session)
+        self.ownership = SqlOwnership(session)
+        self.falling_due = SqlFallingDue(session)
         self.turns = SqlTurns(session, self._memory)
         self.notices = SqlNotices(session)
         self.imports = SqlImports(session)

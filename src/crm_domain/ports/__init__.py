@@ -10,20 +10,11 @@ from crm_domain.ports.crm import (
     PasswordHasher,
     Settings,
 )
-from crm_domain.ports.customers import (
-    TAB,
-    Closing,
-    Customers,
-    Ended,
-    Expiring,
-    Losing,
-    MyCustomer,
-    NewAssignment,
-    Released,
-    Standing,
-)
+from crm_domain.ports.customers import TAB, Customers, MyCustomer
+from crm_domain.ports.falling_due import Ended, Expiring, FallingDue, Losing, Released
 from crm_domain.ports.forms import Forms, Sent
 from crm_domain.ports.outbox import Backlog, Imports, Notices
+from crm_domain.ports.ownership import Closing, NewAssignment, Ownership, Standing
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Cron, Schedule
@@ -50,11 +41,12 @@ from crm_domain.ports.work import (
 )
 
 __all__ = [
-    "HAS_PASSWORD", "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked", "Clock",
-    "Closing", "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended", "Ends",
-    "Expiring", "Forms", "Happening", "Imports", "JobQueue", "Loaded", "Losing", "Mate",
-    "MyCustomer", "NewAssignment", "Notices", "Notifier", "Now", "Page", "PasswordHasher", "Pauses",
-    "Period", "PoolRules", "Query", "Reach", "Records", "Released", "Resumed", "Roster", "Row",
-    "Schedule", "Sent", "Settings", "Sheet", "SheetReader", "SheetWriter", "SignIns", "Standing",
-    "Storage", "Table", "Tally", "Turns", "UnitOfWork", "Work",
+    "HAS_PASSWORD", "MOST", "STAGE", "TAB", "TOLD_OTHERWISE", "Backlog", "Cell", "Checked",
+    "Clock", "Closing", "Counted", "Crm", "Cron", "Customers", "Dating", "Directory", "Ended",
+    "Ends", "Expiring", "FallingDue", "Forms", "Happening", "Imports", "JobQueue", "Loaded",
+    "Losing", "Mate", "MyCustomer", "NewAssignment", "Notices", "Notifier", "Now", "Ownership",
+    "Page", "PasswordHasher", "Pauses", "Period", "PoolRules", "Query", "Reach", "Records",
+    "Released", "Resumed", "Roster", "Row", "Schedule", "Sent", "Settings", "Sheet",
+    "SheetReader", "SheetWriter", "SignIns", "Standing", "Storage", "Table", "Tally", "Turns",
+    "UnitOfWork", "Work",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the use cases need to keep of customers and of who owns them."""
+"""What the use cases need to keep of customers."""
 
 from __future__ import annotations
 
@@ -8,120 +8,10 @@ from typing import Protocol
 
 import attrs
 
-from crm_domain.model import (
-    Assignment,
-    AssignmentMethod,
-    AssignmentStatus,
-    Customer,
-    FollowUp,
-    Intention,
-)
+from crm_domain.model import Assignment, AssignmentStatus, Customer, FollowUp, Intention
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
-from crm_domain.rules.pool import Lapses, spoken
-
-
-@attrs.frozen(kw_only=True)
-class NewAssignment:
-    """A period of ownership that begins now."""
-
-    customer: Customer
-    """With owner, dates and due dates as they shall be."""
-    method: AssignmentMethod
-    explanation: str
-    cycle: int | None = None
-    position: int | None = None
-    memo: str | None = None
-    by_id: int | None = None
-
-    def made(self, number: int) -> Assignment:
-        """Give it as it is kept, under a number."""
-        return Assignment(
-            id=number, customer_id=self.customer.id or 0, consultant_id=self.customer.owner_id or 0,
-            started_at=self.customer.received_at or datetime.min, method=self.method,
-            cycle=self.cycle, position=self.position, by_id=self.by_id,
-            explanation=self.explanation, memo=self.memo,
-        )  # fmt: skip
-
-
-@attrs.frozen(kw_only=True)
-class Ended:
-    """A period of ownership that a sweep ended."""
-
-    customer_id: int
-    customer_name: str
-    consultant_id: int
-    assignment_id: int
-    status: AssignmentStatus
-    limit_days: int | None
-
-
-@attrs.frozen(kw_only=True)
-class Standing:
-    """How a customer and somebody who would claim it stand to each other."""
-
-    customer: Customer
-    """Without its courses."""
-    owner_name: str | None
-    last_ended_at: datetime | None
-    """When its latest period of ownership ended."""
-    method: AssignmentMethod | None
-    """How its latest period of ownership came about."""
-    active: bool
-    """Whether the claimant has an enabled account that may claim."""
-    left_on: date | None
-    """When the claimant leaves, or left."""
-
-
-@attrs.frozen(kw_only=True)
-class Released:
-    """What a sweep took of one owner."""
-
-    owner_id: int
-    by_status: Mapping[int, int]
-    first_id: int
-    """The lowest number of an assignment that ended."""
-    names: tuple[str, ...]
-    """A few of the customers."""
-
-    @property
-    def count(self) -> int:
-        """How many."""
-        return sum(self.by_status.values())
-
-
-@attrs.frozen(kw_only=True)
-class Expiring:
-    """A customer that will be public soon."""
-
-    customer_id: int
-    customer_name: str
-    assignment_id: int
-    due_on: date
-    """The first local day on which it is public."""
-    status: AssignmentStatus
-    """Which limit passes then."""
-
-
-@attrs.frozen(kw_only=True)
-class Losing:
-    """What one owner will lose soon."""
-
-    owner_id: int
-    count: int
-    first: tuple[Expiring, ...]
-    """Those that go first, as many as were asked for."""
-
-
-@attrs.frozen
-class Closing:
-    """How an assignment ends."""
-
-    assignment_id: int
-    status: AssignmentStatus
-    at: datetime
-    limit_days: int | None = None
-    """The limit that passed, where one did."""
+from crm_domain.rules.pool import spoken
 
 
 @attrs.frozen(kw_only=True)
@@ -160,7 +50,7 @@ TAB = "tab"
 
 
 class Customers(Protocol):
-    """Customers and who owns them: the wide record and the narrow ownership beside it."""
+    """Customers: the wide record, and the lists of them."""
 
     def get(self, id: int) -> Customer | None:
         """Read one customer, archived ones included, or None."""
@@ -247,139 +137,6 @@ class Customers(Protocol):
 
     def holders(self, contacts: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], Customer]:
         """Find who has one of these contacts: by field (phone, qq, wechat) and value."""
-        ...
-
-    def publish(self, customers: Sequence[Customer]) -> None:
-        """Write the ownership of new customers that nobody owns yet."""
-        ...
-
-    def open(self, new: Sequence[NewAssignment], *, fresh: bool = False) -> tuple[int, ...]:
-        """Begin periods of ownership and make their consultants the owners.
-
-        Args:
-            new: What begins; the customers are locked or new.
-            fresh: Whether the customers were added in this unit of work and have no ownership yet.
-
-        Returns:
-            The numbers of the assignments.
-        """
-        ...
-
-    def standing(self, id: int, employee_id: int, *, lock: bool) -> Standing | None:
-        """Read all that decides whether an employee may claim a customer; None without either.
-
-        Args:
-            id: The customer.
-            employee_id: Who would claim it.
-            lock: Whether to keep others from changing the ownership until the end.
-        """
-        ...
-
-    def standings(self, ids: Sequence[int], employee_id: int) -> tuple[Standing, ...]:
-        """Read the same of several customers by one statement, without locking them."""
-        ...
-
-    def win(self, new: NewAssignment, expected: Customer, today: date) -> int | None:
-        """Make a public customer the claimant's in one conditional statement.
-
-        Args:
-            new: What begins, with the customer's owner and dates as they shall be.
-            expected: The customer as it was read.
-            today: The local day on which it must be public.
-
-        Returns:
-            The number of the assignment; None when the customer was not public any more or
-            somebody was quicker, and then nothing happened.
-        """
-        ...
-
-    def close(self, *endings: Closing) -> None:
-        """End assignments."""
-        ...
-
-    def keep(self, customer: Customer) -> None:
-        """Write the ownership of a locked customer as it shall be."""
-        ...
-
-    def redate(self, customers: Iterable[Customer]) -> int:
-        """Write the due dates of customers and answer how many."""
-        ...
-
-    def owned_after(self, id: int, limit: int, *, lock: bool = True) -> tuple[Customer, ...]:
-        """Read owned customers by number, from beyond ``id`` on, and lock them."""
-        ...
-
-    def overdue(self, today: date, limit: int) -> tuple[Ended, ...]:
-        """List whom a sweep would release, without changing anything."""
-        ...
-
-    def overdue_counts(self, today: date) -> dict[tuple[int, int], int]:
-        """Count whom a sweep would release, by owner and by the status they would get."""
-        ...
-
-    def lapsing(self, lapses: Lapses, today: date) -> int:
-        """Count the customers, owned and private, whom other rules would make public on a day.
-
-        Args:
-            lapses: Whom these rules make public; it agrees with `rules.pool.dated`.
-            today: The local day.
-        """
-        ...
-
-    def owned_count(self) -> int:
-        """Count the customers that somebody owns and has not won."""
-        ...
-
-    def sweep(
-        self, today: date, at: datetime, limit: int, *, from_owner: int = 0,
-        to_owner: int | None = None,
-    ) -> tuple[Released, ...]:  # fmt: skip
-        """Release overdue customers by set, owner by owner; those that others hold are left out.
-
-        Args:
-            today: Whoever fell due by this day is overdue.
-            at: The moment; no period ends before the last contact.
-            limit: So many customers at most. Fewer released means that nobody is left.
-            from_owner: Go on with this owner.
-            to_owner: Go no further than this owner; None is to the last.
-        """
-        ...
-
-    def expiring(
-        self, today: date, most: int, *, after_owner: int, owners: int
-    ) -> tuple[Losing, ...]:  # fmt: skip
-        """Tell some owners what they will lose: what is to be warned of and not yet public.
-
-        Args:
-            today: The local day.
-            most: So many customers of each owner are read at most; all are counted.
-            after_owner: Only owners with a higher number, the lowest first.
-            owners: So many owners at most. Fewer means that there are no others.
-        """
-        ...
-
-    def to_contact(self, before: datetime, today: date) -> dict[int, tuple[int, tuple[str, ...]]]:
-        """Find whom owners meant to contact before a moment, and have not.
-
-        Args:
-            before: The end of the local day.
-            today: The local day; customers that are public on it are nobody's any more.
-
-        Returns:
-            By owner: how many, and the names of a few, the earliest first.
-        """
-        ...
-
-    def in_turn(self, employee_ids: Sequence[int]) -> None:
-        """Let what counts the customers of these employees happen one after the other."""
-        ...
-
-    def load(self, employee_ids: Sequence[int], today: date) -> dict[int, int]:
-        """Count the customers that each of these owns and has not won; not those fallen due."""
-        ...
-
-    def claims_since(self, employee_id: int, since: datetime) -> int:
-        """Count the claims of an employee since a moment."""
         ...
 
     def history(self, customer_id: int) -> tuple[Assignment, ...]:

@@ -19,8 +19,10 @@ from crm_domain.model import (
     User,
 )
 from crm_domain.ports.customers import Customers
+from crm_domain.ports.falling_due import FallingDue
 from crm_domain.ports.forms import Forms
 from crm_domain.ports.outbox import Imports, Notices
+from crm_domain.ports.ownership import Ownership
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Schedule
@@ -198,6 +200,10 @@ class UnitOfWork(Protocol):
     def records(self) -> Records: ...  # noqa: D102
     @property
     def customers(self) -> Customers: ...  # noqa: D102
+    @property
+    def ownership(self) -> Ownership: ...  # noqa: D102
+    @property
+    def falling_due(self) -> FallingDue: ...  # noqa: D102
     @property
     def turns(self) -> Turns: ...  # noqa: D102
     @property

@@ -63,9 +63,9 @@ def enter(crm: Crm, owner: int | None = None, due: date = DUE, **values: Any) ->
         [saved] = uow.customers.add([a_customer(**values)])
         assert saved is not None
         if owner is None:
-            uow.customers.publish([saved])
+            uow.ownership.publish([saved])
         else:
-            uow.customers.open([begun(owned(saved, owner, due=due))], fresh=True)
+            uow.ownership.open([begun(owned(saved, owner, due=due))], fresh=True)
         return saved.id or 0
 
 

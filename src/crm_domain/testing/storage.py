@@ -86,7 +86,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
                 [saved] = uow.customers.add([a_customer(name="孙")])
                 assert saved is not None
                 uow.turns.advance(1)
-                uow.customers.open([begun(owned(saved, consultant))], fresh=True)
+                uow.ownership.open([begun(owned(saved, consultant))], fresh=True)
                 uow.notices.add([a_notice(consultant)])
                 uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
                 raise NotFound(what="x", id=1)
@@ -120,7 +120,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
         with crm.unit_of_work() as uow:
             [saved] = uow.customers.add([a_customer()])
             assert saved is not None
-            uow.customers.open([begun(owned(saved, consultant))], fresh=True)
+            uow.ownership.open([begun(owned(saved, consultant))], fresh=True)
             uow.notices.add([a_notice(consultant)])
             uow.audit(AuditEntry(at=NOW, action="x", record="Course"))
             found = uow.customers.get(saved.id or 0)
@@ -269,7 +269,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
         many[70] = changed(many[70], phone=many[3].phone)
         with crm.unit_of_work() as uow:
             saved = uow.customers.add(many)
-            uow.customers.publish([c for c in saved if c is not None])
+            uow.ownership.publish([c for c in saved if c is not None])
         assert [i for i, c in enumerate(saved) if c is None] == [70]
         numbers = [c.id or 0 for c in saved if c is not None]
         assert numbers == sorted(set(numbers))
@@ -282,7 +282,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
             with crm.unit_of_work() as uow:
                 [saved] = uow.customers.add([a_customer(phone="13800138000")])
                 if saved is not None:
-                    uow.customers.publish([saved])
+                    uow.ownership.publish([saved])
                 return saved is not None
 
         assert sorted(together(4, add)) == [False, False, False, True]
@@ -302,7 +302,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
         number = enter(crm, consultant)
         before = customer_of(crm, number)
         with crm.unit_of_work() as uow:
-            uow.customers.keep(changed(before, locked=True, due_on=NEVER))
+            uow.ownership.keep(changed(before, locked=True, due_on=NEVER))
         with crm.unit_of_work() as uow:
             uow.customers.save(changed(before, company="甲"))
         after = customer_of(crm, number)
@@ -437,7 +437,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
             def claim(i: int, expected: Customer = expected) -> int | None:
                 with crm.unit_of_work() as uow:
                     new = begun(owned(expected, people[i]), AssignmentMethod.CLAIM)
-                    return uow.customers.win(new, expected, TODAY)
+                    return uow.ownership.win(new, expected, TODAY)
 
             outcomes = together(len(people), claim)
             [winner] = [i for i, won in enumerate(outcomes) if won is not None]
@@ -455,8 +455,8 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
             with crm.unit_of_work() as uow:
                 if today >= DUE and expected.assignment_id is not None:
                     lapsed = AssignmentStatus.NO_FOLLOW_UP
-                    uow.customers.close(Closing(expected.assignment_id, lapsed, NOW, 3))
-                return uow.customers.win(begun(owned(expected, second)), expected, today)
+                    uow.ownership.close(Closing(expected.assignment_id, lapsed, NOW, 3))
+                return uow.ownership.win(begun(owned(expected, second)), expected, today)
 
         assert win(expected, DUE - timedelta(days=1)) is None
         assert customer_of(crm, number).owner_id == first
@@ -472,9 +472,9 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
         late = enter(crm, first, due=DUE + timedelta(days=1))
         other = enter(crm, second)
         with crm.unit_of_work() as uow:
-            assert uow.customers.overdue_counts(DUE) == {(first, 3): 2, (second, 3): 1}
-            assert {e.customer_id for e in uow.customers.overdue(DUE, 10)} == {*due, other}
-            [taken] = uow.customers.sweep(DUE, NOW, 2)
+            assert uow.falling_due.overdue_counts(DUE) == {(first, 3): 2, (second, 3): 1}
+            assert {e.customer_id for e in uow.falling_due.overdue(DUE, 10)} == {*due, other}
+            [taken] = uow.falling_due.sweep(DUE, NOW, 2)
             assert (taken.owner_id, taken.by_status, len(taken.names)) == (first, {3: 2}, 2)
             assert taken.first_id == min(a.id or 0 for n in due for a in history_of(crm, n))
         for number in due:
@@ -485,7 +485,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
             [ended] = history_of(crm, number)
             assert (int(ended.status), ended.limit_days, ended.ended_at) == (3, 3, NOW)
         assert customer_of(crm, late).owner_id == first
-        assert read(crm, lambda uow: uow.customers.overdue_counts(DUE)) == {(second, 3): 1}
+        assert read(crm, lambda uow: uow.falling_due.overdue_counts(DUE)) == {(second, 3): 1}
 
     def test_lists_show_the_overdue_as_nobodys(self, crm: Crm) -> None:
         """Before any sweep, in what they show, filter and sort by."""
@@ -508,7 +508,7 @@ class StorageContract(ListsPart, CountsPart, OutboxPart, ImportsPart, SignInsPar
         enter(crm, first, due=NEVER)
 
         def load(day: date) -> int:
-            found = read(crm, lambda uow: uow.customers.load([first, second], day))
+            found = read(crm, lambda uow: uow.ownership.load([first, second], day))
             return found.get(first, 0) + 100 * found.get(second, 0)
 
         assert (load(TODAY), load(DUE)) == (2, 1)

@@ -48,10 +48,10 @@ def imported(crm: Crm, run: ImportRun, owner: int | None, row: int) -> int:
         [saved] = uow.customers.add([a_customer(import_id=run.id, import_row=row)])
         assert saved is not None
         if owner is None:
-            uow.customers.publish([saved])
+            uow.ownership.publish([saved])
         else:
             new = begun(owned(saved, owner), AssignmentMethod.IMPORT)
-            uow.customers.open([new], fresh=True)
+            uow.ownership.open([new], fresh=True)
         return saved.id or 0
 
 
@@ -198,7 +198,7 @@ class ImportsPart:
         with crm.unit_of_work() as uow:
             [again] = uow.customers.add([a_customer(phone=phone)])
             assert again is not None
-            uow.customers.publish([again])
+            uow.ownership.publish([again])
         told = read(crm, lambda uow: uow.notices.page(Query(sort="id")).items)
         statuses = {n.idempotency_key: n.status for n in told}
         assert statuses == {

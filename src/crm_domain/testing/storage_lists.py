@@ -253,7 +253,7 @@ class ListsPart:
                 one = uow.customers.lock(number)
                 assert one is not None
                 days = (one.due_days or 0) + 1
-                uow.customers.redate([changed(one, due_days=days)])
+                uow.ownership.redate([changed(one, due_days=days)])
 
         before = customer_of(crm, number).due_days or 0
         together(6, lengthen)
@@ -265,9 +265,9 @@ class ListsPart:
         first, _, second, third = (enter(crm, w) for w in (consultant, None, *[consultant] * 2))
         for lock in (True, False):
             with crm.unit_of_work() as uow:
-                assert [c.id for c in uow.customers.owned_after(0, 2, lock=lock)] == [first, second]
-                assert [c.id for c in uow.customers.owned_after(second, 9, lock=lock)] == [third]
-        assert read(crm, lambda uow: uow.customers.owned_count()) == 3
+                assert [c.id for c in uow.ownership.owned_after(0, 2, lock=lock)] == [first, second]
+                assert [c.id for c in uow.ownership.owned_after(second, 9, lock=lock)] == [third]
+        assert read(crm, lambda uow: uow.falling_due.owned_count()) == 3
 
     def test_those_whom_other_rules_would_release_are_counted(self, crm: Crm) -> None:
         """By the first rule that fits, of who is owned and private; a late payment keeps some."""
@@ -277,13 +277,13 @@ class ListsPart:
             enter(crm, owner, source=source)
         paying = enter(crm, consultant)
         with crm.unit_of_work() as uow:
-            uow.customers.keep(changed(customer_of(crm, paying), payment_pending_on=TODAY))
+            uow.ownership.keep(changed(customer_of(crm, paying), payment_pending_on=TODAY))
 
         def counted(contact_days: int, today: date = TODAY) -> int:
             seo = PoolRule(position=1, source=Source.SEO, contact_days=contact_days)
             policy = PoolPolicy(zone=UTC, rules=(seo, PoolRule(position=2, contact_days=9)))
             found = lapses(policy, today)
-            return read(crm, lambda uow: uow.customers.lapsing(found, TODAY))
+            return read(crm, lambda uow: uow.falling_due.lapsing(found, TODAY))
 
         later = TODAY + timedelta(days=3)
         assert [counted(days, later) for days in (2, 3)] == [1, 0]
@@ -299,7 +299,7 @@ class ListsPart:
         with crm.unit_of_work() as uow:
             those = uow.customers.lock_many(numbers[1:])
             after = [changed(c, due_on=NEVER, warn_on=None) for c in those]
-            assert uow.customers.redate(after) == 59
+            assert uow.ownership.redate(after) == 59
         assert customer_of(crm, numbers[0]).due_on == DUE
         assert [customer_of(crm, n) for n in numbers[1:]] == after
 
@@ -343,24 +343,24 @@ class ListsPart:
         number = enter(crm, consultant)
         for lock in (False, True):
             with crm.unit_of_work() as uow:
-                found = uow.customers.standing(number, claimant, lock=lock)
+                found = uow.ownership.standing(number, claimant, lock=lock)
                 assert found is not None
                 assert found.customer == changed(customer_of(crm, number), courses=())
                 assert (found.owner_name, found.left_on) == ("韩梅梅", DUE)
                 assert not found.active
-                assert uow.customers.standing(99_999, claimant, lock=lock) is None
-                assert uow.customers.standing(number, 99_999, lock=lock) is None
+                assert uow.ownership.standing(99_999, claimant, lock=lock) is None
+                assert uow.ownership.standing(number, 99_999, lock=lock) is None
 
     def test_several_standings_are_each_as_alone(self, crm: Crm) -> None:
         """Those of customers that are not there are left out."""
         consultant, claimant = employee(crm), employee(crm)
         numbers = [enter(crm, consultant), enter(crm, None), 99_999]
         with crm.unit_of_work() as uow:
-            found = {s.customer.id: s for s in uow.customers.standings(numbers, claimant)}
-            alone = {n: uow.customers.standing(n, claimant, lock=False) for n in numbers[:2]}
+            found = {s.customer.id: s for s in uow.ownership.standings(numbers, claimant)}
+            alone = {n: uow.ownership.standing(n, claimant, lock=False) for n in numbers[:2]}
             assert found == alone
-            assert uow.customers.standings([], claimant) == ()
-            assert uow.customers.standings(numbers, 99_999) == ()
+            assert uow.ownership.standings([], claimant) == ()
+            assert uow.ownership.standings(numbers, 99_999) == ()
 
     def test_my_customers_are_those_i_had_last(self, crm: Crm) -> None:
         """In full while they are mine; of what fell due no contacts; of others' nothing."""
@@ -413,7 +413,7 @@ class ListsPart:
         enter(crm, consultant, due=NEVER)
 
         def expiring(day: date) -> list[int]:
-            found = read(crm, lambda uow: uow.customers.expiring(day, 9, after_owner=0, owners=9))
+            found = read(crm, lambda uow: uow.falling_due.expiring(day, 9, after_owner=0, owners=9))
             return [one.customer_id for losing in found for one in losing.first]
 
         days = [DUE - timedelta(days=n) for n in (2, 1, 0)]
@@ -428,11 +428,11 @@ class ListsPart:
 
         day = DUE - timedelta(days=1)
         with crm.unit_of_work() as uow:
-            uow.customers.redate(changed(c, warn_on=day) for c in uow.customers.lock_many([later]))
+            uow.ownership.redate(changed(c, warn_on=day) for c in uow.customers.lock_many([later]))
 
         def told(after: int) -> list[tuple[int, int, list[int]]]:
             found = read(
-                crm, lambda uow: uow.customers.expiring(day, 1, after_owner=after, owners=1)
+                crm, lambda uow: uow.falling_due.expiring(day, 1, after_owner=after, owners=1)
             )
             return [(f.owner_id, f.count, [c.customer_id for c in f.first]) for f in found]
 
@@ -447,25 +447,25 @@ class ListsPart:
         soon = NOW + timedelta(hours=1)
         with crm.unit_of_work() as uow:
             first, second, _ = uow.customers.lock_many(numbers)
-            uow.customers.keep(changed(first, next_contact_at=soon))
-            uow.customers.keep(changed(second, next_contact_at=NOW - timedelta(hours=1)))
+            uow.ownership.keep(changed(first, next_contact_at=soon))
+            uow.ownership.keep(changed(second, next_contact_at=NOW - timedelta(hours=1)))
         later = NOW + timedelta(hours=2)
-        found = read(crm, lambda uow: uow.customers.to_contact(later, TODAY))
+        found = read(crm, lambda uow: uow.falling_due.to_contact(later, TODAY))
         assert found == {consultant: (1, ("甲",))}
-        assert read(crm, lambda uow: uow.customers.to_contact(NOW, TODAY)) == {}
+        assert read(crm, lambda uow: uow.falling_due.to_contact(NOW, TODAY)) == {}
 
     def test_claims_are_counted(self, crm: Crm) -> None:
         """Those of one employee since a moment; what was dealt is no claim."""
         me, other = employee(crm), employee(crm)
         with crm.unit_of_work() as uow:
-            uow.customers.in_turn([me, other])
+            uow.ownership.in_turn([me, other])
             for who, method in ((me, AssignmentMethod.CLAIM), (other, AssignmentMethod.CLAIM),
                                 (me, AssignmentMethod.MANUAL)):  # fmt: skip
                 [saved] = uow.customers.add([a_customer()])
                 assert saved is not None
-                uow.customers.open([begun(owned(saved, who), method)], fresh=True)
-            assert uow.customers.claims_since(me, NOW) == 1
-            assert uow.customers.claims_since(me, NOW + timedelta(seconds=1)) == 0
+                uow.ownership.open([begun(owned(saved, who), method)], fresh=True)
+            assert uow.ownership.claims_since(me, NOW) == 1
+            assert uow.ownership.claims_since(me, NOW + timedelta(seconds=1)) == 0
 
     def test_follow_ups_come_oldest_first(self, crm: Crm) -> None:
         """Those of the customer only."""

@@ -40,7 +40,7 @@ def absence_now(
 ) -> Callable[[int, Mapping[int, int]], str | None]:
     """Give what tells why somebody cannot take a customer now, asked of few out of many."""
     today, limit = crm.day(now), crm.settings.max_owned
-    load = {} if limit is None else uow.customers.load(list(roster.mates), today)
+    load = {} if limit is None else uow.ownership.load(list(roster.mates), today)
     known: dict[int, str | None] = {}
 
     def reason(employee_id: int, dealt: Mapping[int, int]) -> str | None:
@@ -69,7 +69,7 @@ def draw(crm: Crm, uow: UnitOfWork, n: int) -> tuple[list[Turn], Roster, datetim
     if crm.settings.max_owned is not None:
         # A claim counts, too. It locks its claimant and never the rotation, so nobody waits for it
         # in a circle.
-        uow.customers.in_turn(list(roster.mates))
+        uow.ownership.in_turn(list(roster.mates))
     now = crm.now()
     running, following = cycles(crm, roster)
     turns, after = deal(before, running, following, n, absence_now(crm, uow, roster, now))
@@ -110,7 +110,7 @@ def open_new(
     crm: Crm, uow: UnitOfWork, new: NewAssignment, now: datetime, by: Principal
 ) -> tuple[Customer, list[Notice]]:
     """Open the assignment of a new customer; give the customer as it is now, and the notices."""
-    [number] = uow.customers.open([new], fresh=True)
+    [number] = uow.ownership.open([new], fresh=True)
     customer = changed(new.customer, assignment_id=number)
     reason = why(new.made(number), "en", doer(by))
     told = notices(

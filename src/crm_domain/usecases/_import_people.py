@@ -57,7 +57,7 @@ def _students(
     if len(customers) < len(good):
         raise Duplicate(what="客户", field="联系方式", value="", fields=())
     enrolled = [changed(c, status=CustomerStatus.ENROLLED) for c in customers]
-    uow.customers.publish([dated(c, rules) for c in enrolled])
+    uow.ownership.publish([dated(c, rules) for c in enrolled])
     return [
         uow.records.add(Student(customer_id=c.id or 0, **_but(g, _but(g, own))))
         for g, c in zip(good, customers, strict=True)

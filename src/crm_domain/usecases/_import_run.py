@@ -180,8 +180,8 @@ def _take_batch(crm: Crm, import_id: int, rows: SheetRows, acting: Acting) -> Im
         customers = [s for s in saved if s is not None]
         if customers:
             new, left = deal(customers)
-            uow.customers.open(new, fresh=True)
-            uow.customers.publish(left)
+            uow.ownership.open(new, fresh=True)
+            uow.ownership.publish(left)
         return run
 
 

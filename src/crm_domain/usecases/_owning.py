@@ -65,7 +65,7 @@ def close_open(
 ) -> None:
     """Close a locked customer's open assignment."""
     if (end := closing(customer, now, ending)) is not None:
-        uow.customers.close(end)
+        uow.ownership.close(end)
 
 
 def check_consultant(

@@ -52,10 +52,10 @@ def _date_batch(crm: Crm) -> tuple[int, bool]:
         dating = uow.turns.dating()
         if dating is None:
             return 0, True
-        batch = uow.customers.owned_after(dating.after, BATCH)
+        batch = uow.ownership.owned_after(dating.after, BATCH)
         # Who lost a customer at midnight has lost it, whether a sweep has run or not.
         pairs = [(c, c if is_public(c, dating.on) else dated(c, rules)) for c in batch]
-        uow.customers.redate(after for before, after in pairs if before != after)
+        uow.ownership.redate(after for before, after in pairs if before != after)
         done = len(batch) < BATCH
         uow.turns.dated(dating, None if done else batch[-1].id)
         became = sum(is_public(b, dating.on) and not is_public(a, dating.on) for a, b in pairs)

@@ -236,7 +236,7 @@ def lock_customer(
             customer = pooled(customer)
         after = changed(customer, locked=locked, lock_reason=why if locked else None)
         after = dated(after, rules)
-        uow.customers.keep(after)
+        uow.ownership.keep(after)
         audit(uow, by, now, "lock" if locked else "unlock", "Customer", customer_id,
               {"locked": customer.locked, "lock_reason": customer.lock_reason},
               {"locked": locked, "lock_reason": after.lock_reason})  # fmt: skip

@@ -61,7 +61,7 @@ def _misdated(crm: Crm) -> Iterator[list[Customer]]:
     while more:
         with crm.unit_of_work(read_only=True) as uow:
             rules, dating, today = policy(crm, uow), uow.turns.dating(), crm.today()
-            page = uow.customers.owned_after(last, PAGE, lock=False)
+            page = uow.ownership.owned_after(last, PAGE, lock=False)
         more = len(page) == PAGE
         last = page[-1].id or 0 if page else last
         known = [c for c in page if dating is None or (c.id or 0) <= dating.after]

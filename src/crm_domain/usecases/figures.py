@@ -116,10 +116,10 @@ def _claims_left(crm: Crm, uow: UnitOfWork, today: date, by: Principal) -> Figur
         return None
     left = []
     if settings.max_claims_per_day is not None:
-        done = uow.customers.claims_since(who, start_of_day(crm, today))
+        done = uow.ownership.claims_since(who, start_of_day(crm, today))
         left.append(settings.max_claims_per_day - done)
     if settings.max_owned is not None:
-        left.append(settings.max_owned - uow.customers.load([who], today).get(who, 0))
+        left.append(settings.max_owned - uow.ownership.load([who], today).get(who, 0))
     return Figure(value=max(0, min(left))) if left else None
 
 

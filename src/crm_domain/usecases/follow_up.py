@@ -76,7 +76,7 @@ def log_follow_up(
             else still_agreed(customer, at, crm.settings.zone),
             intention=found.get("intention") or customer.intention,
         )
-        uow.customers.keep(dated(after, rules))
+        uow.ownership.keep(dated(after, rules))
         made = uow.records.add(
             FollowUp(customer_id=customer_id, consultant_id=customer.owner_id, at=at,
                      assignment_id=customer.assignment_id, **found)
@@ -119,7 +119,7 @@ def remind_contacts(crm: Crm, *, by: Principal) -> int:
         end = datetime.combine(today + timedelta(days=1), clock(), crm.settings.zone)
         written = uow.notices.add_new([
             notice
-            for owner, (n, names) in uow.customers.to_contact(end, today).items()
+            for owner, (n, names) in uow.falling_due.to_contact(end, today).items()
             for notice in notices(
                 crm, Event.CONTACT_DUE, owner,
                 Words(f"今天有 {n} 位客户待联系", f"{counted(n, 'customer')} to contact today"),

@@ -320,8 +320,8 @@ def give_batch(
             explanation=explanation.zh[:500], memo=memo, by_id=by.user_id,
         )  # fmt: skip
         gifts.append(_Gift(customer, new, closing(customer, at, way.ending)))
-    uow.customers.close(*(g.closing for g in gifts if g.closing))
-    made = uow.customers.open([g.new for g in gifts])
+    uow.ownership.close(*(g.closing for g in gifts if g.closing))
+    made = uow.ownership.open([g.new for g in gifts])
     uow.notices.add(_told(crm, gifts, made, way, explanation, now))
     uow.audit(*(
         audited(by, now, way.action, "Customer", g.before.id,

@@ -105,7 +105,7 @@ def register_customer(
             owned, told = open_new(crm, uow, new, now, by)
         else:
             owned, told = dated(saved, rules), []
-            uow.customers.publish([owned])
+            uow.ownership.publish([owned])
         uow.notices.add(told)
         audit(uow, by, entered, "create", "Customer", owned.id, None, given(owned))
         keep_made(uow, form, owned.id)
@@ -150,7 +150,7 @@ def _deal_one(
 ) -> tuple[Customer, list[Notice]]:
     new, left, now = deal_out(crm, uow, [saved], AssignmentMethod.ROTATION, by)
     if left:
-        uow.customers.publish(left)
+        uow.ownership.publish(left)
         about = f"customer:{saved.id}"
         return left[0], tell_managers(crm, uow, 1, about=about, key=f"nobody:{about}", now=now)
     return open_new(crm, uow, new[0], now, by)
@@ -452,7 +452,7 @@ def edit_customer(
         if not any(getattr(after, n) for n in CONTACTS):
             raise Invalid([no_contact()])
         saved = uow.customers.save(after)
-        uow.customers.redate([saved])
+        uow.ownership.redate([saved])
         audit(uow, by, now, "update", "Customer", customer_id, before, saved)
         return seen_by_who_changed(crm, uow, saved, by)
 

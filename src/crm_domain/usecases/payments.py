@@ -129,7 +129,7 @@ def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> 
         after = changed(customer, payment_pending_on=since)
         if is_public(customer, crm.day(now)):
             # Its owner had lost it already, and a rejection must not give it back.
-            uow.customers.keep(after)
+            uow.ownership.keep(after)
         else:
             anew = customer.owner_id is not None
             _keep(uow, rules, changed(after, dated_anew_at=now) if anew else after)
@@ -138,7 +138,7 @@ def reject_payment(crm: Crm, payment_id: int, *, reason: str, by: Principal) -> 
 
 
 def _keep(uow: UnitOfWork, rules: PoolPolicy, customer: Customer) -> None:
-    uow.customers.keep(dated(customer, rules))
+    uow.ownership.keep(dated(customer, rules))
 
 
 def list_payments(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Payment]:

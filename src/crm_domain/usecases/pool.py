@@ -118,7 +118,7 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
     with crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         if _limits(crm):
-            uow.customers.in_turn([by.employee_id])
+            uow.ownership.in_turn([by.employee_id])
         standing = _standing(uow, customer_id, by.employee_id, lock=True)
         customer = standing.customer
         now = _refuse(crm, uow, standing, by)
@@ -126,7 +126,7 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
         close_open(uow, customer, now, AssignmentStatus.NO_FOLLOW_UP)
         new = NewAssignment(customer=owned, method=AssignmentMethod.CLAIM, by_id=by.user_id,
                             explanation=f"由 {by.title} 抢单")  # fmt: skip
-        number = uow.customers.win(new, customer, crm.day(now))
+        number = uow.ownership.win(new, customer, crm.day(now))
         if number is None:
             # The row lock makes this impossible; the statement would not let it through either.
             raise AlreadyClaimed(by_name="?", at=now)
@@ -143,7 +143,7 @@ def claim_customer(crm: Crm, customer_id: int, *, by: Principal) -> Assignment:
 
 
 def _standing(uow: UnitOfWork, customer_id: int, employee_id: int, *, lock: bool) -> Standing:
-    found = uow.customers.standing(customer_id, employee_id, lock=lock)
+    found = uow.ownership.standing(customer_id, employee_id, lock=lock)
     if found is None:
         employee_or_refuse(uow, employee_id)
     if found is None or found.customer.archived_at is not None:
@@ -204,8 +204,8 @@ def _counts(crm: Crm, uow: UnitOfWork, employee_id: int, now: datetime) -> tuple
     counted = settings.max_claims_per_day is not None
     midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
     return (
-        uow.customers.load([employee_id], today).get(employee_id, 0) if limited else 0,
-        uow.customers.claims_since(employee_id, midnight) if counted else 0,
+        uow.ownership.load([employee_id], today).get(employee_id, 0) if limited else 0,
+        uow.ownership.claims_since(employee_id, midnight) if counted else 0,
     )
 
 
@@ -255,7 +255,7 @@ def claim_refusals(
     with crm.unit_of_work(read_only=True) as uow:
         now = crm.now()
         counts = _counts(crm, uow, by.employee_id, now)
-        for one in uow.customers.standings(ids, by.employee_id):
+        for one in uow.ownership.standings(ids, by.employee_id):
             # Of others than the public nobody is told anything.
             if is_public(one.customer, crm.day(now)) and one.customer.archived_at is None:
                 claim = _claim(crm, one, by, now, counts)
@@ -301,7 +301,7 @@ def release_customer(
         if customer.locked:
             raise CustomerLocked(id=customer_id)
         close_open(uow, customer, now, AssignmentStatus.RELEASED)
-        uow.customers.keep(dated(pooled(customer), rules))
+        uow.ownership.keep(dated(pooled(customer), rules))
         if not mine:
             uow.notices.add(farewell(crm, [customer], Event.TRANSFERRED, now))
         audit(uow, by, now, "release", "Customer", customer_id,

@@ -196,4 +196,4 @@ def _would_become_public(
         before, today = policy(crm, uow), crm.today()
         calendar = before.calendar if holidays is None else Calendar(dict(holidays))
         new = attrs.evolve(before, rules=tuple(rules), calendar=calendar)
-        return uow.customers.lapsing(lapses(new, today), today)
+        return uow.falling_due.lapsing(lapses(new, today), today)

@@ -81,11 +81,11 @@ def sweep_pool(
         # Whom the newest rules leave their customers must not lose them by older ones.
         finish_dating(crm)
     with crm.unit_of_work(read_only=True) as uow:
-        doomed = uow.customers.overdue_counts(today)
-        listed = uow.customers.overdue(today, 10_000) if dry_run else ()
+        doomed = uow.falling_due.overdue_counts(today)
+        listed = uow.falling_due.overdue(today, 10_000) if dry_run else ()
         # What a sweep as of another day goes on with is nobody's question.
         earlier = 0 if dry_run or today != crm.day(now) else _released_on(crm, uow, today)
-        most = _guarded(crm, uow.customers.owned_count()) if guard else None
+        most = _guarded(crm, uow.falling_due.owned_count()) if guard else None
     if most is not None:
         _guard(crm, sum(doomed.values()), most, now)
     if dry_run:
@@ -153,11 +153,11 @@ def _released(
     uow: UnitOfWork, today: date, now: datetime, *, from_owner: int
 ) -> tuple[list[Released], bool]:
     """Release a batch and the rest of its last owner, and tell whether there may be others."""
-    released = list(uow.customers.sweep(today, now, SWEEP_BATCH, from_owner=from_owner))
+    released = list(uow.falling_due.sweep(today, now, SWEEP_BATCH, from_owner=from_owner))
     more = full = sum(r.count for r in released) == SWEEP_BATCH
     while full:
         last = released[-1]
-        rest = uow.customers.sweep(
+        rest = uow.falling_due.sweep(
             today, now, SWEEP_BATCH, from_owner=last.owner_id, to_owner=last.owner_id
         )
         released[-1:] = [_together(last, r) for r in rest] or [last]
@@ -259,7 +259,7 @@ def warn_owners(crm: Crm, *, by: Principal) -> int:
     while more:
         with crm.unit_of_work() as uow:
             now = crm.now()
-            some = uow.customers.expiring(
+            some = uow.falling_due.expiring(
                 crm.day(now), NAMED_ALONE, after_owner=last, owners=OWNERS
             )
             written += uow.notices.add_new([n for one in some for n in _warnings(crm, one, now)])

@@ -143,7 +143,7 @@ def take_back_lock(crm: Crm, customer_id: int, *, by: Principal) -> Customer:
             raise NotFound(what="客户", id=customer_id)
         _refuse_old_lock(uow, customer, now, by)
         after = dated(changed(customer, locked=False, lock_reason=None), rules)
-        uow.customers.keep(after)
+        uow.ownership.keep(after)
         audit(uow, by, now, "unlock", "Customer", customer_id,
               {"locked": True, "lock_reason": customer.lock_reason},
               {"locked": False, "lock_reason": None})  # fmt: skip
