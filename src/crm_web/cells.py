@@ -173,6 +173,15 @@ def _ago(look: Drawn) -> Write:
     )
 
 
+def _agreed(look: Drawn) -> Write:
+    """Write when somebody is to be contacted, in red where that has passed."""
+    plain, late = _moment(look), look.context.t("已过约定时间", "overdue")
+    return lambda value: (
+        f'<span class="text-red" title="{late}">{plain(value)}</span>' if look.past(value)
+        else plain(value)
+    )  # fmt: skip
+
+
 def _due(look: Drawn) -> Write:
     title = look.context.t("公海日期 ", "public from ")
 
@@ -209,8 +218,8 @@ def _text(look: Drawn) -> Write:
 
 
 _KINDS: Mapping[str, Callable[[Drawn], Write]] = {
-    "moment": _moment, "ago": _ago, "due": _due, "flag": _flag, "choice": _choice,
-    "state": _choice, "badge": _badge,
+    "moment": _moment, "agreed": _agreed, "ago": _ago, "due": _due, "flag": _flag,
+    "choice": _choice, "state": _choice, "badge": _badge,
     "day": lambda look: lambda value: f'<span class="text-nowrap">{look.day(value)}</span>',
     "money": lambda look: lambda value: f'<span class="text-nowrap">{look.money(value)}</span>',
     "number": lambda look: lambda value: str(escape(value)),

@@ -122,6 +122,10 @@ class Look:
         seconds = (until.astimezone(UTC) - self._now).total_seconds()
         return self._span(seconds) if seconds > 0 else self.context.t("已到期", "past")
 
+    def past(self, value: datetime | None) -> bool:
+        """Whether a moment has passed."""
+        return value is not None and value < self._now
+
     def soon(self, due_on: date | None) -> bool:
         """Whether a day is today, tomorrow or past."""
         return due_on is not None and due_on != date.max and self._days_until(due_on) <= 1

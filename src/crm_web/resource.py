@@ -65,8 +65,8 @@ class Column:
     name: str
     words: Words
     kind: str
-    """How its cells look: a kind of field, or ``due``, ``ago``, ``phone``, ``copy``, ``badge``,
-    ``changes``."""
+    """How its cells look: a kind of field, or ``agreed``, ``due``, ``ago``, ``phone``, ``copy``,
+    ``badge``, ``changes``."""
     target: str = ""
     """The record that a reference points to."""
     sort: bool = False

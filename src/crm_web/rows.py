@@ -71,7 +71,7 @@ def cell(look: Look, column: Column, row: Any, titles: Mapping[str, Mapping[int,
         many = value if isinstance(value, tuple) else (value,)
         return "、".join(known.get(n, str(n)) for n in many)
     match column.kind:
-        case "moment":
+        case "moment" | "agreed" | "ago":
             return look.moment(value)
         case "day" | "due":
             return look.day(value)

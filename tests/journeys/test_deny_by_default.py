@@ -8,13 +8,14 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from crm_domain import Crm, usecases
 from crm_domain.errors import CrmError, NotPermitted
 from crm_domain.model import Department, Scope
 from crm_domain.rules.access import Principal
-from crm_domain.usecases import access, records
+from crm_domain.usecases import access, figures, records
 
 NOBODY = Principal(name="nobody", scope=Scope.ALL)
 ARGUMENTS: dict[str, Any] = {"cls": Department, "record": Department(code=1, title="x"),
@@ -36,6 +37,9 @@ FOR_ALL = {
 }
 """Use cases that need no permission, with the reason; without an account they are refused."""
 GIVES_NOTHING: dict[str, tuple[str, Callable[[Crm], object]]] = {
+    "figures.office_figures": (
+        "counts what one may see",
+        lambda crm: any(attrs.astuple(figures.office_figures(crm, by=NOBODY)))),
     "menus.navigation": (
         "shows what one may see", lambda crm: access.navigation(crm, by=NOBODY).menus),
     "records.titles": (

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from crm_adapters.sheets import Limits, SafeSheetReader
 from crm_adapters.storage.customers import SqlCustomers
+from crm_adapters.storage.ownership import SqlOwnership
 from crm_adapters.storage.imports import SqlImports
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import (
@@ -602,7 +603,7 @@ def test_a_row_saved_by_somebody_else_meanwhile_is_told_like_any_duplicate(
         patch.undo()
         rival = Customer(name="捷足", phone=taken, created_at=world.clock())
         if engine_name == "sqlite":  # Its only writer is this very import.
-            self.publish([c for c in real(self, [rival]) if c])
+            SqlOwnership(self._session).publish([c for c in real(self, [rival]) if c])
         else:
             intake.register_customer(world.crm, {"name": "捷足", "phone": taken}, by=SYSTEM)
         return real(self, customers)

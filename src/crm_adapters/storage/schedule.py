@@ -34,10 +34,12 @@ def _begin(on_sqlite: bool) -> Any:
 
 
 def _finish(on_sqlite: bool) -> Any:
+    """End a run; asked twice in one statement, PostgreSQL's clock would tell two moments."""
     text = """
-        UPDATE scheduled_job SET leased_until = NULL, finished_at = {now},
+        UPDATE scheduled_job SET leased_until = NULL, finished_at = ended.at,
             result = :result, error = :error,
-            succeeded_at = CASE WHEN :well THEN {now} ELSE succeeded_at END
+            succeeded_at = CASE WHEN :well THEN ended.at ELSE succeeded_at END
+        FROM (SELECT {now} AS at) AS ended
         WHERE name = :name AND fence = :fence AND finished_at IS NULL"""
     return sa.text(text.format(**words(on_sqlite))).bindparams(
         sa.bindparam("result", type_=types.Json(dict[str, Any])),

@@ -38,7 +38,7 @@ def home(c: Context) -> Answer:
     """Show somebody's day, the team's figures to whoever leads one, and what stands still."""
     status = 200
     data: dict[str, Any] = {"link": lambda f: link(c, f), "mine": None, "due": (), "expiring": (),
-                            "team": None, "problem": "", "now": c.crm.now(),
+                            "team": None, "problem": "",
                             "office": figures.office_figures(c.crm, by=c.by)}  # fmt: skip
     if c.by.may("customer:mine") and c.by.employee_id is not None:
         tabs = assignment.my_tabs(c.crm)

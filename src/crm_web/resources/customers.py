@@ -285,8 +285,8 @@ def _columns(
     looks: dict[str, dict[str, Any]] = {
         "name": {"link": True}, "phone": {"kind": "phone"}, "wechat": {"kind": "copy"},
         "qq": {"kind": "copy"}, "due_on": {"kind": "due", "words": ("距公海", "Until public")},
-        "intention": {"kind": "badge"},
-        "last_contacted_at": {"value": spoken_to},
+        "intention": {"kind": "badge"}, "next_contact_at": {"kind": "agreed"},
+        "last_contacted_at": {"kind": "ago", "value": spoken_to},
     }  # fmt: skip
     return tuple(
         column(Customer, n, **{**looks.get(n, {}), "shown": n not in hidden, **more.get(n, {})})
@@ -372,7 +372,7 @@ _MINE: tuple[tuple[str, tuple[str, str], str, dict[str, Any]], ...] = (
     ("name", ("姓名", "Name"), "text", {"link": True}),
     ("status", ("状态", "Status"), "badge", {"say": said_status}),
     ("due_on", ("距公海", "Until public"), "due", {}),
-    ("next_contact_at", ("下次联系", "Next contact"), "moment", {}),
+    ("next_contact_at", ("下次联系", "Next contact"), "agreed", {}),
     (
         "last_contacted_at",
         ("最后跟进", "Last contact"),
