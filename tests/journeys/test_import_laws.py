@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from crm_adapters.sheets import Limits, SafeSheetReader
 from crm_adapters.storage.customers import SqlCustomers
-from crm_adapters.storage.ownership import SqlOwnership
 from crm_adapters.storage.imports import SqlImports
+from crm_adapters.storage.ownership import SqlOwnership
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import (
     CrmError,
