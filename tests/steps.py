@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from crm_domain.model.fields import changed
 from crm_domain.ports import Closing, Query
 from crm_domain.rules.access import Principal
 from crm_domain.rules.pool import dated
-from crm_domain.usecases import notices
+from crm_domain.usecases import notices, payments, pool
 from crm_domain.usecases._common import policy
 from crm_domain.usecases._owning import pooled
 from make import World
@@ -44,6 +45,23 @@ def enrol(world: World, customer: Customer) -> None:
         uow.ownership.close(Closing(locked.assignment_id, AssignmentStatus.WON, world.clock()))
         won = changed(pooled(locked), status=CustomerStatus.ENROLLED)
         uow.ownership.keep(dated(won, policy(world.crm, uow)))
+
+
+def pay(world: World, customer: Customer, by: Principal | None = None) -> int:
+    """Enter a deposit of a hundred yuan, and tell its number."""
+    typed = {"customer_id": customer.id, "kind": "deposit", "amount": Decimal(100),
+             "paid_on": world.crm.today()}  # fmt: skip
+    return payments.record_payment(world.crm, typed, by=by or world.a).id or 0
+
+
+def ids(page: Any) -> list[int]:
+    """Give the numbers of records."""
+    return [c.id for c in page]
+
+
+def in_pool(world: World) -> list[int]:
+    """Give the numbers of who is in the pool."""
+    return ids(pool.public_customers(world.crm, by=world.c))
 
 
 def login(crm: Crm, who: Principal) -> str:
