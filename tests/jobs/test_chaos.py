@@ -198,9 +198,10 @@ def torture(tmp_path, url, server, *, kills, count, mutant=None, found=None, pat
         for part in range(kills):
             write(crm, recipient, part * (count // kills), count // kills)
             # In the middle of its work, where there is one that has begun.
-            within(3 if server else 20, lambda: [p for p in workers.alive() if busy_since(run, p)])
+            within(20, lambda: [p for p in workers.alive() if busy_since(run, p)])
             time.sleep(chance.uniform(0, 0.6 if server else 0.3))
-            alive = within(10, workers.alive)
+            # Whoever ends again and again before it works is replaced after a pause that grows.
+            alive = within(60, workers.alive)
             victim = chance.choice([p for p in alive if busy_since(run, p)] or alive)
             os.kill(victim, signal.SIGKILL)
             run.killed[victim] = time.monotonic()

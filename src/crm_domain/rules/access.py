@@ -89,6 +89,11 @@ class Principal:
         """Whether the permission is held."""
         return permission in self.permissions
 
+    @property
+    def reads_hidden(self) -> bool:
+        """Whether what the pool hides of a customer is shown: to those who give customers away."""
+        return self.may("customer:assign")
+
     def need(self, permission: str) -> None:
         """Refuse whoever does not hold the permission.
 

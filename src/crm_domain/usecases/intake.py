@@ -219,7 +219,7 @@ def find_duplicates(crm: Crm, values: Mapping[str, Any], *, by: Principal) -> tu
     typed = {n: v for n, v in values.items() if n in CONTACTS}
     read, _ = parse_fields(Customer, typed, partial=True)
     contacts = {n: [v] for n, v in read.items() if v}
-    if contacts and not by.may("customer:assign"):
+    if contacts and not by.reads_hidden:
         with crm.unit_of_work() as uow:
             count_contacts(crm, uow, len(contacts), by)
     with crm.unit_of_work(read_only=True) as uow:
@@ -328,7 +328,7 @@ def _masked(crm: Crm, customer: Customer) -> Customer:
 
 def _unless_public(crm: Crm, customer: Customer, public: bool, by: Principal) -> Customer:
     """Hide what the pool hides of a public customer from all but those who give customers away."""
-    return _masked(crm, customer) if public and not by.may("customer:assign") else customer
+    return _masked(crm, customer) if public and not by.reads_hidden else customer
 
 
 def hidden_fields(crm: Crm, *, by: Principal) -> frozenset[str]:
@@ -341,7 +341,7 @@ def hidden_fields(crm: Crm, *, by: Principal) -> frozenset[str]:
         NotPermitted: Without ``customer:view``.
     """
     by.need("customer:view")
-    masks = by.scope is Scope.ALL and not by.may("customer:assign")
+    masks = by.scope is Scope.ALL and not by.reads_hidden
     return crm.settings.hidden_in_pool if masks else frozenset()
 
 
@@ -397,7 +397,7 @@ def _count_search(crm: Crm, query: Query | None, by: Principal) -> None:
 
 def _limits(crm: Crm, by: Principal) -> dict[str, Any]:
     """Tell what else limits whom somebody sees in the list, and so what is counted of it."""
-    masks = () if by.may("customer:assign") else crm.settings.hidden_in_pool
+    masks = () if by.reads_hidden else crm.settings.hidden_in_pool
     return {"pooled_too": False, "masks": masks}
 
 

@@ -86,7 +86,7 @@ def timeline(
             query.limit + 1, before,
         )  # fmt: skip
         # Of a public customer nobody reads what was noted, but those who give it away.
-        masks = is_public(customer, today) and not by.may("customer:assign")
+        masks = is_public(customer, today) and not by.reads_hidden
         hidden = crm.settings.hidden_in_pool if masks else _CONTACTS
         events = _told(uow, found[: query.limit], hidden)
     more = len(found) > query.limit
