@@ -358,9 +358,9 @@ class NotRevertible(CrmError):
 
 
 class FileRemoved(CrmError):
-    """The file of the import {id} is kept no more (CRM_KEEP_FILES_DAYS); its report still is."""
+    """The file of the import {id} is kept no more (CRM_KEEP_FILES_DAYS), only what it took in."""
 
-    zh = "导入 {id} 的文件已过保存期（CRM_KEEP_FILES_DAYS），不再保存；其报告仍在。"
+    zh = "导入 {id} 的文件已过保存期（CRM_KEEP_FILES_DAYS），不再保存；只保留其导入结果。"
     code = "file_removed"
 
 

@@ -63,7 +63,8 @@ def tell(played: Played) -> None:
     pairs([("  sales1", say("李雷，课程顾问", "李雷, consultant")),
            ("  zhaomin", say("赵敏，销售主管", "赵敏, sales manager")),
            ("  admin", say("孙总，管理员", "孙总, administrator")),
-           ("  teacher1", say("郑老师，老师", "郑老师, teacher"))])  # fmt: skip
+           ("  teacher1", say("郑老师，老师", "郑老师, teacher")),
+           ("  finance1", say("周会计，财务", "周会计, finance"))])  # fmt: skip
 
 
 def _heading(zh: str, en: str) -> None:

@@ -96,6 +96,7 @@ class Story:
         courses = [self._save(Course(title=t)) for t in COURSES]
         self.manager = self._hire("赵敏", "zhaomin", "sales_manager", sales)
         self._hire("孙总", "admin", "administrator", head)
+        self._hire("周会计", "finance1", "finance", head)
         teachers = [self._hire(n, f"teacher{i}", "teacher", teaching).employee_id or 0
                     for i, n in enumerate(("郑老师", "冯老师", "卫老师"), 1)]  # fmt: skip
         for i, course in enumerate(courses[:3]):

@@ -108,12 +108,13 @@ class SqlImports:
         return bytes(found)
 
     def remove_files(self, before: datetime, limit: int) -> int:
-        """Remove the files of imports that ended before a moment, and count them."""
+        """Remove the files of imports that ended, or were only checked, before a moment."""
         f, r = import_file.c, import_run.c
+        only_checked = sa.and_(r.status == ImportStatus.CHECKED, r.created_at < before)
         old = (
             sa.select(f.import_id)
             .join(import_run, r.id == f.import_id)
-            .where(r.finished_at < before)
+            .where(sa.or_(r.finished_at < before, only_checked))
             .order_by(f.import_id)
             .limit(limit)
         )

@@ -226,7 +226,7 @@ class Imports(Protocol):
         ...
 
     def remove_files(self, before: datetime, limit: int) -> int:
-        """Remove the files of imports that ended before a moment, and count them.
+        """Remove the files of imports that ended, or were only checked, before a moment.
 
         Args:
             before: The moment.

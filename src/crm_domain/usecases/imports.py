@@ -134,7 +134,7 @@ def run_import(
 
     Raises:
         ImportBusy: It was reverted, before or meanwhile, or paused meanwhile.
-        FileRemoved: It was reverted so long ago that its file is gone.
+        FileRemoved: It was checked or reverted so long ago that its file is gone.
         SheetChanged: Its file is read otherwise than when it was checked.
         NotFound: There is no such import within one's reach, or no such consultant.
         NotAssignable: The named consultant is not active any more; what was taken in stays.
@@ -280,6 +280,7 @@ def report_import(crm: Crm, import_id: int, *, by: Principal) -> ImportReport:
     """Tell what became of the rows of an import so far, or would if it began now.
 
     Raises:
+        FileRemoved: It was only checked, and so long ago that its file is gone.
         NotFound: There is no such import.
         NotPermitted: Without ``customer:import``.
     """

@@ -47,10 +47,11 @@ def remove_notices(crm: Crm, *, by: Principal) -> int:
 
 
 def remove_files(crm: Crm, *, by: Principal) -> int:
-    """Remove the files of imports that ended long ago.
+    """Remove the files of imports that ended long ago, or were checked then and never begun.
 
     The report stays, with the reason of each row, and so does all that reverting needs; only the
-    workbook of rejected rows cannot be made any more.
+    workbook of rejected rows cannot be made any more. One that was only checked must be brought
+    anew to be run; one that stands still in the middle keeps its file.
 
     Args:
         crm: The CRM; its setting ``keep_files_days`` says how long they are kept, 0 for ever.
