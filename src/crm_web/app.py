@@ -120,12 +120,14 @@ def _hosts(crm: Crm, base: str | None) -> Sequence[str]:
 def _health(crm: Crm) -> list[Route]:
     """Give the addresses that tell whoever supervises this process how it is."""
 
+    # A thread of its own: where all others are taken, the process is busy and not dead. And one for
+    # all who ask, so that nobody takes threads and connections by asking.
+    own = anyio.CapacityLimiter(1)
+
     async def live(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def ready(request: Request) -> Response:
-        # With a thread of its own: where all others are taken, the process is busy and not dead.
-        own = anyio.CapacityLimiter(1)
         return await anyio.to_thread.run_sync(_ready, crm, limiter=own)
 
     return [Route("/livez", live), Route("/readyz", ready)]

@@ -94,7 +94,9 @@ def writer(look: Drawn, column: Column, titles: Titles) -> Write:
     if column.say is not None:
         say, text = column.say, (_badge if column.kind == "badge" else _text)(look)
         return lambda row: text(told) if (told := say(row, look)) else DASH
-    write = _of_target(column, titles) if column.target else _KINDS.get(column.kind, _text)(look)
+    write = (
+        _of_target(look, column, titles) if column.target else _KINDS.get(column.kind, _text)(look)
+    )
     of = attrgetter(column.name) if column.value is None else column.value
 
     def cell(row: Any) -> str:
@@ -104,7 +106,7 @@ def writer(look: Drawn, column: Column, titles: Titles) -> Write:
     return cell
 
 
-def _of_target(column: Column, titles: Titles) -> Write:
+def _of_target(look: Drawn, column: Column, titles: Titles) -> Write:
     named = titles.get(column.target, {})
 
     def call(number: Any) -> str:
@@ -117,7 +119,7 @@ def _of_target(column: Column, titles: Titles) -> Write:
 
     def several(value: Any) -> str:
         many = value if isinstance(value, list | tuple) else (value,)
-        return _shortened("、".join(map(call, many)))
+        return _shortened(look.listed(map(call, many)))
 
     return link if column.target == "Customer" else several
 
@@ -146,7 +148,7 @@ def _changes(look: Drawn) -> Write:
         items = "".join(item(*one) for one in found)
         if len(found) <= 3:
             return f'<ul class="changes">{items}</ul>'
-        names = escape(t("、", ", ").join(name for name, _, _ in found[:3]))
+        names = escape(look.listed(name for name, _, _ in found[:3]))
         many = escape(t("%d 项", "%d fields") % len(found))
         return (
             f'<details class="changes"><summary>{many}{colon}{names}…</summary>'

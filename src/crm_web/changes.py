@@ -178,7 +178,7 @@ class _Words:
             return self._stored(spec, value)
         known = self.titles.get(spec.target, {})
         many = value if isinstance(value, list) else [value]
-        return self.look.context.t("、", ", ").join(known.get(v, f"#{v}") for v in many)
+        return self.look.listed(known.get(v, f"#{v}") for v in many)
 
     def _stored(self, spec: Spec | None, value: Any) -> str:
         """Write a value as the log keeps it: codes as their words, lists with commas."""
@@ -188,7 +188,7 @@ class _Words:
         if isinstance(value, bool):
             return t("是", "yes") if value else t("否", "no")
         if isinstance(value, list):
-            return t("、", ", ").join(self._stored(spec, v) for v in value)
+            return self.look.listed(self._stored(spec, v) for v in value)
         if isinstance(value, dict):
             said = (f"{k}{t('：', ': ')}{self._stored(spec, v)}" for k, v in value.items())
             return t("，", ", ").join(said)

@@ -183,11 +183,22 @@ def _answer(
         raise
     except Exception:
         log.exception("request %s failed", request.state.request_id)
-        return _refuse(context, 500, "failed", context.t(
+        return _refuse(context, 500, "failed", _broken(context))
+
+
+def _broken(context: Context) -> str:
+    """Say that something went wrong; of many rows some may be done by then."""
+    if context.request.method in SAFE:
+        return context.t(
             "程序出错了，没有改动任何数据。请稍后重试；如仍有问题，请把下面的编号告诉管理员。",
             "Something went wrong, and nothing was changed. Try again later; if it stays, tell the "
             "administrator the number below.",
-        ))  # fmt: skip
+        )
+    return context.t(
+        "程序出错了，可能只完成了一部分。请先核对再重试；如仍有问题，请把下面的编号告诉管理员。",
+        "Something went wrong, perhaps halfway. Look what was done before you try again; if it "
+        "stays, tell the administrator the number below.",
+    )
 
 
 def _session(site: Site, request: Request) -> Session | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -86,6 +86,10 @@ class Look:
             return ""
         label = getattr(value, "label", None)
         return str(value) if label is None else str(label(self.language))
+
+    def listed(self, texts: Iterable[str]) -> str:
+        """Say several one after another."""
+        return self.context.t("、", ", ").join(texts)
 
     def moment(self, value: datetime | None) -> str:
         """Write a moment in the business time zone."""

@@ -19,12 +19,12 @@ WALK = 2000
 """Rows that are read at a time where all are wanted."""
 
 
-def walk(resource: Resource, c: Context, query: Query) -> Iterator[Any]:
+def pages(resource: Resource, c: Context, query: Query) -> Iterator[Sequence[Any]]:
     """Read all rows that match, page by page."""
     query = attrs.evolve(query, limit=WALK, after=None)
     while True:
         page = resource.rows(c.crm, query, c.by)
-        yield from page.items
+        yield page.items
         if page.next is None:
             return
         query = attrs.evolve(query, after=page.next)
@@ -69,7 +69,7 @@ def cell(look: Look, column: Column, row: Any, titles: Mapping[str, Mapping[int,
     if column.target:
         known = titles.get(column.target, {})
         many = value if isinstance(value, tuple) else (value,)
-        return "、".join(known.get(n, str(n)) for n in many)
+        return look.listed(known.get(n, str(n)) for n in many)
     match column.kind:
         case "moment" | "agreed" | "ago":
             return look.moment(value)

@@ -14,7 +14,7 @@ from crm_web.answers import Answer, Download
 from crm_web.context import Context
 from crm_web.look import Look
 from crm_web.resource import Resource
-from crm_web.rows import WALK, cell, titles_of, walk
+from crm_web.rows import cell, pages, titles_of
 
 TYPES: dict[Literal["csv", "xlsx"], str] = {
     "csv": "text/csv; charset=utf-8",
@@ -26,6 +26,7 @@ def export(resource: Resource, form: Literal["csv", "xlsx"], c: Context) -> Answ
     """Write exactly what is filtered into a file, all pages of it."""
     here = Address.read(resource.path, c.request.url.query)
     query = here.query(resource, c)
+    resource = resource.for_reader(c)
     if not c.site.exporting.acquire(blocking=False):
         raise ExportsRunning
     # On the disk: a million rows fit no memory twice.
@@ -48,13 +49,7 @@ def export(resource: Resource, form: Literal["csv", "xlsx"], c: Context) -> Answ
 
 
 def _cells(resource: Resource, c: Context, query: Query) -> Iterator[list[Any]]:
-    look, titles = Look(c), dict[str, dict[int, str]]()
-    part: list[Any] = []
-    for row in walk(resource, c, query):
-        part.append(row)
-        if len(part) == WALK:
-            titles = titles_of(c, resource.columns, part)
-            yield from ([cell(look, x, r, titles) for x in resource.columns] for r in part)
-            part = []
-    titles = titles_of(c, resource.columns, part)
-    yield from ([cell(look, x, r, titles) for x in resource.columns] for r in part)
+    look = Look(c)
+    for page in pages(resource, c, query):
+        titles = titles_of(c, resource.columns, page)
+        yield from ([cell(look, x, row, titles) for x in resource.columns] for row in page)

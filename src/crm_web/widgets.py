@@ -88,7 +88,9 @@ def _input(
     kind, options = _kind(spec), choices.of(spec)
     told = None
     if by_now is not None and by_now != values:
-        told = "、".join(dict(options).get(v, v) for v in by_now) or context.t("（空）", "(empty)")
+        told = Look(context).listed(dict(options).get(v, v) for v in by_now) or context.t(
+            "（空）", "(empty)"
+        )
     value = values[0] if values else ""
     if choices.picked(spec):
         kind = "picks" if kind == "many" else "pick"

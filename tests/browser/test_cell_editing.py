@@ -6,9 +6,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from browser.conftest import School, Sit, picture
 from crm_domain import SYSTEM
-from crm_domain.model import Customer
+from crm_domain.model import Customer, Department
 from crm_domain.ports import Query
-from crm_domain.usecases import assignment, intake, views
+from crm_domain.usecases import assignment, intake, records, views
 
 REFUSED = "422 (Unprocessable"
 CONFLICT = "409 (Conflict)"
@@ -61,6 +61,38 @@ def test_a_cell_is_changed_by_a_click_and_by_the_keyboard_alone(school: School, 
     assert (after.company, after.education and after.education.value) == ("乙公司", "college")
     assert after.version == 3
     assert "/field/" not in page.url
+
+
+def test_one_of_many_records_is_found_in_the_cell_by_its_name(school: School, sit: Sit) -> None:
+    """What is there is shown by its name; Enter first chooses from what was found, then saves."""
+    for i in range(60):
+        records.save_record(school.crm, Department(code=500 + i, title=f"分校{i:02}"), by=SYSTEM)
+    admin = school.world.person("管理", "administrator")
+    page = sit(admin, "/employees").page
+    row = page.locator("tbody tr", has_text=school.world.a.title)
+    at = row.locator('td[data-label="部门"]')
+    before = at.inner_text()
+    at.click()
+    field = at.get_by_role("combobox", name="部门")
+    expect(field).to_be_focused()
+    expect(field).to_have_value(before)
+    field.fill("分校37")
+    expect(at.get_by_role("option")).to_have_count(1)
+    field.press("Enter")
+    expect(field).to_have_value("分校37")
+    expect(at.locator("[data-cell]")).to_have_count(1)
+    field.press("Enter")
+    expect(at).to_have_text("分校37")
+    at.focus()
+    page.keyboard.press("Enter")
+    expect(field).to_be_focused()
+    field.fill("分校")
+    expect(at.get_by_role("listbox")).to_be_visible()
+    field.press("Escape")
+    expect(at.get_by_role("listbox")).to_be_hidden()
+    expect(field).to_be_focused()
+    field.press("Escape")
+    expect(at).to_have_text("分校37")
 
 
 def test_what_is_refused_is_said_in_the_cell(school: School, sit: Sit) -> None:

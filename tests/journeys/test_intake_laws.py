@@ -14,6 +14,7 @@ from crm_domain import SYSTEM
 from crm_domain.errors import (
     BadPlan,
     CrmError,
+    DatabaseBusy,
     Duplicate,
     Invalid,
     NotAssignable,
@@ -25,7 +26,7 @@ from crm_domain.model.fields import changed
 from crm_domain.ports import Query, Settings
 from crm_domain.rules.access import Principal
 from crm_domain.testing.clock import FixedClock
-from crm_domain.usecases import access, assignment, imports, intake, pool, records
+from crm_domain.usecases import access, assignment, giving, imports, intake, pool, records
 from make import World, phone
 from steps import login, told
 from strategies import local
@@ -665,3 +666,27 @@ def test_a_clock_put_back_deals_nobody_before_the_entry(world: World) -> None:
     customer = world.dealt()
     assert customer.created_at is not None
     assert customer.received_at == customer.created_at == world.clock() + timedelta(hours=1)
+
+
+def test_what_was_given_before_the_database_went_away_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And who was not reached is refused by number; where nobody was, the error comes up."""
+    numbers = [world.customer().id or 0 for _ in range(5)]
+    to = [world.a.employee_id or 0]
+    monkeypatch.setattr(giving, "BATCH", 2)
+    real, calls = giving.give_batch, iter([None, None, DatabaseBusy()])
+
+    def give(*arguments: Any) -> Any:
+        if (error := next(calls)) is not None:
+            raise error
+        return real(*arguments)
+
+    monkeypatch.setattr(giving, "give_batch", give)
+    found = assignment.assign_customers(world.crm, numbers, to, by=world.manager)
+    assert found.done == tuple(numbers[:4])
+    assert [(n, e.code) for n, e in found.refused] == [(numbers[4], "database_busy")]
+    assert len(told(world.crm, Event.ASSIGNED)) >= 1
+    calls = iter([DatabaseBusy()])
+    with pytest.raises(DatabaseBusy):
+        assignment.assign_customers(world.crm, numbers[4:], to, by=world.manager)

@@ -12,7 +12,8 @@ from crm_domain.errors import (
     NotFound,
     NotOwner,
 )
-from crm_domain.model import Event
+from crm_domain.model import Event, Scope
+from crm_domain.rules.access import Principal
 from crm_domain.usecases import (
     assignment,
     follow_up,
@@ -146,6 +147,19 @@ def test_a_follow_up_in_the_future_is_refused(world: World) -> None:
     ahead = {"note": "明天打电话", "at": world.clock() + TICK}
     with pytest.raises(Invalid):
         follow_up.log_follow_up(world.crm, customer.id or 0, ahead, by=world.a)
+
+
+def test_who_has_no_employee_opens_whom_nobody_had(world: World) -> None:
+    """No former owner is nobody in particular; who had the customer last does not open it."""
+    fresh, lost = world.customer(), world.customer(world.a)
+    pool.release_customer(world.crm, lost.id or 0, by=world.a)
+    reads = frozenset({"customer:view", "pool:view"})
+    alone = Principal(name="alone", permissions=reads, scope=Scope.OWN)
+    for one in (fresh, lost):
+        seen = intake.get_customer(world.crm, one.id or 0, by=alone)
+        assert "****" in (seen.phone or "")
+    with pytest.raises(NotFound):
+        intake.get_customer(world.crm, lost.id or 0, by=world.a)
 
 
 # -- locked, enrolled, paying -----------------------------------------------------------------

@@ -174,7 +174,7 @@ def test_rules_with_mistakes_are_refused_with_all_of_them(world: World) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [None, "x", [None], ["x"], [3], [{"contact_days": 10**30}], [{"position": "x"}],
-     [{"position": 0}, {"position": 0}]],
+     [{"position": 0}, {"position": 0}], [{}] * (pool_rules.MOST + 1)],
 )  # fmt: skip
 def test_rules_that_are_none_are_refused(world: World, wrong: Any) -> None:
     """And what holds stays."""

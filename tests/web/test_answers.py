@@ -197,6 +197,7 @@ def test_a_failure_tells_its_number_and_nothing_of_its_cause(
     assert found.headers["x-request-id"] in found.text
     assert "13800138000" not in found.text
     assert "RuntimeError" not in found.text
+    assert "没有改动任何数据" in found.text
     if kind == "fragment":
         shown_above(found)
     else:

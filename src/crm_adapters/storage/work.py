@@ -26,6 +26,7 @@ from crm_adapters.storage.tables import (
 )
 from crm_domain.model import (
     INCOME,
+    LOST,
     PROMISING,
     Assignment,
     AssignmentMethod,
@@ -56,7 +57,6 @@ from crm_domain.ports import (
 T = TypeVar("T", Assignment, FollowUp, Payment)
 _TABLES = {Assignment: assignment, FollowUp: follow_up, Payment: payment}
 _STAGE = Spec(kind="choice", zh="阶段", en="Stage", name=STAGE, type=Stage, default=None)
-LOST = (AssignmentStatus.NO_FOLLOW_UP, AssignmentStatus.NOT_CLOSED, AssignmentStatus.RELEASED)
 _KINDS = tuple(HappeningKind)
 
 

@@ -17,6 +17,7 @@ from crm_domain.model.office import (
 from crm_domain.model.organisation import Department, Employee, School
 from crm_domain.model.sales import (
     INCOME,
+    LOST,
     PROMISING,
     Assignment,
     AssignmentMethod,
@@ -54,7 +55,7 @@ from crm_domain.model.teaching import (
 from crm_domain.model.views import Density, ListPreference, SavedView
 
 __all__ = [
-    "INCOME", "PROMISING", "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus",
+    "INCOME", "LOST", "PROMISING", "RECORDS", "Assignment", "AssignmentMethod", "AssignmentStatus",
     "Attendance", "AuditEntry", "Choice", "Cohort", "Course", "Customer", "CustomerStatus",
     "Density", "Department", "Education", "Employee", "Enrolment", "EnrolmentStatus", "Event",
     "Experience", "FollowUp", "FollowUpChannel", "Gender", "HappeningKind", "Holiday",

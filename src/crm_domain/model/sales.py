@@ -152,6 +152,10 @@ class AssignmentStatus(IntEnum):
         return zh if language == "zh" else en
 
 
+LOST = (AssignmentStatus.NO_FOLLOW_UP, AssignmentStatus.NOT_CLOSED, AssignmentStatus.RELEASED)
+"""How an owner loses a customer: it falls to the pool, or is given back to it."""
+
+
 class Stage(Choice):
     """How far a customer came in the time of one assignment: each stage includes those before."""
 

@@ -14,7 +14,7 @@ from crm_domain.rules.permissions import ALL_PERMISSIONS, PERMISSIONS, Declared
 
 __all__ = [
     "ALL_PERMISSIONS", "HIDDEN", "HIDEABLE", "PERMISSIONS", "ROLES", "SYSTEM", "BuiltInRole",
-    "Declared", "Principal", "mask", "masked", "union",
+    "Declared", "Principal", "mask", "masked", "opens_public", "union",
 ]  # fmt: skip
 
 
@@ -146,6 +146,14 @@ HIDEABLE = HIDDEN | {
 }  # fmt: skip
 """The fields that a school may hide besides: what was typed about a customer, but for the name. Of
 what follows from the work of consultants other lists tell, too."""
+
+
+def opens_public(customer: Customer, by: Principal) -> bool:
+    """Whether somebody may open a public customer: not who had it last, to whom it is lost."""
+    if by.scope is Scope.ALL or by.reads_hidden:
+        return True
+    last = customer.last_consultant_id
+    return by.may("pool:view") and (last is None or last != by.employee_id)
 
 
 def masked(customer: Customer, hidden: Collection[str]) -> Customer:

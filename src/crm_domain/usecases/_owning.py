@@ -20,7 +20,7 @@ from crm_domain.ports import Closing, Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.rules.wording import Words, counted, named
-from crm_domain.usecases._common import employee_or_refuse, notices, reach_of
+from crm_domain.usecases._common import employee_or_refuse, notices, reach_of, start_of_day
 
 
 def refuse_private(customer: Customer) -> None:
@@ -146,3 +146,14 @@ def farewell(crm: Crm, customers: Sequence[Customer], event: Event, now: datetim
         Words(f"客户 {whom.zh} {why.zh}。", f"{whom.en}: {why.en}."),
         about=about, key=f"lost:{first.assignment_id}", now=now,
     )  # fmt: skip
+
+
+def claim_counts(crm: Crm, uow: UnitOfWork, employee_id: int, now: datetime) -> tuple[int, int]:
+    """Count what an employee owns and claimed today, each only where a setting limits it."""
+    settings, today = crm.settings, crm.day(now)
+    owned = claimed = 0
+    if settings.max_owned is not None:
+        owned = uow.ownership.load([employee_id], today).get(employee_id, 0)
+    if settings.max_claims_per_day is not None:
+        claimed = uow.ownership.claims_since(employee_id, start_of_day(crm, today))
+    return owned, claimed

@@ -12,6 +12,7 @@ import attrs
 from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import (
     INCOME,
+    LOST,
     AssignmentMethod,
     AssignmentStatus,
     Employee,
@@ -24,6 +25,7 @@ from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
 from crm_domain.usecases import notices, schedule
 from crm_domain.usecases._common import end_of_day, now_of, reach_of, start_of_day
+from crm_domain.usecases._owning import claim_counts
 from crm_domain.usecases.assignment import EXPIRING_DAYS, my_tabs
 
 List = Literal[
@@ -34,7 +36,6 @@ List = Literal[
 """The use case that gives the rows, by module and name."""
 AGES = (3, 7, 15)
 """Days since the last contact, by which what is owned is counted: 0-3, 4-7, 8-15, and more."""
-LOST = (AssignmentStatus.NO_FOLLOW_UP, AssignmentStatus.NOT_CLOSED, AssignmentStatus.RELEASED)
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +98,7 @@ def my_figures(crm: Crm, *, days: int = EXPIRING_DAYS, by: Principal) -> MyFigur
             found = uow.customers.tally(Query(), None, today, (), pool=True, masks=hidden)
             public = Figure(value=found.total, exact=found.exact, list="pool.public_customers",
                             query=Query())  # fmt: skip
-        left = _claims_left(crm, uow, today, by)
+        left = _claims_left(crm, uow, by)
 
     def of(name: str) -> Figure:
         return Figure(value=counts[name], list="assignment.my_customers", query=tabs[name])
@@ -109,17 +110,14 @@ def my_figures(crm: Crm, *, days: int = EXPIRING_DAYS, by: Principal) -> MyFigur
     )  # fmt: skip
 
 
-def _claims_left(crm: Crm, uow: UnitOfWork, today: date, by: Principal) -> Figure | None:
+def _claims_left(crm: Crm, uow: UnitOfWork, by: Principal) -> Figure | None:
     """Count as the claim itself does: by day, and by what is owned."""
     settings, who = crm.settings, by.employee_id
     if who is None or not by.may("customer:claim"):
         return None
-    left = []
-    if settings.max_claims_per_day is not None:
-        done = uow.ownership.claims_since(who, start_of_day(crm, today))
-        left.append(settings.max_claims_per_day - done)
-    if settings.max_owned is not None:
-        left.append(settings.max_owned - uow.ownership.load([who], today).get(who, 0))
+    owned, claimed = claim_counts(crm, uow, who, crm.now())
+    left = [most - n for most, n in ((settings.max_claims_per_day, claimed),
+                                     (settings.max_owned, owned)) if most is not None]  # fmt: skip
     return Figure(value=max(0, min(left))) if left else None
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
-from datetime import time as clock
+from datetime import timedelta, tzinfo
 from typing import Any
 
 import attrs
@@ -25,6 +24,7 @@ from crm_domain.usecases._common import (
     now_of,
     policy,
     reach_of,
+    start_of_day,
 )
 
 MOVED = ("last_contacted_at", "next_contact_at", "intention")
@@ -116,7 +116,7 @@ def remind_contacts(crm: Crm, *, by: Principal) -> int:
     with crm.unit_of_work() as uow:
         now = crm.now()
         today = crm.day(now)
-        end = datetime.combine(today + timedelta(days=1), clock(), crm.settings.zone)
+        end = start_of_day(crm, today + timedelta(days=1))
         written = uow.notices.add_new([
             notice
             for owner, (n, names) in uow.falling_due.to_contact(end, today).items()

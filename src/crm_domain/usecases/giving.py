@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import attrs
 
-from crm_domain.errors import CrmError, NotAssignable, NotFound, NotReceiving
+from crm_domain.errors import CrmError, DatabaseBusy, NotAssignable, NotFound, NotReceiving
 from crm_domain.model import (
     Assignment,
     AssignmentMethod,
@@ -277,9 +277,16 @@ def _give(
     done: list[int] = []
     refused: list[tuple[int, CrmError]] = []
     for start in range(0, len(wishes), BATCH):
-        with crm.unit_of_work() as uow:
-            batch = wishes[start : start + BATCH]
-            given, wrong = give_batch(crm, uow, batch, way, memo, by)
+        try:
+            with crm.unit_of_work() as uow:
+                batch = wishes[start : start + BATCH]
+                given, wrong = give_batch(crm, uow, batch, way, memo, by)
+        except DatabaseBusy as e:
+            if not start:
+                raise
+            # What was given before is told, and so are those that were not reached.
+            refused += [(n, e) for n, _ in wishes[start:]]
+            break
         done += given
         refused += wrong
     if done:

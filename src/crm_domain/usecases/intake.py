@@ -22,7 +22,7 @@ from crm_domain.model import (
 from crm_domain.model.fields import changed
 from crm_domain.parsing import CONTACTS, parse_fields, quoted, read_field, record_number
 from crm_domain.ports import MOST, Crm, NewAssignment, Page, Query, Tally, UnitOfWork
-from crm_domain.rules.access import Principal, masked
+from crm_domain.rules.access import Principal, masked, opens_public
 from crm_domain.rules.pool import dated, is_kept, is_public, shown
 from crm_domain.usecases._common import (
     audit,
@@ -305,9 +305,7 @@ def seen(crm: Crm, uow: UnitOfWork, customer: Customer, by: Principal) -> Custom
     customer = shown(customer, today)
     if by.scope is Scope.ALL:
         return _unless_public(crm, customer, public, by)
-    if public and by.may("pool:view") and customer.last_consultant_id != by.employee_id:
-        return _masked(crm, customer)
-    if public and by.may("customer:assign"):
+    if public and opens_public(customer, by):
         return _masked(crm, customer)
     if kept_of_nobody(customer) and by.may("customer:lock"):
         return _masked(crm, customer)
@@ -426,6 +424,7 @@ def edit_customer(
         NotPermitted: Without the permission.
     """
     by.need("customer:edit")
+    values = _but_as_shown(crm, customer_id, values, by)
     found, problems = parse_fields(Customer, values, partial=True)
     found.pop("version", None)
     _, problem = read_field(specs(Customer)["version"], version)
@@ -455,6 +454,24 @@ def edit_customer(
         uow.ownership.redate([saved])
         audit(uow, by, now, "update", "Customer", customer_id, before, saved)
         return seen_by_who_changed(crm, uow, saved, by)
+
+
+def _but_as_shown(
+    crm: Crm, customer_id: int, values: Mapping[str, Any], by: Principal
+) -> Mapping[str, Any]:
+    """Leave out contacts that come back masked as they were shown: that is no change.
+
+    Before they are read, for no number has stars in it.
+    """
+    stars = [n for n in CONTACTS if isinstance(v := values.get(n), str) and "*" in v]
+    if not stars or record_number(customer_id) is None:
+        return values
+    with crm.unit_of_work(read_only=True) as uow:
+        customer = uow.customers.get(customer_id)
+        if customer is None or not _may_edit(uow, customer, by, crm.today()):
+            return values
+        view = seen_by_who_changed(crm, uow, customer, by)
+    return {n: v for n, v in values.items() if n not in stars or v != getattr(view, n)}
 
 
 def _refuse_masked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from datetime import datetime
 
 from crm_domain.errors import (
     AlreadyClaimed,
@@ -36,9 +36,10 @@ from crm_domain.usecases._common import (
     notices,
     policy,
     said,
+    start_of_day,
 )
 from crm_domain.usecases._lookups import count_search, refuse_hidden
-from crm_domain.usecases._owning import close_open, farewell, owned_by, pooled
+from crm_domain.usecases._owning import claim_counts, close_open, farewell, owned_by, pooled
 from crm_domain.usecases.intake import seen
 from crm_domain.usecases.sweep import Sweep, sweep_pool, warn_owners
 
@@ -168,7 +169,7 @@ def _refuse(crm: Crm, uow: UnitOfWork, standing: Standing, by: Principal) -> dat
     now = moment(crm, customer)
     # A release leaves no dates on the customer, and a clock may have been put back since.
     now = max(now, standing.last_ended_at or now)
-    counts = _counts(crm, uow, by.employee_id or 0, now)
+    counts = claim_counts(crm, uow, by.employee_id or 0, now)
     for refused in refusals(_claim(crm, standing, by, now, counts)):
         raise refused
     return now
@@ -195,18 +196,6 @@ def _was_public(uow: UnitOfWork, standing: Standing) -> bool:
         return True
     handed = standing.method is AssignmentMethod.TRANSFER
     return not handed and len(uow.customers.history(standing.customer.id or 0)) > 1
-
-
-def _counts(crm: Crm, uow: UnitOfWork, employee_id: int, now: datetime) -> tuple[int, int]:
-    """Count what an employee owns and claimed today, each only where a setting limits it."""
-    settings, today = crm.settings, crm.day(now)
-    limited = settings.max_owned is not None
-    counted = settings.max_claims_per_day is not None
-    midnight = datetime.combine(today, time(), settings.zone).astimezone(UTC)
-    return (
-        uow.ownership.load([employee_id], today).get(employee_id, 0) if limited else 0,
-        uow.ownership.claims_since(employee_id, midnight) if counted else 0,
-    )
 
 
 def _claim(
@@ -254,7 +243,7 @@ def claim_refusals(
     found: dict[int, ClaimRefused] = {}
     with crm.unit_of_work(read_only=True) as uow:
         now = crm.now()
-        counts = _counts(crm, uow, by.employee_id, now)
+        counts = claim_counts(crm, uow, by.employee_id, now)
         for one in uow.ownership.standings(ids, by.employee_id):
             # Of others than the public nobody is told anything.
             if is_public(one.customer, crm.day(now)) and one.customer.archived_at is None:
@@ -268,7 +257,7 @@ def _last_end(crm: Crm, standing: Standing) -> datetime | None:
     """Tell when the latest assignment ended, or, before any sweep, fell due."""
     customer = standing.customer
     if customer.owner_id is not None:
-        return datetime.combine(customer.due_on, time(), crm.settings.zone).astimezone(UTC)
+        return start_of_day(crm, customer.due_on)
     return standing.last_ended_at
 
 

@@ -17,6 +17,9 @@ from crm_domain.rules.pool import Calendar, lapses
 from crm_domain.usecases._common import Stopping, audit, never, policy, refuse_stale
 from crm_domain.usecases._redating import finish_dating
 
+MOST = 50
+"""Rules there are at most: all of them are asked of each customer."""
+
 
 def set_pool_rules(
     crm: Crm, rules: Sequence[Mapping[str, Any]], *, holidays: Mapping[date, bool] | None = None,
@@ -146,6 +149,9 @@ def _read_rules(rules: Sequence[Mapping[str, Any]]) -> list[PoolRule]:
         raise Invalid(
             [FieldError("rules", "bad_value", None, "须为规则的列表", "no list of rules")]
         )
+    if len(rules) > MOST:
+        raise Invalid([FieldError("rules", "too_many", None, f"最多 {MOST} 条规则",
+                                  f"at most {MOST} rules")])  # fmt: skip
     for i, values in enumerate(rules):
         found, wrong = parse_fields(PoolRule, {"position": i, **values})
         problems += [attrs.evolve(p, path=f"{i}.{p.path}") for p in wrong]

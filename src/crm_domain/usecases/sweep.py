@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from datetime import time as midnight
 from typing import Any
 
 import attrs
@@ -285,7 +284,7 @@ def _expires(crm: Crm, owner_id: int, one: Expiring, now: datetime) -> list[Noti
         Words(f"请在 {_said(one.due_on)}零点前{what.zh}，否则该客户将进入公海。",
               f"{what.en} before 00:00 on {one.due_on}, or it will be in the pool."),
         about=f"customer:{one.customer_id}", key=f"expiring:{one.assignment_id}:{one.due_on}",
-        now=now, until=_start(crm, one.due_on),
+        now=now, until=start_of_day(crm, one.due_on),
     )  # fmt: skip
 
 
@@ -301,14 +300,9 @@ def _many_expire(crm: Crm, losing: Losing, now: datetime) -> list[Notice]:
               f"enrolling; the first will be in the pool at 00:00 on {first}. "
               "Please look at “My customers”."),
         about=f"employee:{losing.owner_id}", key=f"expiring:{losing.owner_id}:on:{crm.day(now)}",
-        now=now, until=_start(crm, first),
+        now=now, until=start_of_day(crm, first),
     )  # fmt: skip
 
 
 def _said(day: date) -> str:
     return f"{day.month}月{day.day}日"
-
-
-def _start(crm: Crm, day: date) -> datetime:
-    """Tell when a day begins: whoever falls due is public from then on, and no warning helps."""
-    return datetime.combine(day, midnight(), crm.settings.zone)

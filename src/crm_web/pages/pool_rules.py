@@ -18,7 +18,6 @@ from crm_web.widgets import options_of
 CONDITIONS = ("school_id", "course_id", "source", "intention")
 DAYS = ("contact_days", "closing_days", "warning_days")
 NAMES = (*CONDITIONS, *DAYS, "working_days")
-MOST = 50
 
 
 @screen("/pool-rules", needs="pool:rules", methods=("GET", "POST"), icon="settings")
@@ -28,14 +27,11 @@ def show(c: Context) -> Answer:
     if c.request.method == "GET":
         return _page(c, _written(stored), _calendar(c, stored.holidays), stored.version)
     typed, days, version = _typed(c), str(c.form.get("holidays", "")), read_version(c)
-    if len(typed) > 2 * MOST:
-        # Nobody typed so many, so they are not shown again.
-        _refuse_many(typed)
-    if c.one("do") == "add":
+    many = len(typed) > 2 * pool_rules.MOST
+    if c.one("do") == "add" and not many:
         return _page(c, _added(typed), days, version)
     trial, became = c.one("do") != "save", None
     try:
-        _refuse_many(typed)
         rules = [{n: v for n, v in one.items() if v != ""} for one in typed]
         if trial:
             became = pool_rules.set_pool_rules(
@@ -46,6 +42,8 @@ def show(c: Context) -> Answer:
                 c.crm, rules, holidays=_read_calendar(days), version=version, by=c.by
             )
     except Invalid as e:
+        if many:  # Nobody typed so many, so they are not shown again.
+            raise
         problems = [_placed(c, p) for p in e.problems]
         return _page(c, typed, days, version, problems=problems, status=422)
     except EditConflict as e:
@@ -100,17 +98,9 @@ def _typed(c: Context) -> list[dict[str, str]]:
 
 def _added(rules: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
     """Put a new rule before the last one, which fits all."""
-    new = dict.fromkeys(NAMES, "") | {
-        "contact_days": "3", "closing_days": "15", "warning_days": "1",
-    }  # fmt: skip
+    new = dict.fromkeys(NAMES, "") | {n: str(specs(PoolRule)[n].default) for n in DAYS}
     last = max(0, len(rules) - 1)
     return [*rules[:last], new, *rules[last:]]
-
-
-def _refuse_many(rules: Sequence[object]) -> None:
-    if len(rules) > MOST:
-        raise Invalid([FieldError("rules", "too_many", None, f"最多 {MOST} 条规则",
-                                  f"at most {MOST} rules")])  # fmt: skip
 
 
 def _calendar(c: Context, holidays: Mapping[date, bool]) -> str:

@@ -13,7 +13,7 @@ import attrs
 from crm_domain.errors import FieldError, Invalid
 from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
 from crm_domain.ports import MyCustomer, Query
-from crm_domain.rules.access import HIDDEN
+from crm_domain.rules.access import opens_public
 from crm_domain.rules.pool import spoken_to
 from crm_domain.usecases import assignment, follow_up, intake, pool
 from crm_web.actions import one_by_one
@@ -73,11 +73,6 @@ def save(c: Context, id: int | None, values: Mapping[str, Any], version: int | N
         typed = {n: v for n, v in typed.items() if n in FIELDS}
         with beside("referred_by_id", typed.get("referred_by_id")):
             return _enter(c, typed).id or 0
-    before = intake.get_customer(c.crm, id, by=c.by)
-    for name in HIDDEN:
-        # What is shown masked comes back as it was shown, and is no change.
-        if name in typed and typed[name] == getattr(before, name):
-            del typed[name]
     referred = typed.get("referred_by_id")
     with beside("referred_by_id", referred) if referred != str(id) else nullcontext():
         intake.edit_customer(c.crm, id, typed, version=version or 0, by=c.by)
@@ -359,8 +354,7 @@ POOL = Resource(
                      "last_consultant_id", "created_at"),
     search=("姓名、拼音", "Name, pinyin"), actions=(CLAIM, ASSIGN), own_page="/customers/{id}",
     narrowed=_in_pool,
-    opens=lambda row, c: c.by.may("customer:view")
-    and (row.last_consultant_id != c.by.employee_id or c.by.may("customer:assign")),
+    opens=lambda row, c: c.by.may("customer:view") and opens_public(row, c.by),
 )  # fmt: skip
 
 

@@ -403,7 +403,8 @@
 (function () {
   "use strict";
   const cells = () => [...document.querySelectorAll("[data-edit]")];
-  const content = (cell) => cell.querySelector("[name]:not([type=hidden])");
+  // What picks a record has a name only in what is sent for it.
+  const content = (cell) => cell.querySelector("[name]:not([type=hidden]), [role=combobox]");
   const before = new WeakMap();
   // What goes wrong is said above the page by then; the cell can be used again.
   const swap = (cell, method, to, values) => htmx.ajax(method, to, { target: cell, swap: "innerHTML", values }).catch(() => {});
@@ -456,7 +457,8 @@
   });
   document.addEventListener("keydown", (event) => {
     const cell = event.target.closest("[data-edit]");
-    if (!cell || event.isComposing) return;
+    // A key that chose from a list, or closed it, does nothing more.
+    if (!cell || event.isComposing || event.defaultPrevented) return;
     if (event.target === cell) {
       const row = [...cell.parentElement.querySelectorAll("[data-edit]")];
       const side = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
