@@ -197,9 +197,15 @@ def test_every_job_of_the_schedule_runs(url: str, clock: FixedClock) -> None:
 # -- by hand ----------------------------------------------------------------------------------
 
 
+def by_real_clocks(night: Crm) -> Crm:
+    """Give the same CRM by the clocks of here and now."""
+    real = night.storage._storage
+    return attrs.evolve(night, storage=real, clock=real.clock)
+
+
 def test_a_run_by_hand_makes_up_for_a_missed_slot(night: Crm, clock: FixedClock) -> None:
     """What was just done need not be done again; and it stands in the audit log."""
-    real = attrs.evolve(night, storage=night.storage._storage, clock=night.storage._storage.clock)
+    real = by_real_clocks(night)
     assert schedule.run_job(real, "sweep", by=SYSTEM).error is None
     assert schedule.tick(real, by=SYSTEM) == ()
     with night.unit_of_work(read_only=True) as uow:
@@ -221,6 +227,37 @@ def test_a_run_by_hand_waits_for_nobody(night: Crm, monkeypatch: pytest.MonkeyPa
     assert schedule.run_job(night, "sweep", by=SYSTEM).error is None
 
 
+def test_a_job_that_was_asked_for_is_run_by_whoever_looks_next(
+    night: Crm,
+) -> None:
+    """Once, whatever the schedule says of it, also where it is off; and the log tells who asked."""
+    crm = by_real_clocks(night)
+    schedule.tick(crm, by=SYSTEM)
+    for name in ("sweep", "warn"):
+        schedule.ask_job(crm, name, by=SYSTEM)
+        assert schedule.due_jobs(crm, by=SYSTEM) == (name,)
+        listed = {j.name: j.asked_at for j in schedule.list_jobs(crm, by=SYSTEM)}
+        assert [n for n, at in listed.items() if at is not None] == [name]
+        assert [run.name for run in schedule.tick(crm, by=SYSTEM)] == [name]
+        assert schedule.tick(crm, by=SYSTEM) == schedule.due_jobs(crm, by=SYSTEM) == ()
+    with crm.unit_of_work(read_only=True) as uow:
+        entries = uow.records.all(AuditEntry, action="run_job")
+    assert [e.after for e in entries] == [{"name": "sweep"}, {"name": "warn"}]
+
+
+def test_what_is_asked_for_while_it_runs_runs_once_more(night: Crm) -> None:
+    """Afterwards: the run that was going on may have looked already."""
+    crm = by_real_clocks(night)
+    schedule.tick(crm, by=SYSTEM)
+    with crm.unit_of_work() as uow:
+        fence = uow.schedule.begin("sweep", None, 600) or 0
+    schedule.ask_job(crm, "sweep", by=SYSTEM)
+    assert schedule.due_jobs(crm, by=SYSTEM) == schedule.tick(crm, by=SYSTEM) == ()
+    with crm.unit_of_work() as uow:
+        uow.schedule.finish("sweep", fence)
+    assert [run.name for run in schedule.tick(crm, by=SYSTEM)] == ["sweep"]
+
+
 def test_only_administrators_run_jobs(night: Crm, clock: FixedClock) -> None:
     """And what is no job is not found."""
     world = World(night, clock)
@@ -230,6 +267,7 @@ def test_only_administrators_run_jobs(night: Crm, clock: FixedClock) -> None:
         lambda by: schedule.late_jobs(night, by=by),
         lambda by: schedule.tick(night, by=by),
         lambda by: schedule.run_job(night, "sweep", by=by),
+        lambda by: schedule.ask_job(night, "sweep", by=by),
         lambda by: schedule.run_due(night, "sweep", by=by),
     ):
         with pytest.raises(NotPermitted):
@@ -237,8 +275,9 @@ def test_only_administrators_run_jobs(night: Crm, clock: FixedClock) -> None:
     access.create_user(night, {"username": "root", "roles": ["administrator"]}, by=SYSTEM)
     root = access.principal_for(night, username="root")
     assert schedule.run_job(night, "sweep", by=root).error is None
-    with pytest.raises(NotFound):
-        schedule.run_job(night, "nightly", by=SYSTEM)
+    for run in (schedule.run_job, schedule.ask_job):
+        with pytest.raises(NotFound):
+            run(night, "nightly", by=SYSTEM)
 
 
 # -- what goes wrong --------------------------------------------------------------------------

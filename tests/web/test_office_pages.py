@@ -215,7 +215,7 @@ def test_who_may_only_look_at_notices_resends_none(visit: Visit, world: World) -
 # -- the schedule -----------------------------------------------------------------------------
 
 
-def test_a_job_is_run_at_once_and_its_result_is_told(
+def test_a_job_is_handed_to_the_workers_and_its_result_is_told(
     visit: Visit, world: World, boss: Principal
 ) -> None:
     """The page has each job with its expression, and afterwards the run; no such job is none."""
@@ -223,7 +223,11 @@ def test_a_job_is_run_at_once_and_its_result_is_told(
     assert visitor.get("/jobs").text.count("立即运行：") == len(schedule.JOBS)
     assert visitor.post("/jobs/tidy/run").headers["location"] == "/jobs"
     text = visitor.get("/jobs").text
-    assert "运行完成" in text
+    assert "已安排运行" in text
+    assert text.count("等待后台运行") == 1
+    assert "tidy" in {run.name for run in schedule.tick(world.crm, by=SYSTEM)}
+    text = visitor.get("/jobs").text
+    assert "等待后台运行" not in text
     assert "已清理 0" in text
     assert visitor.post("/jobs/nothing/run").status_code == 404
     assert visitor.get("/jobs/tidy/run").status_code == 405

@@ -12,6 +12,7 @@ from crm_adapters.storage import types
 from crm_adapters.storage.instants import words
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
+from crm_adapters.storage.tables import job_wish
 from crm_domain.model import ScheduledJob
 
 
@@ -61,6 +62,13 @@ def _renew(on_sqlite: bool) -> Any:
     return sa.text(text.format(**words(on_sqlite)))
 
 
+def _ask(on_sqlite: bool) -> Any:
+    text = """
+        INSERT INTO job_wish (name, asked_at) VALUES (:name, {now})
+        ON CONFLICT (name) DO NOTHING"""
+    return sa.text(text.format(**words(on_sqlite)))
+
+
 class SqlSchedule:
     """Implements the port ``Schedule``."""
 
@@ -71,7 +79,19 @@ class SqlSchedule:
     def begin(self, name: str, slot: datetime | None, seconds: float) -> int | None:
         """Begin a job for a slot, unless somebody runs it or the slot has been run."""
         rows = self._session.rows(_begin, name=name, slot=slot, seconds=seconds)
-        return int(rows[0][0]) if rows else None
+        if not rows:
+            return None
+        self._session.run(sa.delete(job_wish).where(job_wish.c.name == name))
+        return int(rows[0][0])
+
+    def ask(self, name: str) -> None:
+        """Say that a job is to be run as soon as may be; asked twice is asked once."""
+        self._session.changes(_ask, name=name)
+
+    def asked(self) -> Mapping[str, datetime]:
+        """Tell the jobs that were asked for and not begun since, and since when."""
+        found = self._session.run(sa.select(job_wish.c.name, job_wish.c.asked_at))
+        return {one.name: one.asked_at for one in found}
 
     def renew(self, name: str, fence: int, seconds: float) -> bool:
         """Go on keeping others away from a job; False when it is not this run's any more."""

@@ -38,6 +38,12 @@ CREATE TABLE import_problem (
 	CONSTRAINT pk_import_problem PRIMARY KEY (id)
 )
  STRICT;;
+CREATE TABLE job_wish (
+	name TEXT NOT NULL,
+	asked_at INTEGER NOT NULL,
+	CONSTRAINT pk_job_wish PRIMARY KEY (name)
+)
+ STRICT;;
 CREATE TABLE menu (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
 	code TEXT,

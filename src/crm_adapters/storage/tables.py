@@ -318,6 +318,12 @@ import_file = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),
     sqlite_strict=True,
 )  # fmt: skip
+job_wish = sa.Table(
+    "job_wish", metadata,
+    sa.Column("name", sa.String(60).with_variant(sa.Text(), "sqlite"), primary_key=True),
+    sa.Column("asked_at", types.Moment(), nullable=False),
+    sqlite_strict=True,
+)  # fmt: skip
 sa.Index("ix_follow_up_customer_id", follow_up.c.customer_id)
 sa.Index("ix_import_problem_import_id", import_problem.c.import_id, import_problem.c.row)
 sa.Index("ix_import_run_sha256", import_run.c.sha256)

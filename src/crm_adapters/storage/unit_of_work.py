@@ -31,7 +31,7 @@ from crm_domain.errors import DatabaseBusy, WrongRevision
 from crm_domain.model import AuditEntry
 from crm_domain.ports import Checked, PoolRules
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision of the tables that this program works on."""
 
 

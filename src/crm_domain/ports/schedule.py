@@ -29,6 +29,17 @@ class Schedule(Protocol):
         """
         ...
 
+    def ask(self, name: str) -> None:
+        """Say that a job is to be run as soon as may be; asked twice is asked once.
+
+        Whoever begins it next, for whatever slot, fulfils that.
+        """
+        ...
+
+    def asked(self) -> Mapping[str, datetime]:
+        """Tell the jobs that were asked for and not begun since, and since when."""
+        ...
+
     def renew(self, name: str, fence: int, seconds: float) -> bool:
         """Go on keeping others away from a job that is running.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from crm_domain.model import ScheduledJob
@@ -136,6 +137,23 @@ class ScheduleContract:
         time.sleep(0.01)
         assert begin(crm, None) is not None
 
+    def test_what_was_asked_for_waits_until_it_is_begun(self, crm: Crm) -> None:
+        """Asked twice is asked once; a run that is going on does not count, and others do not."""
+        running = begin(crm, _yesterday(crm))
+        before = crm.storage.clock() - timedelta(seconds=1)
+        for name in ("sweep", "warn", "sweep"):
+            with crm.unit_of_work() as uow:
+                uow.schedule.ask(name)
+        first = asked(crm)
+        assert first.keys() == {"sweep", "warn"}
+        assert before <= first["sweep"] <= crm.storage.clock() + timedelta(seconds=1)
+        assert begin(crm, None) is None
+        assert finish(crm, running)
+        assert asked(crm) == first
+        time.sleep(0.01)
+        assert begin(crm, None) is not None
+        assert asked(crm).keys() == {"warn"}
+
     def test_a_slot_of_a_clock_that_was_set_back_counts_for_nothing(self, crm: Crm) -> None:
         """A year too far ahead must not stop the schedule for a year."""
         slot = _yesterday(crm)
@@ -156,6 +174,12 @@ def begin(crm: Crm, slot: datetime | None, seconds: float = LONG, name: str = "s
     """Begin a job in a unit of work of its own."""
     with crm.unit_of_work() as uow:
         return uow.schedule.begin(name, slot, seconds)
+
+
+def asked(crm: Crm) -> Mapping[str, datetime]:
+    """Read what was asked for."""
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.schedule.asked()
 
 
 def finish(crm: Crm, fence: int | None, name: str = "sweep", **how: object) -> bool:

@@ -72,6 +72,8 @@ class Scheduled:
     next_at: datetime | None
     """In the business time zone; None when it is off."""
     last: ScheduledJob | None
+    asked_at: datetime | None
+    """Since when somebody waits for a run that nobody has begun."""
 
 
 @attrs.frozen(kw_only=True)
@@ -166,10 +168,11 @@ def list_jobs(crm: Crm, *, by: Principal) -> tuple[Scheduled, ...]:
         NotPermitted: Without ``job:run``.
     """
     by.need("job:run")
-    now, rows = _now(crm), _rows(crm)
+    now, rows, asked = _now(crm), _rows(crm), _asked(crm)
     return tuple(
         Scheduled(
             name=job.name, zh=job.zh, en=job.en, cron=cron, last=rows.get(job.name),
+            asked_at=asked.get(job.name),
             next_at=crm.cron.following(cron, now) if cron else None,
         )
         for job in JOBS.values()
@@ -178,14 +181,21 @@ def list_jobs(crm: Crm, *, by: Principal) -> tuple[Scheduled, ...]:
 
 
 def due_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
-    """Tell the jobs whose latest slot nobody has run or is running, changing nothing.
+    """Tell the jobs whose latest slot nobody has run or is running, and those that were asked for.
+
+    Nothing is changed.
 
     Raises:
         NotPermitted: Without ``job:run``.
     """
     by.need("job:run")
     now, rows, real = _now(crm), _rows(crm), crm.storage.clock()
-    return tuple(n for n, j in JOBS.items() if _is_due(rows.get(n), _slot(crm, j, now), real))
+    asked = _asked(crm)
+    return tuple(
+        name for name, job in JOBS.items()
+        if _is_due(row := rows.get(name), _slot(crm, job, now), real)
+        or (name in asked and not _is_held(row, real))
+    )  # fmt: skip
 
 
 def late_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
@@ -227,7 +237,8 @@ def _missed(crm: Crm, job: Job, row: ScheduledJob, latest: datetime) -> datetime
 def run_due(
     crm: Crm, name: str, *, run: Callable[[Crm], Result] | None = None, by: Principal
 ) -> Run | None:
-    """Run a job for its latest slot, unless that has been run or somebody is at it.
+    """Run a job that was asked for, or for its latest slot, unless that was run or somebody is at
+    it.
 
     Args:
         crm: The CRM.
@@ -244,14 +255,38 @@ def run_due(
     """
     by.need("job:run")
     job = _job(name)
-    slot = _slot(crm, job, _now(crm))
+    asked, slot = name in _asked(crm), _slot(crm, job, _now(crm))
     if run is not None:
         job = attrs.evolve(job, run=run)
+    if asked:
+        return _run(crm, job, None)
     return None if slot is None else _run(crm, job, slot)
 
 
+def ask_job(crm: Crm, name: str, *, by: Principal) -> None:
+    """Ask for a run of a job as soon as may be, and wake a worker; nobody waits for its end.
+
+    Args:
+        crm: The CRM.
+        name: The job.
+        by: Who asks; needs ``job:run``. The job itself runs as the system.
+
+    Raises:
+        NotFound: There is no such job.
+        NotPermitted: Without the permission.
+    """
+    by.need("job:run")
+    job = _job(name)
+    with crm.unit_of_work() as uow:
+        uow.schedule.ask(job.name)
+        audit(uow, by, crm.now(), "run_job", "ScheduledJob", None, None, {"name": name})
+    crm.jobs.wake(job.name)
+
+
 def run_job(crm: Crm, name: str, *, by: Principal) -> Run:
-    """Run a job now, whatever the schedule says; a slot that was missed need not run any more.
+    """Run a job now and wait for its end, whatever the schedule says.
+
+    A slot that was missed need not run any more.
 
     Args:
         crm: The CRM.
@@ -328,10 +363,16 @@ def _is_due(row: ScheduledJob | None, slot: datetime | None, now: datetime) -> b
     """Whether a job seems to be due; `Schedule.begin` decides."""
     if slot is None or row is None:
         return slot is not None
-    leased = row.leased_until is not None and now < row.leased_until
-    if leased and row.started_at <= now:
+    if _is_held(row, now):
         return False
     return row.slot < slot or now < row.slot or (row.slot == slot and row.finished_at is None)
+
+
+def _is_held(row: ScheduledJob | None, now: datetime) -> bool:
+    """Whether somebody seems to be at a job."""
+    if row is None or row.leased_until is None:
+        return False
+    return row.started_at <= now < row.leased_until
 
 
 def _now(crm: Crm) -> datetime:
@@ -342,6 +383,11 @@ def _now(crm: Crm) -> datetime:
 def _slot(crm: Crm, job: Job, now: datetime) -> datetime | None:
     cron = job.cron(crm)
     return crm.cron.latest(cron, now) if cron else None
+
+
+def _asked(crm: Crm) -> Mapping[str, datetime]:
+    with crm.unit_of_work(read_only=True) as uow:
+        return uow.schedule.asked()
 
 
 def _rows(crm: Crm) -> dict[str, ScheduledJob]:
