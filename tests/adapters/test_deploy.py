@@ -77,3 +77,25 @@ def test_redis_may_not_throw_away_what_it_holds():
     [words] = re.findall(r"command: (\[valkey-server.*?\])", COMPOSE, re.DOTALL)
     quoted = json.loads(re.sub(r"(?<=[\[,\s])([\w./-]+)(?=[,\]])", r'"\1"', words))
     assert quoted[1:5] == ["--save", "", "--appendonly", "no"] and quoted[-1] == "noeviction"
+
+
+def test_the_password_of_the_database_may_have_any_letter():
+    """It is no part of an address, where some letters mean something."""
+    assert "${POSTGRES_PASSWORD" not in "".join(re.findall(r"CRM_DATABASE_URL: (.*)", COMPOSE))
+    assert COMPOSE.count("PGPASSWORD: ${POSTGRES_PASSWORD:?set a password}") == 1
+    # The server that only makes the database listens on its socket alone.
+    assert "pg_isready, --host=127.0.0.1" in COMPOSE
+
+
+def test_nothing_private_gets_into_the_image():
+    """All of the folder is left out but for what is named."""
+    root = DEPLOY.parent
+    listed = [
+        line for line in (root / ".dockerignore").read_text("utf-8").splitlines()
+        if line and line[0] != "#"
+    ]  # fmt: skip
+    assert listed[0] == "*"
+    kept = [name[1:] for name in listed if name[0] == "!"]
+    assert sorted(kept) == ["LICENSE", "README.md", "pyproject.toml", "requirements.lock", "src"]
+    assert all((root / name).exists() for name in kept)
+    assert COMPOSE.count("build:") == 1
