@@ -499,9 +499,15 @@ def test_the_operator_sees_and_ends_the_sessions_of_an_account(school):
     assert school.json("user", "sessions", "no", status=2)["error"] == "not_found"
 
 
-def test_the_operator_issues_a_link_for_a_password(school):
-    """The newest one works, once."""
+def test_the_operator_issues_a_link_for_a_password(school, monkeypatch):
+    """The newest one works, once; with the address of the program, where that is set."""
     from crm_domain.usecases import access
+
+    monkeypatch.setenv("CRM_BASE_URL", "https://crm.example.com/")
+    whole = school("user", "reset-link", "li")[0].strip()
+    assert whole.startswith("https://crm.example.com/reset/")
+    assert school.json("user", "reset-link", "li")["url"].startswith("https://crm.example.com/r")
+    monkeypatch.delenv("CRM_BASE_URL")
 
     old = school.json("user", "reset-link", "li")
     new = school("user", "reset-link", "li")[0].strip()

@@ -273,12 +273,15 @@ def reset_link(
 
     with opened() as crm:
         token = access.issue_reset(crm, username, by=SYSTEM)
-        hours = crm.settings.reset_hours
+        hours, base = crm.settings.reset_hours, crm.settings.base_url.rstrip("/")
     path = f"/reset/{token}"
     if json:
-        write_json({"username": username, "token": token, "path": path, "hours": hours})
+        write_json({"username": username, "token": token, "path": path, "hours": hours,
+                    "url": base + path if base else None})  # fmt: skip
         return
-    line(path, path)
-    hint(f"请在系统网址后加上此路径，交给 {username} 本人；{hours} 小时内可用一次。",
-         f"Put the address of the program before it and give it to {username} alone; "
-         f"it can be used once within {hours} hours.")  # fmt: skip
+    line(base + path, base + path)
+    if not base:
+        hint("请在系统网址（CRM_BASE_URL）后加上此路径。",
+             "Put the address of the program (CRM_BASE_URL) before it.")  # fmt: skip
+    hint(f"请交给 {username} 本人；{hours} 小时内可用一次。",
+         f"Give it to {username} alone; it can be used once within {hours} hours.")  # fmt: skip
