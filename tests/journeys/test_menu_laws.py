@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from crm_adapters.storage.records import SqlRecords
 from crm_domain import SYSTEM
 from crm_domain.errors import EditConflict, Invalid, NotFound, NotPermitted
-from crm_domain.model import Menu, Permission, PermissionGroup
+from crm_domain.model import AuditEntry, Menu, Permission, PermissionGroup
 from crm_domain.model.fields import changed
 from crm_domain.rules.access import Declared, Principal
 from crm_domain.usecases import access, records
@@ -157,3 +158,51 @@ def test_the_page_of_permissions_lists_each_once(world: World) -> None:
         assert sorted(codes) == sorted(p.code for p in uow.records.all(Permission))
     assert rows[0].menu is not None
     assert (rows[-1].group, codes[-1]) == (None, "pool:view")
+
+
+def test_what_is_moved_by_one_place_is_moved_wholly_or_not_at_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two who move at once one is told; no half of an order is left, and the log has each."""
+    crm = world.crm
+
+    def order() -> list[str]:
+        found = access.navigation(crm, by=SYSTEM).menus
+        return [m.title for m in found]
+
+    with crm.unit_of_work(read_only=True) as uow:
+        menus = sorted(uow.records.all(Menu), key=lambda m: m.position)
+    at_first, first = order(), str(menus[0].id)
+    access.move_entry(crm, "menu", first, up=True, by=SYSTEM)
+    assert order() == at_first
+    access.move_entry(crm, "menu", first, up=False, by=SYSTEM)
+    assert order() == [at_first[1], at_first[0], *at_first[2:]]
+    moved = order()
+    real, rival = SqlRecords.save, iter([True])
+
+    def save(self: SqlRecords, record: Any) -> Any:
+        saved = real(self, record)
+        if isinstance(record, Menu) and next(rival, False):
+            raise EditConflict(what="菜单", seen=1, version=2)
+        return saved
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlRecords, "save", save)
+        with pytest.raises(EditConflict):
+            access.move_entry(crm, "menu", first, up=True, by=SYSTEM)
+    assert order() == moved
+    access.move_entry(crm, "menu", first, up=True, by=SYSTEM)
+    assert order() == at_first
+    with crm.unit_of_work(read_only=True) as uow:
+        logged = uow.records.all(AuditEntry, action="arrange", record="Menu")
+    assert {e.record_id for e in logged} >= {menus[0].id, menus[1].id}
+
+
+@pytest.mark.parametrize(("kind", "which"), [("menu", "1"), ("group", "1"), ("permission", "x")])
+def test_only_who_arranges_the_menu_moves_some_of_it(world: World, kind: str, which: str) -> None:
+    """And what is not there is not found."""
+    with pytest.raises(NotPermitted):
+        access.move_entry(world.crm, kind, which, up=True, by=world.manager)
+    for unknown, of in ((kind, "999"), (kind, ""), ("shelf", which)):
+        with pytest.raises(NotFound):
+            access.move_entry(world.crm, unknown, of, up=True, by=SYSTEM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -18,6 +18,12 @@ from crm_domain.usecases._common import audit
 
 ARRANGED = ("group_id", "in_menu", "title", "title_en", "position")
 """What an administrator may change of a permission, beside its parent."""
+STEP = 10
+"""Between two neighbours, so that a number typed by hand fits in between."""
+MOVING: Mapping[str, str] = {
+    "menu": "menu:edit", "group": "permission_group:edit", "permission": "role:manage",
+}  # fmt: skip
+"""What moves, and the permission that it needs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -145,6 +151,57 @@ def arrange_permission(
         saved = uow.records.save(changed(before, **fields))
         audit(uow, by, now, "arrange", "Permission", saved.id, before, saved)
         return saved
+
+
+def move_entry(crm: Crm, kind: str, which: str, *, up: bool, by: Principal) -> None:
+    """Move something of the menu by one place, all of it or nothing; beyond an end it stays.
+
+    Args:
+        crm: The CRM.
+        kind: ``menu``, which moves among all; ``group``, within its menu; or ``permission``, within
+            its group.
+        which: A menu or a group by its number, a permission by its code.
+        up: Whether towards the beginning.
+        by: Who asks; needs ``menu:edit``, ``permission_group:edit`` or ``role:manage``.
+
+    Raises:
+        EditConflict: Somebody else moved some of it at the same time.
+        NotFound: There is no such thing.
+        NotPermitted: Without the permission.
+    """
+    by.need(MOVING.get(kind, "role:manage"))
+    with crm.unit_of_work() as uow:
+        found, now = _arrangement(uow), crm.now()
+        order = _siblings(found, kind, which)
+        at = next(i for i, x in enumerate(order) if _is(x, which))
+        to = at - 1 if up else at + 1
+        if not 0 <= to < len(order):
+            return
+        order[at], order[to] = order[to], order[at]
+        placed = [(one, i * STEP) for i, one in enumerate(order, 1) if one.position != i * STEP]
+        # By number, so that of two at once one waits, and then finds another version.
+        for before, place in sorted(placed, key=lambda pair: pair[0].id or 0):
+            saved = uow.records.save(changed(before, position=place))
+            audit(uow, by, now, "arrange", type(saved).__name__, saved.id, before, saved)
+
+
+def _is(one: Menu | PermissionGroup | Permission, which: str) -> bool:
+    return which == (one.code if isinstance(one, Permission) else str(one.id))
+
+
+def _siblings(found: Arrangement, kind: str, which: str) -> list[Any]:
+    """Give what something moves among, in order."""
+    among: dict[str, tuple[Iterable[Any], Callable[[Any], object]]] = {
+        "menu": (found.menus.values(), lambda one: None),
+        "group": (found.groups.values(), lambda one: one.menu_id),
+        "permission": (found.permissions.values(), lambda one: one.group_id),
+    }
+    every, home = among.get(kind, ((), lambda one: None))
+    ordered = in_order(every)
+    for one in ordered:
+        if _is(one, which):
+            return [x for x in ordered if home(x) == home(one)]
+    raise NotFound(what="菜单", id=quoted(which))
 
 
 def _arrangement(uow: UnitOfWork) -> Arrangement:

@@ -28,6 +28,7 @@ from crm_domain.usecases._menus import (
     Navigation,
     arrange_permission,
     list_permissions,
+    move_entry,
     navigation,
     trail,
 )
@@ -65,9 +66,9 @@ __all__ = [
     "FREELY_GIVEN", "Account", "ArrangedGroup", "Effective", "Navigation", "RoleSummary",
     "add_role", "arrange_permission", "change_password", "create_user", "edit_role", "effective",
     "get_account", "issue_reset", "list_accounts", "list_permissions", "list_roles", "may_give",
-    "navigation", "principal_for", "read_reset", "redeem_reset", "remove_role", "set_active",
-    "set_language", "set_password", "set_role", "set_roles", "sign_in", "synchronise",
-    "tally_accounts", "trail", "update_user", "without_account",
+    "move_entry", "navigation", "principal_for", "read_reset", "redeem_reset", "remove_role",
+    "set_active", "set_language", "set_password", "set_role", "set_roles", "sign_in",
+    "synchronise", "tally_accounts", "trail", "update_user", "without_account",
 ]  # fmt: skip
 
 

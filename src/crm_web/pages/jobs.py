@@ -24,7 +24,9 @@ def show(c: Context) -> Answer:
 def run(c: Context, name: str) -> Answer:
     """Have a job run by a worker; here it would take one of the few threads that answer."""
     schedule.ask_job(c.crm, name, by=c.by)
-    said = c.t("已安排运行，稍后刷新本页查看结果。", "It runs soon; load this page again to see how.")
+    said = c.t(
+        "已安排运行，稍后刷新本页查看结果。", "It runs soon; load this page again to see how."
+    )
     return Redirect(to="/jobs", said=said)
 
 

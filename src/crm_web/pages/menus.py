@@ -10,6 +10,7 @@ import attrs
 from crm_domain.errors import CrmError, EditConflict, NotFound
 from crm_domain.model import Menu, Permission, PermissionGroup, specs
 from crm_domain.ports import Query
+from crm_domain.rules.menus import in_order
 from crm_domain.usecases import access, records
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.context import Context, read_version
@@ -20,10 +21,7 @@ from crm_web.screen import screen
 from crm_web.widgets import inputs
 
 MOST = 500
-STEP = 10
-"""Between two neighbours, so that a number typed by hand fits in between."""
 FIELDS = ("title", "title_en", "group_id", "position", "in_menu")
-KINDS: Mapping[str, type[Any]] = {"menu": Menu, "group": PermissionGroup}
 
 
 @attrs.frozen(kw_only=True)
@@ -56,13 +54,7 @@ def arrange(c: Context) -> Answer:
 
 
 def _all(c: Context, cls: type[Any]) -> list[Any]:
-    found = records.list_records(c.crm, cls, Query(limit=MOST), by=c.by)
-    return sorted(found, key=_place)
-
-
-def _place(one: Any) -> tuple[int, int]:
-    """Tell where something stands; of two with one place the older comes first."""
-    return one.position, one.id or 0
+    return in_order(records.list_records(c.crm, cls, Query(limit=MOST), by=c.by))
 
 
 def _permissions(c: Context) -> dict[int | None, tuple[Permission, ...]]:
@@ -78,52 +70,12 @@ def _permissions(c: Context) -> dict[int | None, tuple[Permission, ...]]:
 @screen("/menus/move", needs="menu:edit", methods=("POST",))
 def move(c: Context) -> Answer:
     """Move a menu among all, a group within its menu, or a permission within its group."""
-    kind, which, up = c.one("kind"), c.one("which"), c.one("to") == "up"
+    kind, which = c.one("kind"), c.one("which")
     try:
-        siblings = _siblings(c, kind, which)
-        _reorder(c, kind, siblings, which, up)
+        access.move_entry(c.crm, kind, which, up=c.one("to") == "up", by=c.by)
     except EditConflict as e:
         return Redirect(to="/menus", said=e.message(c.language), tone="danger")
     return Redirect(to=f"/menus#{kind}-{which}")
-
-
-def _siblings(c: Context, kind: str, which: str) -> Sequence[Any]:
-    if kind == "permission":
-        parts = _permissions(c).values()
-        found = next((p for p in parts if any(x.code == which for x in p)), None)
-    else:
-        every = _all(c, KINDS[kind]) if kind in KINDS else []
-        one = next((x for x in every if str(x.id) == which), None)
-        home = getattr(one, "menu_id", None)
-        found = None if one is None else tuple(
-            x for x in every if getattr(x, "menu_id", None) == home
-        )  # fmt: skip
-    if found is None:
-        raise NotFound(what="菜单", id=which)
-    return found
-
-
-def _reorder(c: Context, kind: str, siblings: Sequence[Any], which: str, up: bool) -> None:
-    """Swap something with its neighbour, and write the places of those that change."""
-    order = list(siblings)
-    at = next(i for i, x in enumerate(order) if _key(kind, x) == which)
-    to = at - 1 if up else at + 1
-    if not 0 <= to < len(order):
-        return
-    order[at], order[to] = order[to], order[at]
-    for i, one in enumerate(order, 1):
-        if one.position == i * STEP:
-            continue
-        values = {"position": i * STEP}
-        if kind == "permission":
-            access.arrange_permission(c.crm, one.code, values, version=one.version, by=c.by)
-        else:
-            values["version"] = one.version
-            records.write_record(c.crm, type(one), one.id, values, by=c.by)
-
-
-def _key(kind: str, one: Any) -> str:
-    return str(one.code if kind == "permission" else one.id)
 
 
 @screen("/menus/permissions/{code}", needs="role:manage", methods=("GET", "POST"))
