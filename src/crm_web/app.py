@@ -139,16 +139,15 @@ def _ready(crm: Crm) -> Response:
     try:
         crm.storage.prepare(migrate=False)
         waits = notices.backlog(crm, by=SYSTEM).due_since
-        jobs, missed = schedule.list_jobs(crm, by=SYSTEM), schedule.late_jobs(crm, by=SYSTEM)
+        jobs = schedule.troubled_jobs(crm, by=SYSTEM)
     except Exception as e:
         log.warning("not ready", exc_info=True)
         return JSONResponse({"status": "down", "why": type(e).__name__}, status_code=503)
     late = 0.0 if waits is None else (crm.now() - waits).total_seconds()
-    failed = [j.name for j in jobs if j.last and j.last.error]
-    degraded = late > LATE or bool(failed) or bool(missed)
+    degraded = late > LATE or bool(jobs.failed) or bool(jobs.late)
     return JSONResponse({
-        "status": "degraded" if degraded else "ok", "jobs_failed": failed,
-        "jobs_late": missed,
+        "status": "degraded" if degraded else "ok", "jobs_failed": jobs.failed,
+        "jobs_late": jobs.late,
         "oldest_notice_seconds": round(max(late, 0.0)),
     })  # fmt: skip
 

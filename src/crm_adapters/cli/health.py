@@ -207,13 +207,12 @@ def _notices(crm: Crm) -> Iterator[Found]:
 def _jobs(crm: Crm) -> Iterator[Found]:
     from crm_domain.usecases import schedule
 
-    listed = schedule.list_jobs(crm, by=SYSTEM)
-    late = schedule.late_jobs(crm, by=SYSTEM)
-    failed = [j.name for j in listed if j.last and j.last.error]
+    found = schedule.troubled_jobs(crm, by=SYSTEM)
+    late, failed = found.late, found.failed
     name = say("定时任务", "schedule")
     start = say("启动 crm worker；使用 Redis 时还需 crm scheduler",
                 "start crm worker, and with Redis crm scheduler, too")  # fmt: skip
-    if not any(j.last for j in listed):
+    if not any(j.last for j in schedule.list_jobs(crm, by=SYSTEM)):
         yield Found("jobs_late", name, "warning",
                     say("从未执行过", "no job has ever run"), start)  # fmt: skip
     elif late:

@@ -10,11 +10,12 @@ import attrs
 from crm_domain.errors import EditConflict, FieldError, Invalid, NotFound
 from crm_domain.model import Department, Employee, Permission, Role, Scope, User
 from crm_domain.model.fields import changed
-from crm_domain.parsing import parse_fields, quoted, storable
+from crm_domain.parsing import parse_fields, quoted
 from crm_domain.ports import MOST, Crm, Page, Query, Reach, Tally, UnitOfWork
 from crm_domain.rules.access import Principal, union
 from crm_domain.usecases._common import audit, people, reach_of
 from crm_domain.usecases._rights import (
+    account_or_refuse,
     administrators,
     refuse_beyond,
     refuse_foreign,
@@ -188,7 +189,7 @@ def update_user(
         # First: whoever deals a turn locks the rotation before it reads the people.
         uow.turns.people_changed()
         now = crm.now()
-        user = _account(uow, username)
+        user = account_or_refuse(uow, username)
         if listed:
             try:
                 fields["roles"] = wanted_roles(uow, wanted)
@@ -285,19 +286,11 @@ def _departments(
     return tuple(d.title for d in every if d.id in covered)
 
 
-def _account(uow: UnitOfWork, username: Any) -> User:
-    usable = isinstance(username, str) and storable(username)
-    user = uow.records.find(User, username=username) if usable else None
-    if user is None:
-        raise NotFound(what="用户", id=quoted(username))
-    return user
-
-
 def _readable(uow: UnitOfWork, username: Any, by: Principal) -> User:
     """Find an account that somebody may look at."""
     if username != by.name or by.user_id is None:
         by.need("user:manage")
-    user = _account(uow, username)
+    user = account_or_refuse(uow, username)
     refuse_out_of_reach(uow, user, by)
     return user
 

@@ -9,12 +9,12 @@ import attrs
 
 from crm_domain.errors import LinkNotValid, NotFound
 from crm_domain.model import Employee, ResetLink, User
-from crm_domain.parsing import quoted, storable
+from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.usecases._common import audit
 from crm_domain.usecases._passwords import fingerprint, hashed, may_sign_in, replace, words_near
-from crm_domain.usecases._rights import refuse_stronger
+from crm_domain.usecases._rights import account_named, refuse_stronger
 
 
 @attrs.frozen(kw_only=True)
@@ -49,9 +49,8 @@ def issue_reset(crm: Crm, username: str, *, by: Principal) -> str:
     by.need("user:manage")
     by.need_oneself()
     token = secrets.token_urlsafe(32)
-    usable = isinstance(username, str) and storable(username)
     with crm.unit_of_work() as uow:
-        user = uow.records.find(User, username=username) if usable else None
+        user = account_named(uow, username)
         # Held, so that two who issue at once do not write two links.
         held = None if user is None else uow.sign_ins.hold(user.id or 0)
         now = crm.now()

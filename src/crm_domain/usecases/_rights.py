@@ -9,7 +9,7 @@ from typing import Any
 
 from crm_domain.errors import FieldError, Invalid, LastAdministrator, NotFound, ScopeTooWide
 from crm_domain.model import Department, Employee, Role, Scope, User
-from crm_domain.parsing import quoted
+from crm_domain.parsing import quoted, storable
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import SYSTEM, Principal, union
 from crm_domain.rules.duty import has_left
@@ -81,6 +81,24 @@ def refuse_stronger(uow: UnitOfWork, user: User, by: Principal) -> None:
         refuse_beyond(uow, user.roles, by)
 
 
+def account_named(uow: UnitOfWork, username: Any) -> User | None:
+    """Find an account by what was given for its name, whatever that is."""
+    usable = isinstance(username, str) and storable(username)
+    return uow.records.find(User, username=username) if usable else None
+
+
+def account_or_refuse(uow: UnitOfWork, username: Any) -> User:
+    """Give an account by its name.
+
+    Raises:
+        NotFound: There is none.
+    """
+    user = account_named(uow, username)
+    if user is None:
+        raise NotFound(what="用户", id=quoted(username))
+    return user
+
+
 def refuse_foreign(uow: UnitOfWork, employee_id: int | None, by: Principal) -> None:
     """Refuse to tie an account to an employee beyond one's reach: it would see what is theirs.
 
@@ -90,7 +108,7 @@ def refuse_foreign(uow: UnitOfWork, employee_id: int | None, by: Principal) -> N
         NotFound: The employee is not within one's reach.
     """
     if not uow.directory.in_reach(employee_id, reach_of(by)):
-        raise NotFound(what="员工", id=quoted(employee_id))
+        raise NotFound(what="员工", id=quoted(employee_id), fields=("employee_id",))
 
 
 def refuse_out_of_reach(uow: UnitOfWork, user: User, by: Principal) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from crm_domain.errors import FieldError, Invalid, NotFound
 from crm_domain.model import User
 from crm_domain.model.fields import changed
-from crm_domain.parsing import parse_fields, quoted, storable
+from crm_domain.parsing import parse_fields, quoted
 from crm_domain.ports import Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.usecases._accounts import (
@@ -43,6 +43,8 @@ from crm_domain.usecases._passwords import (
 from crm_domain.usecases._resets import issue_reset, read_reset, redeem_reset
 from crm_domain.usecases._rights import (
     FREELY_GIVEN,
+    account_named,
+    account_or_refuse,
     administrators,
     may_give,
     principal_of,
@@ -138,7 +140,7 @@ def set_active(crm: Crm, username: str, active: bool, *, by: Principal) -> User:
                                   "it is neither yes nor no")])  # fmt: skip
     with crm.unit_of_work() as uow:
         uow.turns.people_changed()
-        user = _account(uow, username)
+        user = account_or_refuse(uow, username)
         saved = _change(crm, uow, user, changed(user, active=active), by)
         if not active:
             # Otherwise they would run on when the account is enabled again.
@@ -161,7 +163,7 @@ def set_roles(crm: Crm, username: str, roles: Sequence[str | int], *, by: Princi
     by.need("user:manage")
     with crm.unit_of_work() as uow:
         uow.turns.people_changed()
-        user = _account(uow, username)
+        user = account_or_refuse(uow, username)
         found = wanted_roles(uow, roles)
         refuse_beyond(uow, found, by)
         return _change(crm, uow, user, changed(user, roles=found), by)
@@ -200,12 +202,12 @@ def set_password(crm: Crm, username: str, password: str, *, by: Principal) -> Us
     by.need("user:manage")
     by.need_oneself()
     with crm.unit_of_work(read_only=True) as uow:
-        there = _found(uow, username)
+        there = account_named(uow, username)
         near = words_near(uow, None, None) if there is None else _near(uow, there)
     made = hashed(crm, password, "password", near)
     with crm.unit_of_work() as uow:
         now = crm.now()
-        user = _account(uow, username)
+        user = account_or_refuse(uow, username)
         refuse_stronger(uow, user, by)
         saved = replace(uow, user, made, now)
         audit(uow, by, now, "set_password", "User", user.id)
@@ -266,7 +268,7 @@ def principal_for(crm: Crm, *, username: str) -> Principal:
         NotFound: There is no such account, it is disabled, or its employee has left.
     """
     with crm.unit_of_work(read_only=True) as uow:
-        user = _account(uow, username)
+        user = account_or_refuse(uow, username)
         return principal_of(crm, uow, user)
 
 
@@ -279,22 +281,10 @@ def sign_in(crm: Crm, username: str, password: str) -> Principal:
         NotFound: The account or the password is not right; which of the two is not said.
     """
     with crm.unit_of_work(read_only=True) as uow:
-        user = _found(uow, username)
+        user = account_named(uow, username)
     if not fits(crm, password, user):
         raise NotFound(what="用户", id=quoted(username))
     return principal_for(crm, username=username)
-
-
-def _found(uow: UnitOfWork, username: Any) -> User | None:
-    usable = isinstance(username, str) and storable(username)
-    return uow.records.find(User, username=username) if usable else None
-
-
-def _account(uow: UnitOfWork, username: Any) -> User:
-    user = _found(uow, username)
-    if user is None:
-        raise NotFound(what="用户", id=quoted(username))
-    return user
 
 
 def _near(uow: UnitOfWork, user: User) -> tuple[str, ...]:

@@ -244,8 +244,8 @@ def office_figures(crm: Crm, *, by: Principal) -> OfficeFigures:
         left = notices.backlog(crm, by=by).waiting[NoticeStatus.DEAD]
         dead = Figure(value=left, list="notices.list_notices", query=query)
     if by.may("job:run"):
-        broken = {j.name for j in schedule.list_jobs(crm, by=by) if j.last and j.last.error}
-        jobs = Figure(value=len(broken.union(schedule.late_jobs(crm, by=by))))
+        found = schedule.troubled_jobs(crm, by=by)
+        jobs = Figure(value=len({*found.failed, *found.late}))
     return OfficeFigures(dead=dead, jobs=jobs)
 
 

@@ -261,6 +261,19 @@ def _last_end(crm: Crm, standing: Standing) -> datetime | None:
     return standing.last_ended_at
 
 
+def opens_to_release(customer: Customer, *, by: Principal) -> bool:
+    """Whether `release_customer` gives back a customer that somebody sees, as a list asks of rows.
+
+    Args:
+        customer: As `get_customer` or `list_customers` gives it: nobody owns a public one.
+        by: Who asks; whether the principal may give back at all is not looked at.
+    """
+    if customer.owner_id is None or customer.status is CustomerStatus.ENROLLED:
+        return False
+    mine = customer.owner_id == by.employee_id
+    return not customer.locked and (mine or by.may("customer:transfer"))
+
+
 def release_customer(
     crm: Crm, customer_id: int, *, reason: str | None = None, by: Principal
 ) -> None:

@@ -219,6 +219,27 @@ def late_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+@attrs.frozen(kw_only=True)
+class Troubled:
+    """The jobs that somebody should look at."""
+
+    failed: tuple[str, ...]
+    """Whose latest run failed."""
+    late: tuple[str, ...]
+    """As `late_jobs` tells."""
+
+
+def troubled_jobs(crm: Crm, *, by: Principal) -> Troubled:
+    """Tell the jobs that failed or are late, changing nothing.
+
+    Raises:
+        NotPermitted: Without ``job:run``.
+    """
+    by.need("job:run")
+    failed = tuple(name for name, row in _rows(crm).items() if row.error)
+    return Troubled(failed=failed, late=late_jobs(crm, by=by))
+
+
 def _is_older(crm: Crm, moment: datetime) -> bool:
     """Whether something was done in the CRM before a moment."""
     with crm.unit_of_work(read_only=True) as uow:

@@ -33,7 +33,7 @@ from crm_domain.rules.throttle import FORGOTTEN_AFTER, Counted, counted, network
 from crm_domain.usecases._common import audit, people
 from crm_domain.usecases._forms import KEPT
 from crm_domain.usecases._passwords import count_attempt, fingerprint, fits, may_sign_in
-from crm_domain.usecases._rights import refuse_stronger
+from crm_domain.usecases._rights import account_named, refuse_stronger
 
 SEEN_EVERY = timedelta(minutes=1)
 """How often it is written that a session is active; a write at each request would be dear."""
@@ -229,9 +229,8 @@ def act_as(
     by.need("user:manage")
     by.need_oneself()
     fresh = secrets.token_urlsafe(32)
-    usable = isinstance(username, str) and storable(username)
     with crm.unit_of_work() as uow:
-        user = uow.records.find(User, username=username) if usable else None
+        user = account_named(uow, username)
         now = crm.now()
         if user is None or user.id == by.user_id or not may_sign_in(crm, uow, user, now):
             raise NotFound(what="用户", id=quoted(username))
@@ -419,11 +418,10 @@ def _count(
     crm: Crm, username: Any, place: str | None, last: str | None
 ) -> tuple[User | None, Sequence[Counted]]:
     """Count a try before anything costly is done for it, in a transaction of its own."""
-    usable = isinstance(username, str) and storable(username)
     typed = username if isinstance(username, str) else ""
     with crm.unit_of_work() as uow:
         now = crm.now()
-        user = uow.records.find(User, username=username) if usable else None
+        user = account_named(uow, username)
         number = user.id if user is not None and user.id else 0
         known, device = uow.sign_ins.knows(number, place=place, device=last)
         keys = counted(typed, number, place=place, device=last if device else None, known=known)
@@ -482,8 +480,7 @@ def _whose(uow: UnitOfWork, username: str | None, by: Principal) -> User:
     if username is None:
         user = None if by.user_id is None else uow.records.get(User, by.user_id)
     else:
-        usable = isinstance(username, str) and storable(username)
-        user = uow.records.find(User, username=username) if usable else None
+        user = account_named(uow, username)
         if user is None or user.id != by.user_id:
             by.need("user:manage")
     if user is None:

@@ -10,7 +10,6 @@ import attrs
 
 from crm_domain.errors import (
     CrmError,
-    Duplicate,
     EditConflict,
     Invalid,
     LastAdministrator,
@@ -262,13 +261,12 @@ def problems_of(c: Context, error: CrmError) -> tuple[Mapping[str, Sequence[str]
     """Sort a refusal beside the fields that it is about, with its status."""
     if isinstance(error, Invalid):
         return said_of(error.problems, c.language), 422
-    told = [error.message(c.language)]
-    if isinstance(error, Duplicate):
-        return dict.fromkeys(error.facts.get("fields") or ("",), told), 409
-    if isinstance(error, NotFound):
-        place = {"员工": "employee_id", "学员": "student_id"}.get(str(error.facts.get("what")), "")
-        return {place: told}, 422 if place else 404
-    return {"": told}, status_of(error)
+    fields, status = error.facts.get("fields") or (), status_of(error)
+    if fields and isinstance(error, NotFound):
+        # The page is there; what was typed into it is not.
+        status = 422
+    told = (error.message(c.language),)
+    return dict.fromkeys(fields or ("",), told), status
 
 
 def _given(typed: Mapping[str, Any]) -> dict[str, Any]:

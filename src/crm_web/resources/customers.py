@@ -11,7 +11,16 @@ from typing import Any, cast
 import attrs
 
 from crm_domain.errors import FieldError, Invalid
-from crm_domain.model import Assignment, Choice, Customer, CustomerStatus, FollowUp, Spec, specs
+from crm_domain.model import (
+    Assignment,
+    AssignmentStatus,
+    Choice,
+    Customer,
+    CustomerStatus,
+    FollowUp,
+    Spec,
+    specs,
+)
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import opens_public
 from crm_domain.rules.pool import spoken_to
@@ -253,7 +262,7 @@ CLAIM = Action(
 
 def _mine(row: Any, c: Context) -> bool:
     if isinstance(row, MyCustomer):
-        return row.owned and int(row.status) == 1
+        return row.owned and row.status is AssignmentStatus.FOLLOWING
     open_ = row.status is CustomerStatus.NOT_ENROLLED
     return open_ and row.owner_id is not None and row.owner_id == c.by.employee_id
 
@@ -265,10 +274,9 @@ def editable(row: Customer, c: Context) -> bool:
 
 def _takes_back(row: Any, c: Context) -> bool:
     """Whether somebody may give a customer back: the own, and who transfers also of others."""
-    if isinstance(row, MyCustomer) or _mine(row, c):
+    if isinstance(row, MyCustomer):
         return _mine(row, c)
-    owned = row.owner_id is not None and row.status is CustomerStatus.NOT_ENROLLED
-    return owned and not row.locked and c.by.may("customer:transfer")
+    return pool.opens_to_release(row, by=c.by)
 
 
 # -- the lists --------------------------------------------------------------------------------
