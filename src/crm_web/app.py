@@ -169,7 +169,7 @@ async def _too_large(request: Request, error: Exception) -> Response:
 async def _told(request: Request, status: int, words: tuple[str, str]) -> Response:
     from starlette.concurrency import run_in_threadpool
 
-    from crm_web.endpoint import told
+    from crm_web.endpoint import error_page
 
     site: Any = request.app.state.site
-    return await run_in_threadpool(told, site, request, status, words)
+    return await run_in_threadpool(error_page, site, request, status, words)

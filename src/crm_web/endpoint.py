@@ -386,7 +386,7 @@ def _wants_json(request: Request) -> bool:
     return request.url.path.endswith(".json")
 
 
-def told(site: Site, request: Request, status: int, words: tuple[str, str]) -> Response:
+def error_page(site: Site, request: Request, status: int, words: tuple[str, str]) -> Response:
     """Answer where no screen does: there is none, or the request was too large for any."""
     try:
         session = _session(site, request)

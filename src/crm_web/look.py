@@ -60,7 +60,7 @@ class Look:
             return name
         return about(known).zh if self.language == "zh" else about(known).en
 
-    def told(self, notice: Notice) -> Notice:
+    def localized(self, notice: Notice) -> Notice:
         """Give a notice with its words in the language of the page."""
         return in_language(notice, self.language)
 

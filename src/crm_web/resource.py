@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from crm_web.context import Context
     from crm_web.look import Look
 
-Words = tuple[str, str]
+Labels = tuple[str, str]
 """Chinese and English."""
 RECEIVERS = "receivers"
 """Of employees those who may be given customers."""
@@ -63,7 +63,7 @@ class Column:
     """One column of a list."""
 
     name: str
-    words: Words
+    words: Labels
     kind: str
     """How its cells look: a kind of field, or ``agreed``, ``due``, ``ago``, ``phone``, ``copy``,
     ``badge``, ``changes``."""
@@ -93,9 +93,9 @@ class Filter:
     """One thing that a list can be narrowed by: a row of values, or a range."""
 
     name: str
-    words: Words
+    words: Labels
     kind: str
-    choices: tuple[tuple[str, Words], ...] = ()
+    choices: tuple[tuple[str, Labels], ...] = ()
     """The values of a closed list, with what people call them; of ``text`` the words of those that
     may occur, of which only those that do are offered."""
     target: str = ""
@@ -128,7 +128,7 @@ class Action:
     """Something that is done to rows: to one, to those ticked, or to all that match."""
 
     name: str
-    words: Words
+    words: Labels
     icon: str
     needs: str
     """The permission."""
@@ -147,11 +147,11 @@ class Action:
     refused: Callable[[Context, Sequence[int]], Mapping[int, tuple[str, str]]] | None = None
     """Asked once for the rows of a page: which of them it would be refused for, and in a word and
     a sentence why; that stands in its place."""
-    instead: Words = ("", "")
+    instead: Labels = ("", "")
     """What stands in its place where it does not."""
     direct: bool = False
     """Whether one press does it, without a form."""
-    hint: Words = ("", "")
+    hint: Labels = ("", "")
     """What people should know before they do it."""
     most: int = ROW_BY_ROW
     """So many rows it takes at a time; of more people are asked whether to go on. What is done by
@@ -175,7 +175,7 @@ class Tab:
     """A filter that stands above the list."""
 
     name: str
-    words: Words
+    words: Labels
     query: Callable[[Context], Query] | None = None
     """What it asks; None is the whole list."""
 
@@ -197,7 +197,7 @@ class Form:
     """The permission to make one; None where none are made."""
     edit: str | None
     """The permission to change one; None where none are changed."""
-    groups: tuple[tuple[Words, tuple[str, ...]], ...] = ()
+    groups: tuple[tuple[Labels, tuple[str, ...]], ...] = ()
     """Fields that stand together; without any all stand together."""
     watch: str = ""
     """An address that is asked while somebody types a new one, as for duplicates."""
@@ -219,7 +219,7 @@ class Resource:
     name: str
     """Names it in addresses, preferences and views: ``customers``; may have a slash within."""
     record: type[Any]
-    words: Words
+    words: Labels
     """What the list is called."""
     icon: str
     needs: str
@@ -230,7 +230,7 @@ class Resource:
     get: Callable[[Crm, int, Principal], Any] | None = None
     columns: tuple[Column, ...] = ()
     filters: tuple[Filter, ...] = ()
-    search: Words | None = None
+    search: Labels | None = None
     """What can be searched for; None where nothing can."""
     form: Form | None = None
     remove: Callable[[Crm, int, Principal], None] | None = None
@@ -257,9 +257,9 @@ class Resource:
     """The permission for a page of its own that makes one, at ``new``; "" is the form's."""
     opens: Callable[[Any, Context], bool] = lambda row, c: True
     """Whether somebody may open a row's page."""
-    links: tuple[tuple[str, Words, str, str], ...] = ()
+    links: tuple[tuple[str, Labels, str, str], ...] = ()
     """Pages that belong to it: address, words, icon, permission."""
-    elsewhere: tuple[tuple[str, Words, str, str], ...] = ()
+    elsewhere: tuple[tuple[str, Labels, str, str], ...] = ()
     """Lists in which a search is tried next when it finds nothing here: as for ``links``."""
     narrowed: Callable[[Resource, Context], Resource] = lambda resource, c: resource
     """Gives the list as somebody has it, with less than is declared: only that is offered. What is
@@ -360,7 +360,7 @@ def narrowing(record: type[Any], name: str, **more: Any) -> Filter:
     return Filter(**known | more)
 
 
-def _choices(spec: Spec) -> tuple[tuple[str, Words], ...]:
+def _choices(spec: Spec) -> tuple[tuple[str, Labels], ...]:
     if spec.kind == "flag":
         return (("true", ("是", "yes")), ("false", ("否", "no")))
     if spec.kind == "choice":
@@ -374,7 +374,7 @@ _UNSEEN = ("key", "version", "json")
 
 
 def plain(
-    cls: type[Any], name: str, words: Words, icon: str, *, hide: Sequence[str] = (), **more: Any
+    cls: type[Any], name: str, words: Labels, icon: str, *, hide: Sequence[str] = (), **more: Any
 ) -> Resource:
     """Make the list of a record without rules: all its fields, filters by its choices, a form.
 

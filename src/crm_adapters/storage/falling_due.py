@@ -10,13 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from crm_adapters.storage.ownership import POOLED
 from crm_adapters.storage.rows import mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import LINKS, assignment, customer, ownership
 from crm_domain.model import AssignmentStatus, Customer, PoolRule
 from crm_domain.ports import Ended, Expiring, Losing, Released
-from crm_domain.rules.pool import NEVER, Lapse, Lapses
+from crm_domain.rules.pool import NEVER, RELEASED, Lapse, Lapses
 
 NAMED = 5
 """So many customers of each owner are named when they are released, or are to be contacted."""
@@ -144,7 +143,7 @@ class SqlFallingDue:
                     ended_at=sa.func.greatest(due.c.last_contacted_at, at))
         ).cte("ended")  # fmt: skip
         freed = (
-            sa.update(ownership).where(o.customer_id == due.c.customer_id).values(**POOLED)
+            sa.update(ownership).where(o.customer_id == due.c.customer_id).values(**RELEASED)
         ).cte("freed")  # fmt: skip
         some = sa.func.array_agg(due.c.customer_id)
         counted = (
@@ -179,7 +178,7 @@ class SqlFallingDue:
             .values(status=o.due_status, limit_days=o.due_days,
                     ended_at=sa.func.max(o.last_contacted_at, now))
         )  # fmt: skip
-        self._session.run(sa.update(ownership).where(these).values(**POOLED))
+        self._session.run(sa.update(ownership).where(these).values(**RELEASED))
         return groups
 
     # -- warnings and reminders ----------------------------------------------------------------

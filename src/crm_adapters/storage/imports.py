@@ -12,7 +12,6 @@ from crm_adapters.storage.directory import within
 from crm_adapters.storage.instants import words
 from crm_adapters.storage.listing import paged
 from crm_adapters.storage.outbox import cancel
-from crm_adapters.storage.ownership import POOLED
 from crm_adapters.storage.records import SqlRecords
 from crm_adapters.storage.rows import chunks, mapper
 from crm_adapters.storage.session import Session
@@ -37,7 +36,7 @@ from crm_domain.model import (
     Scope,
 )
 from crm_domain.ports import Page, Query, Reach
-from crm_domain.rules.pool import NEVER
+from crm_domain.rules.pool import NEVER, RELEASED
 
 BEGUN = (ImportStatus.RUNNING, ImportStatus.PAUSED, ImportStatus.FAILED)
 """Begun and not ended."""
@@ -238,7 +237,7 @@ class SqlImports:
             )
             self._session.run(
                 sa.update(ownership).where(self._session.among(o.customer_id, part))
-                .values(**POOLED | {"due_on": NEVER})
+                .values(**RELEASED | {"due_on": NEVER})
             )  # fmt: skip
             cancel(self._session, [f"customer:{i}" for i in part])
         done = self._session.run(

@@ -18,17 +18,11 @@ from crm_adapters.storage.tables import TABLES, assignment, ownership
 from crm_domain.model import Assignment, Customer, specs
 from crm_domain.parsing import record_number
 from crm_domain.ports import Closing, NewAssignment, Standing
-from crm_domain.rules.pool import ALWAYS
 
 HOT = tuple(s.name for s in specs(Customer).values() if s.hot)
 _HELD = HOT.index("assignment_id")
 DUE = ("due_on", "due_status", "due_days", "warn_on")
 _WRITTEN = mapper(Assignment).write
-POOLED: dict[str, Any] = {
-    "owner_id": None, "received_at": None, "last_contacted_at": None, "next_contact_at": None,
-    "dated_anew_at": None, "due_on": ALWAYS, "due_status": None, "due_days": None, "warn_on": None,
-}  # fmt: skip
-"""The ownership of a customer that was released, as far as it changes."""
 
 
 def _lock_one(_: bool) -> Any:

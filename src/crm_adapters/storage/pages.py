@@ -19,13 +19,13 @@ from crm_adapters.storage.counting import Countable, fields_of, tallied
 from crm_adapters.storage.directory import within
 from crm_adapters.storage.finding import FEW, Search
 from crm_adapters.storage.listing import any_of, narrowed, paged
-from crm_adapters.storage.ownership import POOLED
 from crm_adapters.storage.rows import Mapper, mapper
 from crm_adapters.storage.session import Session
 from crm_adapters.storage.tables import customer, ownership
 from crm_domain.model import Customer, CustomerStatus, Scope, specs
 from crm_domain.parsing import Unreadable, field_value
 from crm_domain.ports import Page, Query, Reach, Tally
+from crm_domain.rules.pool import RELEASED
 
 Condition = sa.ColumnElement[bool]
 WALKED = ("source", "education", "school_id")
@@ -38,7 +38,7 @@ def _shown(today: date) -> Mapper[Customer]:
     m, o = mapper(Customer), ownership.c
     seen = {
         name: sa.case((o.due_on <= today, sa.literal(value, o[name].type)), else_=o[name])
-        for name, value in POOLED.items()
+        for name, value in RELEASED.items()
     }
     read = tuple(seen.get(n, column) for n, column in zip(m.names, m.read, strict=True))
     return attrs.evolve(m, read=read)
@@ -214,7 +214,7 @@ def _one_number(query: Query, name: str) -> int | None:
 def _in_pool(query: Query) -> Query:
     """Sort the pool by number wherever all in it are the same."""
     sort = query.sort or ""
-    if sort.lstrip("-") not in POOLED:
+    if sort.lstrip("-") not in RELEASED:
         return query
     return attrs.evolve(query, sort="-id" if sort.startswith("-") else "id")
 

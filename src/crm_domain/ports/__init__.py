@@ -8,16 +8,17 @@ from crm_domain.ports.crm import (
     Loaded,
     Notifier,
     PasswordHasher,
-    Settings,
 )
 from crm_domain.ports.customers import TAB, Customers, MyCustomer
 from crm_domain.ports.falling_due import Ended, Expiring, FallingDue, Losing, Released
 from crm_domain.ports.forms import Forms, Sent
-from crm_domain.ports.outbox import Backlog, Imports, Notices
+from crm_domain.ports.imports import Imports
+from crm_domain.ports.outbox import Backlog, Notices
 from crm_domain.ports.ownership import Closing, NewAssignment, Ownership, Standing
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach
 from crm_domain.ports.schedule import Cron, Schedule
+from crm_domain.ports.settings import Settings
 from crm_domain.ports.sheets import Cell, Row, Sheet, SheetReader, SheetWriter, Table
 from crm_domain.ports.sign_ins import Resumed, SignIns
 from crm_domain.ports.storage import (

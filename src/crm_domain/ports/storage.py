@@ -21,7 +21,8 @@ from crm_domain.model import (
 from crm_domain.ports.customers import Customers
 from crm_domain.ports.falling_due import FallingDue
 from crm_domain.ports.forms import Forms
-from crm_domain.ports.outbox import Imports, Notices
+from crm_domain.ports.imports import Imports
+from crm_domain.ports.outbox import Notices
 from crm_domain.ports.ownership import Ownership
 from crm_domain.ports.query import MOST, Page, Query, Tally
 from crm_domain.ports.reach import Reach

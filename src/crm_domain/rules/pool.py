@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
 
 import attrs
 
@@ -221,11 +222,18 @@ def is_kept(customer: Customer, today: date) -> bool:
     return customer.owner_id is not None and not is_public(customer, today)
 
 
+NOBODYS: dict[str, Any] = dict.fromkeys(
+    ("owner_id", "received_at", "last_contacted_at", "next_contact_at", "dated_anew_at")
+)
+"""What goes with an owner."""
+RELEASED: dict[str, Any] = NOBODYS | {
+    "due_on": ALWAYS, "due_status": None, "due_days": None, "warn_on": None,
+}  # fmt: skip
+"""The ownership of a customer that was released, as far as it changes."""
+
+
 def shown(customer: Customer, today: date) -> Customer:
     """Give the customer as people read it: an overdue one is nobody's before any sweep has run."""
     if customer.owner_id is None or not is_public(customer, today):
         return customer
-    return changed(
-        customer, owner_id=None, received_at=None, last_contacted_at=None, next_contact_at=None,
-        dated_anew_at=None, due_on=ALWAYS, due_status=None, due_days=None, warn_on=None,
-    )  # fmt: skip
+    return changed(customer, **RELEASED)

@@ -124,6 +124,11 @@ def moment(crm: Crm, customer: Customer) -> datetime:
     return latest(crm.now(), customer)
 
 
+def earlier_now(crm: Crm) -> datetime:
+    """Tell the earlier of the program's clock and the database's."""
+    return min(crm.now(), crm.storage.clock())
+
+
 def start_of_day(crm: Crm, day: date) -> datetime:
     """Tell the first moment of a local day."""
     return datetime.combine(day, time(), crm.settings.zone).astimezone(UTC)

@@ -70,16 +70,15 @@ def make_report(
     )  # fmt: skip
 
 
-def by_name(crm: Crm, ids: Iterable[int]) -> dict[str, int]:
-    counts = Counter(ids)
+def by_name(crm: Crm, counts: Mapping[int, int]) -> dict[str, int]:
+    """Give what was counted by employee under their names; two of one name have their number."""
     with crm.unit_of_work(read_only=True) as uow:
-        people = {i: uow.records.get(Employee, i) for i in counts}
-    # Two people of one name are told apart by their number.
-    names = Counter(p.name for p in people.values() if p)
+        people = {e.id or 0: e.name for e in uow.records.among(Employee, sorted(counts))}
+    names = Counter(people.values())
     return {
-        (p.name if names[p.name] == 1 else f"{p.name}#{i}"): counts[i]
-        for i, p in sorted(people.items()) if p
-    }  # fmt: skip
+        (name if names[name] == 1 else f"{name}#{number}"): counts[number]
+        for number, name in sorted(people.items())
+    }
 
 
 def warned(before: Sequence[str], rows: Iterable[Good]) -> tuple[str, ...]:

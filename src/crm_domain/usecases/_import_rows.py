@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -109,23 +111,14 @@ class SheetRows:
     def beyond(self, number: int, limit: int) -> list[Row]:
         """Give up to ``limit`` data rows from a row number on."""
         found: list[Row] = []
-        for row in self.rows[self._place(number) :]:
+        # Rows are numbered upwards, with gaps in a .csv.
+        first = bisect_left(self.rows, number, key=attrgetter("number"))
+        for row in self.rows[first:]:
             if len(found) == limit:
                 break
             if not row.blank:
                 found.append(row)
         return found
-
-    def _place(self, number: int) -> int:
-        """Tell where a row number stands; rows are numbered upwards, with gaps in a .csv."""
-        low, high = 0, len(self.rows)
-        while low < high:
-            middle = (low + high) // 2
-            if self.rows[middle].number < number:
-                low = middle + 1
-            else:
-                high = middle
-        return low
 
     def read(self, rows: Sequence[Row]) -> Iterator[Good | Bad]:
         """Read rows one by one."""

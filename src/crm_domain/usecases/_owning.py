@@ -19,6 +19,7 @@ from crm_domain.model.fields import changed
 from crm_domain.ports import Closing, Crm, UnitOfWork
 from crm_domain.rules.access import Principal
 from crm_domain.rules.duty import has_left
+from crm_domain.rules.pool import NOBODYS
 from crm_domain.rules.wording import Words, counted, named
 from crm_domain.usecases._common import employee_or_refuse, notices, reach_of, start_of_day
 
@@ -44,10 +45,7 @@ def owned_by(customer: Customer, consultant_id: int, now: datetime) -> Customer:
 
 def pooled(customer: Customer) -> Customer:
     """Give the customer as nobody's."""
-    return changed(
-        customer, owner_id=None, received_at=None, last_contacted_at=None, next_contact_at=None,
-        dated_anew_at=None,
-    )  # fmt: skip
+    return changed(customer, **NOBODYS)
 
 
 def closing(customer: Customer, now: datetime, ending: AssignmentStatus) -> Closing | None:

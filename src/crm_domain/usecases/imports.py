@@ -8,6 +8,7 @@ whose reach it is.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 from crm_domain.errors import NotRevertible
@@ -97,7 +98,7 @@ def _preview(crm: Crm, run: ImportRun, rows: SheetRows) -> ImportReport:
     with crm.unit_of_work(read_only=True) as uow:
         run, problems = _check(crm, uow, run, rows)
     turns = upcoming(crm, run.accepted, by=SYSTEM) if run.mode == "rotation" else ()
-    return make_report(run, problems, by_name(crm, turns), 0)
+    return make_report(run, problems, by_name(crm, Counter(turns)), 0)
 
 
 def _check(
@@ -294,7 +295,7 @@ def report_import(crm: Crm, import_id: int, *, by: Principal) -> ImportReport:
         return _preview(crm, run, read_rows(crm, content, run.file_name, run.record))
     if run.mode == UNDEALT:
         dealt = {}
-    names = by_name(crm, [i for i, n in dealt.items() if i is not None for _ in range(n)])
+    names = by_name(crm, {i: n for i, n in dealt.items() if i is not None})
     return make_report(run, problems, names, dealt.get(None, 0))
 
 

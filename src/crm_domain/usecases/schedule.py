@@ -26,7 +26,7 @@ from crm_domain.usecases import (
     sweep,
     tidying,
 )
-from crm_domain.usecases._common import audit
+from crm_domain.usecases._common import audit, earlier_now
 from crm_domain.usecases._keeping import kept
 
 log = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ def list_jobs(crm: Crm, *, by: Principal) -> tuple[Scheduled, ...]:
         NotPermitted: Without ``job:run``.
     """
     by.need("job:run")
-    now, rows, asked = _now(crm), _rows(crm), _asked(crm)
+    now, rows, asked = _local_now(crm), _rows(crm), _asked(crm)
     return tuple(
         Scheduled(
             name=job.name, zh=job.zh, en=job.en, cron=cron, last=rows.get(job.name),
@@ -189,7 +189,7 @@ def due_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
         NotPermitted: Without ``job:run``.
     """
     by.need("job:run")
-    now, rows, real = _now(crm), _rows(crm), crm.storage.clock()
+    now, rows, real = _local_now(crm), _rows(crm), crm.storage.clock()
     asked = _asked(crm)
     return tuple(
         name for name, job in JOBS.items()
@@ -208,7 +208,7 @@ def late_jobs(crm: Crm, *, by: Principal) -> tuple[str, ...]:
         NotPermitted: Without ``job:run``.
     """
     by.need("job:run")
-    now, rows, real = _now(crm), _rows(crm), crm.storage.clock()
+    now, rows, real = _local_now(crm), _rows(crm), crm.storage.clock()
     if not rows and _is_older(crm, now - UNKEPT):
         return tuple(name for name, job in JOBS.items() if job.cron(crm))
     slots = {n: _slot(crm, j, now) for n, j in JOBS.items() if n in rows}
@@ -276,7 +276,7 @@ def run_due(
     """
     by.need("job:run")
     job = _job(name)
-    asked, slot = name in _asked(crm), _slot(crm, job, _now(crm))
+    asked, slot = name in _asked(crm), _slot(crm, job, _local_now(crm))
     if run is not None:
         job = attrs.evolve(job, run=run)
     if asked:
@@ -396,9 +396,9 @@ def _is_held(row: ScheduledJob | None, now: datetime) -> bool:
     return row.started_at <= now < row.leased_until
 
 
-def _now(crm: Crm) -> datetime:
-    """Tell the earlier of both clocks: one that is fast must not run what is not due yet."""
-    return min(crm.now(), crm.storage.clock()).astimezone(crm.settings.zone)
+def _local_now(crm: Crm) -> datetime:
+    """Tell the present; a clock that is fast must not run what is not due yet."""
+    return earlier_now(crm).astimezone(crm.settings.zone)
 
 
 def _slot(crm: Crm, job: Job, now: datetime) -> datetime | None:

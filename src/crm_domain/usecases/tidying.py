@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from crm_domain.ports import Crm
 from crm_domain.rules.access import Principal
+from crm_domain.usecases._common import earlier_now
 
 NOTICES = 5000
 """Notices that are looked at in one transaction."""
 FILES = 20
 """Files of imports that are removed in one; each may have many megabytes."""
-
-
-def _now(crm: Crm) -> datetime:
-    """Tell the earlier of both clocks: one that is fast would remove what nobody brings back."""
-    return min(crm.now(), crm.storage.clock())
 
 
 def remove_notices(crm: Crm, *, by: Principal) -> int:
@@ -36,7 +32,8 @@ def remove_notices(crm: Crm, *, by: Principal) -> int:
     """
     by.need("job:run")
     days = crm.settings.keep_notices_days
-    now, removed = _now(crm), 0
+    # One that is fast would remove what nobody brings back.
+    now, removed = earlier_now(crm), 0
     before = now - timedelta(days=days)
     place: int | None = 0 if days else None
     while place is not None:
@@ -65,7 +62,7 @@ def remove_files(crm: Crm, *, by: Principal) -> int:
     """
     by.need("job:run")
     days = crm.settings.keep_files_days
-    before, removed = _now(crm) - timedelta(days=days), 0
+    before, removed = earlier_now(crm) - timedelta(days=days), 0
     more = days > 0
     while more:
         with crm.unit_of_work() as uow:

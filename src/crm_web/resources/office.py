@@ -13,9 +13,9 @@ from crm_web.actions import one_by_one
 from crm_web.changes import LogLine, lines_of, said_changes
 from crm_web.context import Context
 from crm_web.look import CHANNELS, Look
-from crm_web.resource import Action, Column, Filter, Outcome, Resource, Words, column, narrowing
+from crm_web.resource import Action, Column, Filter, Labels, Outcome, Resource, column, narrowing
 
-ACTIONS: Mapping[str, Words] = {
+ACTIONS: Mapping[str, Labels] = {
     "create": ("新建", "create"), "update": ("修改", "change"), "remove": ("删除", "remove"),
     "assign": ("分配", "assign"), "claim": ("抢单", "claim"), "release": ("退回公海", "give back"),
     "transfer": ("转移", "move"), "take_back": ("撤回转移", "move back"),
@@ -97,7 +97,7 @@ NOTICES = Resource(
     needs="notice:view", rows=lambda crm, query, by: notices.list_notices(crm, query, by=by),
     columns=(
         column(Notice, "created_at"), column(Notice, "recipient_id", sort=False),
-        column(Notice, "subject", sort=False, say=lambda row, look: look.told(row).subject),
+        column(Notice, "subject", sort=False, say=lambda row, look: look.localized(row).subject),
         column(Notice, "event"),
         column(Notice, "channel", say=lambda row, look: look.channel(row.channel)),
         column(Notice, "status", kind="badge"),
@@ -106,7 +106,7 @@ NOTICES = Resource(
         column(Notice, "provider_id", shown=False, sort=False),
         column(Notice, "about", shown=False, sort=False),
         column(Notice, "body", shown=False, sort=False,
-               say=lambda row, look: look.told(row).body),
+               say=lambda row, look: look.localized(row).body),
     ),
     filters=(
         narrowing(Notice, "status"), narrowing(Notice, "event"),
