@@ -59,11 +59,17 @@ class ImportsPart:
     """A part of ``StorageContract``."""
 
     def test_files_of_imports_that_ended_long_ago_are_removed(self, crm: Crm) -> None:
-        """So many at a time; those of others, and of what did not end, are kept."""
-        ended = {"status": ImportStatus.REVERTED, "finished_at": NOW}
-        old = [an_import(crm, **ended).id or 0 for _ in range(3)]
-        late = {"status": ImportStatus.REVERTED, "finished_at": NOW + timedelta(days=1)}
-        others = [an_import(crm).id or 0, an_import(crm, **late).id or 0]
+        """Or were only checked then; so many at a time. Of what stands still they are kept."""
+        ended: dict[str, object] = {"status": ImportStatus.REVERTED, "finished_at": NOW}
+        old = [an_import(crm, **how).id or 0 for how in (ended, ended, {})]
+        later = NOW + timedelta(days=1)
+        others = [
+            an_import(crm, **how).id or 0
+            for how in (
+                {"status": ImportStatus.PAUSED}, {"created_at": later},
+                {"status": ImportStatus.REVERTED, "finished_at": later},
+            )
+        ]  # fmt: skip
 
         def remove() -> int:
             with crm.unit_of_work() as uow:
