@@ -37,6 +37,8 @@ class Meant:
     """How many are left."""
     exact: bool = True
     """Whether there are no more of them than that."""
+    count: int = attrs.field(default=attrs.Factory(lambda self: len(self.ids), takes_self=True))
+    """How many it is done to; they need not be known by number as long as nothing is done."""
 
 
 def act(resource: Resource, action: Action, c: Context) -> Answer:
@@ -46,8 +48,12 @@ def act(resource: Resource, action: Action, c: Context) -> Answer:
     back = local(given.get("back"), str(Address.read(resource.path, state)))
     everything = given.get("all") == "1"
     ticked = numbers(str(v) for v in given.getlist("ids"))
+    after = str(given.get("after", "")) or None
     if everything:
-        meant = _all_that_match(resource, action, c, state, str(given.get("after", "")) or None)
+        counted = None
+        if c.request.method != "POST" and after is None:
+            counted = _counted(resource, action, c, state)
+        meant = counted or _all_that_match(resource, action, c, state, after)
     else:
         meant = _ticked(action, ticked)
     typed: dict[str, str] | None = None
@@ -91,6 +97,18 @@ def _done(c: Context, done: Outcome, typed: Mapping[str, str], told: Mapping[str
 def _ticked(action: Action, ids: Sequence[int]) -> Meant:
     rest = tuple(ids[action.most :])
     return Meant(ids=tuple(ids[: action.most]), rest=rest, left=len(rest))
+
+
+def _counted(resource: Resource, action: Action, c: Context, state: str) -> Meant | None:
+    """Only count the rows that match, for a form; None where they are too many to be counted."""
+    if resource.tally is None:
+        return None
+    query = Address.read(resource.path, state).query(resource, c)
+    tally = resource.tally(c.crm, attrs.evolve(query, sort=None), (), c.by)
+    if not tally.exact:
+        return None
+    count = min(tally.total, action.most)
+    return Meant(ids=(), count=count, left=tally.total - count)
 
 
 def _all_that_match(

@@ -108,12 +108,16 @@ def test_more_than_are_ticked_at_a_time_go_on_too(world: World, visit: Visit) ->
 def test_what_is_left_is_counted_so_far_only(
     world: World, visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of very many it says that there are more."""
+    """Of very many it says that there are more; the form only counts, as the list does."""
     for _ in range(6):
         world.customer(world.a)
     monkeypatch.setattr(actions, "AHEAD", 2)
     me = small(world, visit, world.manager)
-    assert "其余 2+ 条" in me.get("/customers/actions/lock?all=1").text
+    with monkeypatch.context() as unread:
+        unread.setattr(actions, "part", None)
+        assert "其余 4 条" in me.get("/customers/actions/lock?all=1").text
+    answer = me.post("/customers/actions/lock", {"all": "1", "reason": "盘点"})
+    assert "还剩 2+ 条没有处理" in answer.text
 
 
 def test_row_by_row_takes_a_thousand_and_by_set_ten_thousand() -> None:
