@@ -138,7 +138,10 @@ class Look:
         return (day - self._today).days
 
     def _local(self, value: datetime) -> datetime:
-        return value.astimezone(self._zone)
+        try:
+            return value.astimezone(self._zone)
+        except OverflowError:  # Nobody can enter it, but a page must stand whatever is stored.
+            return value
 
     # A page shows one moment, and asks for it once.
     @cached_property

@@ -15,8 +15,9 @@ from crm_adapters.storage import backup, check, engine, migrations, restore
 from crm_adapters.storage.unit_of_work import SqlStorage
 from crm_domain import SYSTEM, Crm
 from crm_domain.errors import CrmError, DatabaseBusy
-from crm_domain.model import Course
+from crm_domain.model import AuditEntry, Course
 from crm_domain.usecases import intake, records
+from crm_domain.usecases._common import audited
 
 
 def _end_connections(url: str, name: str) -> None:
@@ -214,3 +215,17 @@ def test_a_mistake_of_ours_with_the_driver_is_no_busy_database(postgresql_url: s
             engine.told(connection.dialect, "SELECT 1"),
         ):
             cursor.execute("SELECT 1")
+
+
+def test_what_is_lost_at_the_very_end_is_refused_by_name(postgresql_url: str) -> None:
+    """Also where the last rows travel with the commit; closing adds no error of its own."""
+    with open_crm(postgresql_url) as crm:
+        entry = audited(SYSTEM, crm.now(), "x", "Customer", 1)
+        for _ in range(3):
+            with pytest.raises(DatabaseBusy), crm.unit_of_work() as uow:
+                uow.audit(entry)
+                _end_connections(postgresql_url, "lost")
+        with crm.unit_of_work() as uow:
+            uow.audit(entry)
+        with crm.unit_of_work(read_only=True) as uow:
+            assert len(uow.records.all(AuditEntry, action="x")) == 1

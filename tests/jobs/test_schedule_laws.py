@@ -245,6 +245,30 @@ def test_a_job_that_was_asked_for_is_run_by_whoever_looks_next(
     assert [e.after for e in entries] == [{"name": "sweep"}, {"name": "warn"}]
 
 
+def test_what_was_asked_for_outlives_its_worker(night: Crm) -> None:
+    """One that is killed in it leaves it to the next, also where the schedule has no slot left."""
+    crm = by_real_clocks(night)
+    schedule.tick(crm, by=SYSTEM)
+    for name in ("sweep", "warn"):
+        schedule.ask_job(crm, name, by=SYSTEM)
+        with crm.unit_of_work() as uow:
+            assert uow.schedule.begin(name, None, 0.05)
+        assert schedule.due_jobs(crm, by=SYSTEM) == ()
+        time.sleep(0.1)
+        assert schedule.due_jobs(crm, by=SYSTEM) == (name,)
+        assert [run.name for run in schedule.tick(crm, by=SYSTEM)] == [name]
+        assert schedule.due_jobs(crm, by=SYSTEM) == ()
+
+
+def test_one_wish_is_one_run_whoever_looks_at_once(night: Crm) -> None:
+    """Who comes when another has just ended it finds nothing left to do."""
+    crm = by_real_clocks(night)
+    schedule.tick(crm, by=SYSTEM)
+    for _ in range(5):
+        schedule.ask_job(crm, "sweep", by=SYSTEM)
+        assert len(at_once(4, crm)) == 1
+
+
 def test_what_is_asked_for_while_it_runs_runs_once_more(night: Crm) -> None:
     """Afterwards: the run that was going on may have looked already."""
     crm = by_real_clocks(night)

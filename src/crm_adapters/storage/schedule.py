@@ -64,9 +64,17 @@ def _renew(on_sqlite: bool) -> Any:
 
 def _ask(on_sqlite: bool) -> Any:
     text = """
-        INSERT INTO job_wish (name, asked_at) VALUES (:name, {now})
-        ON CONFLICT (name) DO NOTHING"""
-    return sa.text(text.format(**words(on_sqlite)))
+        INSERT INTO job_wish (name, asked_at, fence)
+        VALUES (:name, {now},
+                coalesce((SELECT fence FROM scheduled_job WHERE name = :name), 0))
+        ON CONFLICT (name) DO UPDATE SET fence = excluded.fence"""
+    name = sa.bindparam("name", type_=sa.String)
+    return sa.text(text.format(**words(on_sqlite))).bindparams(name)
+
+
+def _fulfil(_: bool) -> Any:
+    """Forget what was asked for before the run that has ended."""
+    return sa.text("DELETE FROM job_wish WHERE name = :name AND fence < :fence")
 
 
 class SqlSchedule:
@@ -79,17 +87,14 @@ class SqlSchedule:
     def begin(self, name: str, slot: datetime | None, seconds: float) -> int | None:
         """Begin a job for a slot, unless somebody runs it or the slot has been run."""
         rows = self._session.rows(_begin, name=name, slot=slot, seconds=seconds)
-        if not rows:
-            return None
-        self._session.run(sa.delete(job_wish).where(job_wish.c.name == name))
-        return int(rows[0][0])
+        return int(rows[0][0]) if rows else None
 
     def ask(self, name: str) -> None:
         """Say that a job is to be run as soon as may be; asked twice is asked once."""
         self._session.changes(_ask, name=name)
 
     def asked(self) -> Mapping[str, datetime]:
-        """Tell the jobs that were asked for and not begun since, and since when."""
+        """Tell the jobs that were asked for and not run to an end since, and since when."""
         found = self._session.run(sa.select(job_wish.c.name, job_wish.c.asked_at))
         return {one.name: one.asked_at for one in found}
 
@@ -105,7 +110,10 @@ class SqlSchedule:
         which = {"name": name, "fence": fence, "error": error and error[:500]}
         if again is not None:
             return bool(self._session.changes(_fail, seconds=again, **which))
-        return bool(self._session.changes(_finish, result=result, well=error is None, **which))
+        ended = self._session.changes(_finish, result=result, well=error is None, **which)
+        if ended:
+            self._session.changes(_fulfil, name=name, fence=fence)
+        return bool(ended)
 
     def all(self) -> tuple[ScheduledJob, ...]:
         """Read the jobs that ever ran, by name."""

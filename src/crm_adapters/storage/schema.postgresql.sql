@@ -37,6 +37,7 @@ CREATE TABLE import_problem (
 CREATE TABLE job_wish (
 	name VARCHAR(60) NOT NULL,
 	asked_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	fence INTEGER NOT NULL,
 	CONSTRAINT pk_job_wish PRIMARY KEY (name)
 );;
 CREATE TABLE menu (

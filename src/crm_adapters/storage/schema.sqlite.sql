@@ -41,6 +41,7 @@ CREATE TABLE import_problem (
 CREATE TABLE job_wish (
 	name TEXT NOT NULL,
 	asked_at INTEGER NOT NULL,
+	fence INTEGER NOT NULL,
 	CONSTRAINT pk_job_wish PRIMARY KEY (name)
 )
  STRICT;;

@@ -322,6 +322,8 @@ job_wish = sa.Table(
     "job_wish", metadata,
     sa.Column("name", sa.String(60).with_variant(sa.Text(), "sqlite"), primary_key=True),
     sa.Column("asked_at", types.Moment(), nullable=False),
+    # Of the run that was the latest then: only a later one fulfils it.
+    sa.Column("fence", sa.Integer, nullable=False),
     sqlite_strict=True,
 )  # fmt: skip
 sa.Index("ix_follow_up_customer_id", follow_up.c.customer_id)

@@ -84,7 +84,10 @@ class SqlUnitOfWork:
                 with suppress(sa.exc.DBAPIError):
                     self._connection.rollback()
         finally:
-            self._connection.close()
+            # Closing rolls back, which a connection that is lost refuses once more: of whatever was
+            # wrong before that tells nothing new.
+            with translated() if kind is None else suppress(sa.exc.DBAPIError):
+                self._connection.close()
 
     def pool_rules(self) -> PoolRules:
         """Read the pool rules and see to it that they do not change before the end."""

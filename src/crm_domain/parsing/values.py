@@ -76,6 +76,12 @@ def day_value(value: Any) -> date | None:
     raise refusal
 
 
+EARLIEST, LATEST = (
+    datetime(1, 1, 3, tzinfo=UTC), datetime(9999, 12, 29, 23, 59, 59, 999_999, UTC),
+)  # fmt: skip
+"""A moment is so far from the ends of the calendar that every time zone can write it."""
+
+
 def moment_value(value: Any, zone: tzinfo = CHINA) -> datetime | None:
     """Read a moment, in UTC; what was typed without an offset is meant in ``zone``."""
     if isinstance(value, datetime):
@@ -91,9 +97,12 @@ def moment_value(value: Any, zone: tzinfo = CHINA) -> datetime | None:
         except ValueError as e:
             raise Unreadable("bad_moment", "不是有效的时间", "is not a valid moment") from e
     try:
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
+        read = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
     except OverflowError as e:
         raise Unreadable("bad_moment", "不是有效的时间", "is not a valid moment") from e
+    if not EARLIEST <= read <= LATEST:
+        raise Unreadable("bad_moment", "不是有效的时间", "is not a valid moment")
+    return read
 
 
 def number_value(value: Any, most: int = 10**15 - 1) -> int | None:

@@ -32,12 +32,12 @@ class Schedule(Protocol):
     def ask(self, name: str) -> None:
         """Say that a job is to be run as soon as may be; asked twice is asked once.
 
-        Whoever begins it next, for whatever slot, fulfils that.
+        The end of a run that begins from now on, for whatever slot, fulfils that.
         """
         ...
 
     def asked(self) -> Mapping[str, datetime]:
-        """Tell the jobs that were asked for and not begun since, and since when."""
+        """Tell the jobs that were asked for and not run to an end since, and since when."""
         ...
 
     def renew(self, name: str, fence: int, seconds: float) -> bool:

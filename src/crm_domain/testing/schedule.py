@@ -137,8 +137,8 @@ class ScheduleContract:
         time.sleep(0.01)
         assert begin(crm, None) is not None
 
-    def test_what_was_asked_for_waits_until_it_is_begun(self, crm: Crm) -> None:
-        """Asked twice is asked once; a run that is going on does not count, and others do not."""
+    def test_what_was_asked_for_waits_for_a_run_that_ends(self, crm: Crm) -> None:
+        """Asked twice is asked once; neither a run that began before counts, nor one that dies."""
         running = begin(crm, _yesterday(crm))
         before = crm.storage.clock() - timedelta(seconds=1)
         for name in ("sweep", "warn", "sweep"):
@@ -151,7 +151,15 @@ class ScheduleContract:
         assert finish(crm, running)
         assert asked(crm) == first
         time.sleep(0.01)
-        assert begin(crm, None) is not None
+        dead = begin(crm, None, SHORT)
+        assert dead is not None and asked(crm) == first
+        time.sleep(SHORT * 2)
+        again = begin(crm, None)
+        assert again is not None and asked(crm) == first
+        assert not finish(crm, dead) and asked(crm) == first
+        assert finish(crm, again, error="OSError", again=SHORT) and asked(crm) == first
+        time.sleep(SHORT * 2)
+        assert finish(crm, begin(crm, None))
         assert asked(crm).keys() == {"warn"}
 
     def test_a_slot_of_a_clock_that_was_set_back_counts_for_nothing(self, crm: Crm) -> None:

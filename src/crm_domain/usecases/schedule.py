@@ -73,7 +73,7 @@ class Scheduled:
     """In the business time zone; None when it is off."""
     last: ScheduledJob | None
     asked_at: datetime | None
-    """Since when somebody waits for a run that nobody has begun."""
+    """Since when somebody waits for a run; None when nobody does."""
 
 
 @attrs.frozen(kw_only=True)
@@ -280,7 +280,7 @@ def run_due(
     if run is not None:
         job = attrs.evolve(job, run=run)
     if asked:
-        return _run(crm, job, None)
+        return _run(crm, job, None, asked=True)
     return None if slot is None else _run(crm, job, slot)
 
 
@@ -345,10 +345,23 @@ def tick(crm: Crm, *, by: Principal) -> tuple[Run, ...]:
     return tuple(run for run in found if run is not None)
 
 
-def _run(crm: Crm, job: Job, slot: datetime | None) -> Run | None:
-    before = _rows(crm).get(job.name)
-    with crm.unit_of_work() as uow:
+def _begun(crm: Crm, job: Job, slot: datetime | None, asked: bool) -> int | None:
+    """Begin a job, unless somebody is at it, or at once has fulfilled what was asked for."""
+    with suppress(_Fulfilled), crm.unit_of_work() as uow:
         fence = uow.schedule.begin(job.name, slot, LEASE)
+        if asked and fence is not None and job.name not in uow.schedule.asked():
+            raise _Fulfilled
+        return fence
+    return None
+
+
+class _Fulfilled(Exception):
+    """Takes back a run that was begun."""
+
+
+def _run(crm: Crm, job: Job, slot: datetime | None, *, asked: bool = False) -> Run | None:
+    before = _rows(crm).get(job.name)
+    fence = _begun(crm, job, slot, asked)
     if fence is None:
         return None
     result: Result | None = None

@@ -8,11 +8,11 @@ down_revision = "0002"
 STATEMENTS = {
     "sqlite": (
         "CREATE TABLE job_wish (\n\tname TEXT NOT NULL,\n\tasked_at INTEGER NOT NULL,\n\t"
-        "CONSTRAINT pk_job_wish PRIMARY KEY (name)\n)\n STRICT"
+        "fence INTEGER NOT NULL,\n\tCONSTRAINT pk_job_wish PRIMARY KEY (name)\n)\n STRICT"
     ),
     "postgresql": (
         "CREATE TABLE job_wish (name VARCHAR(60) NOT NULL,"
-        " asked_at TIMESTAMP WITH TIME ZONE NOT NULL,"
+        " asked_at TIMESTAMP WITH TIME ZONE NOT NULL, fence INTEGER NOT NULL,"
         " CONSTRAINT pk_job_wish PRIMARY KEY (name))"
     ),
 }
