@@ -292,6 +292,13 @@ class NotAssignable(CrmError):
     code = "not_assignable"
 
 
+class NotLocked(CrmError):
+    """The customer {id} is not locked."""
+
+    zh = "该客户（{id}）没有锁定。"
+    code = "not_locked"
+
+
 class NotReceiving(NotAssignable):
     """{who} can be given no customers: {reason_en}"""
 

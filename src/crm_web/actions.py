@@ -18,6 +18,8 @@ from crm_web.widgets import inputs
 
 SHOWN = 200
 """So many refusals are shown with their reasons; of more it is said how many there are."""
+NAMED = 5
+"""So many rows are named before something is done to them."""
 AHEAD = 10_000
 """So far is counted how many rows are left."""
 UNDONE_AT_ONCE = 100
@@ -58,6 +60,7 @@ def act(resource: Resource, action: Action, c: Context) -> Answer:
         meant = _ticked(action, ticked)
     typed: dict[str, str] | None = None
     told: dict[str, Any] = {"r": resource, "action": action, "meant": meant, "state": state,
+                            "named": NAMED,
                             "all": everything, "back": back}  # fmt: skip
     problems: Mapping[str, Sequence[str]] = {}
     if not action.bulk and (everything or len(ticked) > 1):
@@ -71,6 +74,8 @@ def act(resource: Resource, action: Action, c: Context) -> Answer:
         else:
             return _done(c, done, typed, told)
     fields = {spec.name for spec in action.fields}
+    # Whoever writes about one, or does what cannot be taken back, sees whom it is about.
+    told["names"] = list(called(resource, c, meant.ids[: NAMED + 1]).values())
     return Page(template="action.html", status=422 if problems else 200, data={
         **told, "inputs": inputs(c, action.fields, None, typed, problems),
         "errors": [m for name, said in problems.items() for m in said if name not in fields],

@@ -326,6 +326,9 @@ def refused(context: Context, error: CrmError) -> Response:
         response.headers["Retry-After"] = str(int(wait) + 1)
     elif isinstance(error, errors.DatabaseBusy):
         response.headers["Retry-After"] = "2"
+    elif isinstance(error, errors.AlreadyClaimed) and context.by_htmx:
+        # The list that it was pressed in shows a customer who is there no more.
+        response.headers["HX-Trigger"] = "stale"
     return response
 
 

@@ -13,7 +13,7 @@ from crm_domain.model import specs
 from crm_web.answers import Answer, Page, Redirect
 from crm_web.cells import Drawn
 from crm_web.context import ONCE, Context, local, read_version, said_of
-from crm_web.resource import Form, Resource
+from crm_web.resource import Form, Resource, Saved
 from crm_web.rows import called, titles_of
 from crm_web.widgets import inputs
 
@@ -49,6 +49,8 @@ def edit(resource: Resource, c: Context, id: int | None) -> Answer:
     saved = _save(form, c, id, typed)
     if isinstance(saved, Refused):
         return _shown(resource, form, c, id, record, typed, saved)
+    if isinstance(saved, Saved):
+        return Redirect(to=saved.to or _back(resource, c), said=saved.said)
     own = resource.own_page.format(id=saved) if resource.own_page and id is None else ""
     return Redirect(to=own or _back(resource, c), said=c.t("已保存。", "Saved."))
 
@@ -57,7 +59,9 @@ def _back(resource: Resource, c: Context) -> str:
     return local(c.request.query_params.get("back"), resource.path)
 
 
-def _save(form: Form, c: Context, id: int | None, typed: Mapping[str, Any]) -> int | Refused:
+def _save(
+    form: Form, c: Context, id: int | None, typed: Mapping[str, Any]
+) -> int | Saved | Refused:
     """Save what was typed, or tell what is to be shown beside the fields."""
     try:
         # Without a version a form would silently overwrite what others wrote.

@@ -185,11 +185,21 @@ class Tab:
 
 
 @attrs.frozen(kw_only=True)
+class Saved:
+    """A record that was saved, where there is more to say of it than that."""
+
+    id: int
+    said: str
+    to: str = ""
+    """Where to go on; "" is back to the list."""
+
+
+@attrs.frozen(kw_only=True)
 class Form:
     """How records of a list are made and changed."""
 
     fields: tuple[str, ...]
-    save: Callable[[Context, int | None, Mapping[str, Any], int | None], int]
+    save: Callable[[Context, int | None, Mapping[str, Any], int | None], int | Saved]
     """Called with the number, None for a new one, what was typed, and the version that it was typed
     over, None for a new one; gives the number. Of one that is there it may be a single field: the
     others stay as they are."""

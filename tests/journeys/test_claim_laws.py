@@ -390,12 +390,15 @@ def test_a_number_tried_by_a_claim_tells_nothing_of_what_never_was_public(world:
     for number in (dealt, handed):
         not_found(world, number, world.b)
     assert refusal(world, dealt, world.a) == "yours"
+    given_first = world.customer().id or 0
+    world.clock.advance(timedelta(minutes=2))
+    assignment.assign_customer(world.crm, given_first, world.a.employee_id or 0, by=world.manager)
     claimed = world.customer().id or 0
     pool.claim_customer(world.crm, claimed, by=world.a)
     given = world.customer(world.c).id or 0
     pool.release_customer(world.crm, given, by=world.c)
     assignment.assign_customer(world.crm, given, world.a.employee_id or 0, by=world.manager)
-    for number in (claimed, given):
+    for number in (claimed, given, given_first):
         with pytest.raises(AlreadyClaimed, match=world.a.title):
             pool.claim_customer(world.crm, number, by=world.b)
 

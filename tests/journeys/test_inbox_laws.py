@@ -60,6 +60,8 @@ def test_a_message_is_read_once(school: World) -> None:
     for _ in range(3):
         school.customer(school.a)
     newest, *_ = inbox.list_messages(school.crm, by=school.a)
+    another = attrs.evolve(school.a, acting_id=school.manager.user_id)
+    assert inbox.mark_read(school.crm, None, by=another) == 0
     assert inbox.mark_read(school.crm, [newest.id or 0], by=school.a) == 1
     first = school.clock()
     school.clock.advance(timedelta(hours=1))

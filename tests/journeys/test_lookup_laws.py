@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 
 from crm_domain import SYSTEM
-from crm_domain.errors import AskedTooOften, TooManyAttempts
+from crm_domain.errors import AskedTooOften, Duplicate, TooManyAttempts
 from crm_domain.model import AuditEntry
 from crm_domain.ports import Query
 from crm_domain.rules.access import Principal
@@ -28,12 +30,36 @@ def checked(world: World, by: Principal, *phones: str) -> imports.ImportReport:
     return imports.check_import(world.crm, sheet(*phones), file_name="x.csv", by=by)
 
 
+def entered(world: World, by: Principal) -> None:
+    """Enter somebody with a number that another has, and be refused."""
+    with suppress(Duplicate):
+        intake.register_customer(world.crm, {"name": "试", "phone": NUMBER}, to="pool", by=by)
+        raise AssertionError
+
+
+def changed(world: World, by: Principal) -> None:
+    """Give an own customer that number, and be refused."""
+    own = world.customer(world.a if by is world.manager else by)
+    with suppress(Duplicate):
+        intake.edit_customer(world.crm, own.id or 0, {"phone": NUMBER}, version=1, by=by)
+        raise AssertionError
+
+
 NUMBER = "13900000001"
+_OTHERS = count()
 ASKING: dict[str, Callable[[World, Principal], Any]] = {
     "while typing": lambda w, p: intake.find_duplicates(w.crm, {"phone": NUMBER}, by=p),
     "the pool": lambda w, p: pool.public_customers(w.crm, Query(search=NUMBER), by=p),
     "the pool's count": lambda w, p: pool.tally_public(w.crm, Query(search=NUMBER), by=p),
     "a sheet": lambda w, p: checked(w, p, NUMBER),
+    "a sheet taken in": lambda w, p: imports.import_file(
+        w.crm, sheet(NUMBER), file_name="x.csv", by=p
+    ),
+    "a sheet for the workers": lambda w, p: imports.start_file(
+        w.crm, sheet(NUMBER) + str(next(_OTHERS)).encode(), file_name="x.csv", by=p
+    ),
+    "entering": entered,
+    "changing": changed,
 }
 
 
@@ -43,6 +69,7 @@ def test_somebody_asks_for_so_many_contacts_in_an_hour(
 ) -> None:
     """By all ways together; then one waits. A colleague is counted apart, a manager not at all."""
     monkeypatch.setattr(_lookups, "CONTACTS_ASKED", 5)
+    world.customer(phone=NUMBER)
     for _ in range(4):
         intake.find_duplicates(world.crm, {"qq": "123456"}, by=world.a)
     ask = ASKING[way]

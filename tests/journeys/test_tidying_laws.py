@@ -141,7 +141,7 @@ def test_the_file_of_an_old_import_goes_and_its_report_stays(school: World) -> N
     assert imports.run_import(school.crm, done.id, by=SYSTEM).accepted == done.accepted == 2
     with pytest.raises(FileRemoved):
         imports.rejected_rows(school.crm, done.id, by=SYSTEM)
-    for ask in (imports.run_import, imports.report_import):
+    for ask in (imports.run_import, imports.start_import, imports.report_import):
         with pytest.raises(FileRemoved):
             ask(school.crm, looked_at, by=SYSTEM)
     assert imports.revert_import(school.crm, done.id, by=SYSTEM) == 2

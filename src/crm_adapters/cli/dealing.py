@@ -236,13 +236,17 @@ def unlock(
 
 
 def _lock(number: int, reason: str, locked: bool, acting: str | None, json: bool) -> None:
+    from crm_domain.errors import NotLocked
     from crm_domain.usecases import assignment, intake
 
     with opened() as crm:
         by = actor(crm, acting)
         by.need("customer:lock")
         before = intake.get_customer(crm, number, by=SYSTEM)
-        made = assignment.lock_customer(crm, number, reason=reason, locked=locked, by=by)
+        try:
+            made = assignment.lock_customer(crm, number, reason=reason, locked=locked, by=by)
+        except NotLocked:
+            made = before
     if json:
         write_json({"id": number, "locked": made.locked, "lock_reason": made.lock_reason})
     elif locked and before.locked:

@@ -106,6 +106,11 @@ class SqlImports:
             raise FileRemoved(id=id)
         return bytes(found)
 
+    def has_file(self, id: int) -> bool:
+        """Whether the file is kept still."""
+        chosen = sa.select(import_file.c.import_id).where(import_file.c.import_id == id)
+        return self._session.run(chosen).first() is not None
+
     def remove_files(self, before: datetime, limit: int) -> int:
         """Remove the files of imports that ended, or were only checked, before a moment."""
         f, r = import_file.c, import_run.c
@@ -116,6 +121,8 @@ class SqlImports:
             .where(sa.or_(r.finished_at < before, only_checked))
             .order_by(f.import_id)
             .limit(limit)
+            # Whoever starts one at this moment finds its file, or is told that it is gone.
+            .with_for_update(of=import_run, skip_locked=True)
         )
         return int(self._session.run(sa.delete(import_file).where(f.import_id.in_(old))).rowcount)
 

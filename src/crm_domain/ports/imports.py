@@ -84,6 +84,10 @@ class Imports(Protocol):
         """
         ...
 
+    def has_file(self, id: int) -> bool:
+        """Whether the file is kept still."""
+        ...
+
     def remove_files(self, before: datetime, limit: int) -> int:
         """Remove the files of imports that ended, or were only checked, before a moment.
 

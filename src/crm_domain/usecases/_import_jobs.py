@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from crm_domain.errors import NotFound
+from crm_domain.errors import FileRemoved, NotFound
 from crm_domain.model import Employee, ImportRun, ImportStatus, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Crm, UnitOfWork
@@ -164,6 +164,8 @@ def _hand_over(
             now = crm.now()
             if not may(run, clock):
                 raise busy(run)
+            if not uow.imports.has_file(import_id):
+                raise FileRemoved(id=import_id)
             if run.consultant_id is not None:
                 check_consultant(crm, uow, run.consultant_id, now, by)
             run = changed(run, status=ImportStatus.RUNNING, started_at=now, error=None,

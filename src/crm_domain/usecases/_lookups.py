@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from crm_domain.errors import AskedTooOften, FieldError, Invalid
+from crm_domain.errors import AskedTooOften, Duplicate, FieldError, Invalid
 from crm_domain.model import Customer, specs
 from crm_domain.ports import Crm, Query, UnitOfWork
 from crm_domain.rules.access import Principal
@@ -48,6 +49,21 @@ def count_contacts(crm: Crm, uow: UnitOfWork, n: int, by: Principal) -> None:
     again = uow.sign_ins.spend(f"contacts:{who}", n, now=now, most=CONTACTS_ASKED, each=ASKED_EACH)
     if again is not None:
         raise AskedTooOften(retry_after=max(1, math.ceil((again - now).total_seconds())))
+
+
+@contextmanager
+def counting_refusals(crm: Crm, by: Principal) -> Iterator[None]:
+    """Count that a contact was refused as another's: that, too, tells of one whether it is known.
+
+    Raises:
+        AskedTooOften: They are too many for this hour; whether it is another's is not told then.
+    """
+    try:
+        yield
+    except Duplicate:
+        with crm.unit_of_work() as uow:
+            count_contacts(crm, uow, 1, by)
+        raise
 
 
 def count_search(crm: Crm, query: Query | None, by: Principal) -> None:

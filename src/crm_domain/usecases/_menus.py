@@ -169,6 +169,7 @@ def move_entry(crm: Crm, kind: str, which: str, *, up: bool, by: Principal) -> N
         NotFound: There is no such thing.
         NotPermitted: Without the permission.
     """
+    kind, which = str(kind), str(which)
     by.need(MOVING.get(kind, "role:manage"))
     with crm.unit_of_work() as uow:
         found, now = _arrangement(uow), crm.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from crm_domain.errors import FieldError, Invalid, NotAssignable, NotFound
+from crm_domain.errors import FieldError, Invalid, NotAssignable, NotFound, NotLocked
 from crm_domain.model import Assignment, AssignmentStatus, Customer, Event
 from crm_domain.model.fields import changed
 from crm_domain.ports import MOST, TAB, Crm, MyCustomer, Page, Query, Tally
@@ -213,6 +213,7 @@ def lock_customer(
         Invalid: The reason is too long, or no text; or ``locked`` is neither yes nor no.
         NotAssignable: No reason is given.
         NotFound: There is no such customer within one's reach.
+        NotLocked: There is no lock to be taken away.
         NotPermitted: Without the permission.
     """
     by.need("customer:lock")
@@ -229,6 +230,8 @@ def lock_customer(
         public = is_public(customer, crm.day(now))
         if not (public or kept_of_nobody(customer) or holds(uow, customer, by, crm.day(now))):
             raise NotFound(what="客户", id=customer_id)
+        if not locked and not customer.locked:
+            raise NotLocked(id=customer_id)
         if public:
             # Its owner had lost it already, and a lock must not give it back.
             close_open(uow, customer, now, AssignmentStatus.NO_FOLLOW_UP)

@@ -206,9 +206,16 @@ def import_file(
     if mine is not None:
         return run_import(crm, mine.id or 0, progress=progress, by=by)
     rows = read_rows(crm, content, name, record)
+    _count(crm, rows, by)
     run = begin(crm, rows, content, name, to, consultant_id, by)
     go_on(crm, run, rows, lambda _, __: by, progress)
     return report_import(crm, run.id or 0, by=by)
+
+
+def _count(crm: Crm, rows: SheetRows, by: Principal) -> None:
+    """Count the contacts of a sheet: its report tells which of them others have."""
+    with crm.unit_of_work() as uow:
+        count_contacts(crm, uow, rows.contacts, by)
 
 
 def _begun(
@@ -258,6 +265,7 @@ def start_file(
     mine = _begun(crm, content, record, to, consultant_id, by)
     if mine is None:
         rows = read_rows(crm, content, name, record)
+        _count(crm, rows, by)
         run = begin(crm, rows, content, name, to, consultant_id, by)
         return start_import(crm, run.id or 0, by=by)
     if mine.status is ImportStatus.RUNNING and mine.started_at is not None:

@@ -36,7 +36,12 @@ from crm_domain.usecases._common import (
 )
 from crm_domain.usecases._dealing import deal_out, open_new
 from crm_domain.usecases._forms import form_of, keep_made, made_before
-from crm_domain.usecases._lookups import count_contacts, count_search, refuse_hidden
+from crm_domain.usecases._lookups import (
+    count_contacts,
+    count_search,
+    counting_refusals,
+    refuse_hidden,
+)
 from crm_domain.usecases._owning import check_consultant, owned_by
 
 To = Literal["rotation", "pool"]
@@ -67,6 +72,7 @@ def register_customer(
 
     Raises:
         AlreadySent: A form with this token entered something else.
+        AskedTooOften: Too many contacts of others were tried within an hour.
         Invalid: With every problem.
         Duplicate: The phone, QQ or WeChat is another customer's.
         NotAssignable: The named consultant is not active.
@@ -82,7 +88,7 @@ def register_customer(
     customer = read_customer(values)
     said = {n: getattr(customer, n) for n in specs(Customer)}
     form = form_of(once, Customer, said | {"to": to, "consultant_id": consultant_id}, by)
-    with crm.unit_of_work() as uow:
+    with counting_refusals(crm, by), crm.unit_of_work() as uow:
         if form is not None and (made := made_before(uow, form, crm.now())) is not None:
             return _made(crm, uow, made, by)
         dealt = consultant_id is None and to == "rotation"
@@ -416,6 +422,7 @@ def edit_customer(
         The customer, as `get_customer` would give it.
 
     Raises:
+        AskedTooOften: Too many contacts of others were tried within an hour.
         Invalid: With every problem.
         Duplicate: A contact is another customer's.
         EditConflict: Somebody changed it since.
@@ -431,7 +438,7 @@ def edit_customer(
     problems += [] if problem is None else [problem]
     if problems:
         raise Invalid(problems)
-    with crm.unit_of_work() as uow:
+    with counting_refusals(crm, by), crm.unit_of_work() as uow:
         rules = policy(crm, uow)
         before = locked_customer(uow, customer_id)
         now = crm.now()
@@ -463,6 +470,8 @@ def _but_as_shown(
 
     Before they are read, for no number has stars in it.
     """
+    if not isinstance(values, Mapping):
+        return values
     stars = [n for n in CONTACTS if isinstance(v := values.get(n), str) and "*" in v]
     if not stars or record_number(customer_id) is None:
         return values

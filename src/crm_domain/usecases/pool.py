@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from crm_domain.errors import (
     AlreadyClaimed,
@@ -47,6 +47,9 @@ __all__ = [
     "Sweep", "claim_customer", "claim_refusals", "public_customers", "release_customer",
     "sweep_pool", "tally_public", "warn_owners",
 ]  # fmt: skip
+
+ENTERING = timedelta(minutes=1)
+"""So long at most passes between the entry of a customer and a first owner who was named then."""
 
 
 def public_customers(crm: Crm, query: Query | None = None, *, by: Principal) -> Page[Customer]:
@@ -194,8 +197,13 @@ def _was_public(uow: UnitOfWork, standing: Standing) -> bool:
         return False
     if standing.method is AssignmentMethod.CLAIM:
         return True
-    handed = standing.method is AssignmentMethod.TRANSFER
-    return not handed and len(uow.customers.history(standing.customer.id or 0)) > 1
+    if standing.method is AssignmentMethod.TRANSFER:
+        return False
+    periods = uow.customers.history(standing.customer.id or 0)
+    # Whoever is entered for somebody is theirs within the seconds that it takes.
+    entered = standing.customer.created_at
+    waited = entered is not None and bool(periods) and periods[0].started_at - entered > ENTERING
+    return len(periods) > 1 or waited
 
 
 def _claim(

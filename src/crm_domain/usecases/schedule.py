@@ -15,6 +15,7 @@ import attrs
 
 from crm_domain.errors import CrmError, DatabaseBusy, Inconsistent, JobRunning, NotFound
 from crm_domain.model import AuditEntry, ScheduledJob
+from crm_domain.parsing import quoted
 from crm_domain.ports import Crm, Query
 from crm_domain.rules.access import SYSTEM, Principal
 from crm_domain.usecases import (
@@ -157,6 +158,7 @@ COUNTED: Mapping[str, tuple[str, str]] = {
     "removed": ("已清理", "removed"), "old_notices": ("清理旧通知", "old notices"),
     "old_files": ("清理导入文件", "old files"), "imports": ("执行导入", "imports"),
     "rows": ("处理行数", "rows"), "checks": ("检查项", "checks"),
+    "woken": ("已唤醒", "woken"),
 }  # fmt: skip
 """What the results of jobs count, in both languages; a face without a word shows the name."""
 
@@ -430,6 +432,6 @@ def _rows(crm: Crm) -> dict[str, ScheduledJob]:
 
 
 def _job(name: str) -> Job:
-    if name not in JOBS:
-        raise NotFound(what="定时任务", id=name)
+    if not isinstance(name, str) or name not in JOBS:
+        raise NotFound(what="定时任务", id=quoted(name))
     return JOBS[name]

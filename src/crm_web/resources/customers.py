@@ -10,13 +10,14 @@ from typing import Any, cast
 
 import attrs
 
-from crm_domain.errors import FieldError, Invalid
+from crm_domain.errors import FieldError, Invalid, NotFound, NotPermitted
 from crm_domain.model import (
     Assignment,
     AssignmentStatus,
     Choice,
     Customer,
     CustomerStatus,
+    Employee,
     FollowUp,
     Spec,
     specs,
@@ -24,7 +25,7 @@ from crm_domain.model import (
 from crm_domain.ports import MyCustomer, Query
 from crm_domain.rules.access import opens_public
 from crm_domain.rules.pool import spoken_to
-from crm_domain.usecases import assignment, follow_up, intake, pool
+from crm_domain.usecases import assignment, follow_up, intake, pool, records
 from crm_web.actions import one_by_one
 from crm_web.context import ONCE, Context, beside, chosen
 from crm_web.resource import (
@@ -36,6 +37,7 @@ from crm_web.resource import (
     Outcome,
     Pick,
     Resource,
+    Saved,
     Tab,
     column,
     narrowing,
@@ -75,13 +77,13 @@ def _also(c: Context) -> tuple[Spec, ...]:
                       target="Employee", optional=True, default=None)  # fmt: skip
 
 
-def save(c: Context, id: int | None, values: Mapping[str, Any], version: int | None) -> int:
+def save(c: Context, id: int | None, values: Mapping[str, Any], version: int | None) -> int | Saved:
     """Enter a customer, or change one; contacts that are shown masked stay as they are."""
     typed = dict(values)
     if id is None:
         typed = {n: v for n, v in typed.items() if n in FIELDS}
         with beside("referred_by_id", typed.get("referred_by_id")):
-            return _enter(c, typed).id or 0
+            return _entered(c, _enter(c, typed))
     referred = typed.get("referred_by_id")
     with beside("referred_by_id", referred) if referred != str(id) else nullcontext():
         intake.edit_customer(c.crm, id, typed, version=version or 0, by=c.by)
@@ -105,6 +107,22 @@ def _enter(c: Context, typed: Mapping[str, Any]) -> Customer:
         raise Invalid([FieldError("consultant_id", "missing", None, "请指定顾问",
                                   "name the consultant")])  # fmt: skip
     return intake.register_customer(c.crm, typed, consultant_id=consultant, once=once, by=c.by)
+
+
+def _entered(c: Context, made: Customer) -> Saved:
+    """Say whose a new customer became; its page opens only for whoever may see it."""
+    said, number = c.t("已保存，客户在公海。", "Saved; it is in the pool."), made.id or 0
+    if made.owner_id is not None and made.owner_id == c.by.employee_id:
+        said = c.t("已保存，客户归您所有。", "Saved; the customer is yours.")
+    elif made.owner_id is not None:
+        found = records.titles(c.crm, Employee, [made.owner_id], by=c.by)
+        named = found.get(made.owner_id, f"#{made.owner_id}")
+        said = c.t(f"已保存，已分配给 {named}。", f"Saved; it went to {named}.")
+    try:
+        intake.get_customer(c.crm, number, by=c.by)
+    except (NotFound, NotPermitted):
+        return Saved(id=number, said=said)
+    return Saved(id=number, said=said, to=f"/customers/{number}")
 
 
 def _asked(record: type[Any], *names: str, **more: Any) -> tuple[Spec, ...]:
@@ -332,8 +350,8 @@ CUSTOMERS = Resource(
     tally=lambda crm, query, names, by: intake.tally_customers(crm, query, names, by=by),
     get=lambda crm, id, by: intake.customer_to_edit(crm, id, by=by),
     columns=_columns(
-        "name", "phone", "wechat", "owner_id", "status", "intention", "source", "due_on",
-        "last_contacted_at", "next_contact_at", *_BESIDE, hidden=_BESIDE,
+        "name", "phone", "wechat", "owner_id", "status", "intention", "due_on",
+        "last_contacted_at", "next_contact_at", "source", *_BESIDE, hidden=("source", *_BESIDE),
     ),
     filters=_filters(
         "status", "intention", "source", "owner_id", "school_id", "courses", "education",
