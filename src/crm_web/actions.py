@@ -75,7 +75,9 @@ def act(resource: Resource, action: Action, c: Context) -> Answer:
             return _done(c, done, typed, told)
     fields = {spec.name for spec in action.fields}
     # Whoever writes about one, or does what cannot be taken back, sees whom it is about.
-    told["names"] = list(called(resource, c, meant.ids[: NAMED + 1]).values())
+    few = meant.ids[: NAMED + 1]
+    names = called(resource, c, few)
+    told["names"] = [names[n] for n in few if n in names]
     return Page(template="action.html", status=422 if problems else 200, data={
         **told, "inputs": inputs(c, action.fields, None, typed, problems),
         "errors": [m for name, said in problems.items() for m in said if name not in fields],

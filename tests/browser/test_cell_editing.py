@@ -66,7 +66,9 @@ def test_a_cell_is_changed_by_a_click_and_by_the_keyboard_alone(school: School, 
 def test_one_of_many_records_is_found_in_the_cell_by_its_name(school: School, sit: Sit) -> None:
     """What is there is shown by its name; Enter first chooses from what was found, then saves."""
     for i in range(60):
-        records.save_record(school.crm, Department(code=900_000 + i, title=f"分校{i:02}"), by=SYSTEM)
+        records.save_record(
+            school.crm, Department(code=900_000 + i, title=f"分校{i:02}"), by=SYSTEM
+        )
     admin = school.world.person("管理", "administrator")
     page = sit(admin, "/employees").page
     row = page.locator("tbody tr", has_text=school.world.a.title)

@@ -13,7 +13,7 @@ import pytest
 
 from crm_domain import SYSTEM
 from crm_domain.ports import Query
-from crm_domain.usecases import audit_log, intake, payments
+from crm_domain.usecases import assignment, audit_log, intake, payments
 from crm_web import actions, pages, resources
 from crm_web.app import make_app
 from crm_web.resource import Resource
@@ -224,7 +224,9 @@ def test_what_is_not_safe_to_take_back_is_not_offered(
     world: World, visit: Visit, action: str
 ) -> None:
     """Somebody else may have claimed the customer by then."""
-    number = world.customer(world.a).id
+    number = world.customer(world.a).id or 0
+    if action == "unlock":
+        assignment.lock_customer(world.crm, number, reason="x", by=SYSTEM)
     me = visit(world.manager)
     answer = me.post(f"/customers/actions/{action}", {"ids": number, "reason": "x"})
     assert answer.status_code == 303

@@ -12,7 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from crm_domain import SYSTEM
-from crm_domain.model import Course, Department, Employee, Role, User
+from crm_domain.model import AuditEntry, Course, Department, Employee, Role, User
 from crm_domain.model.fields import changed
 from crm_domain.ports import Query, Settings
 from crm_domain.usecases import _lookups, access, assignment, intake, payments, pool, records
@@ -450,3 +450,46 @@ def test_a_search_that_finds_nobody_leads_on_to_the_pool(visit: Visit, world: Wo
     page = visit(world.b).get("/my/customers?q=王").text
     assert "没有符合条件的记录" in page
     assert "/pool?q=" not in page
+
+
+def test_whoever_enters_a_customer_learns_whose_it_became(visit: Visit, world: World) -> None:
+    """And goes on to a page that they may see, never to one that is not theirs."""
+    me, seen = visit(world.a), set()
+    for _ in range(6):
+        answer = me.post("/customers/new", {"name": "新客户", "phone": phone(), "to": "rotation"})
+        assert answer.status_code == 303
+        to = answer.headers["location"]
+        page = me.get(to)
+        assert page.status_code == 200
+        mine = to != "/customers"
+        assert ("已保存，客户归您所有。" in page.text) is mine
+        assert bool(re.search("已保存，已分配给 (韩梅梅|王强)。", page.text)) is not mine
+        seen.add(mine)
+    assert seen == {True, False}
+    answer = me.post("/customers/new", {"name": "公", "phone": phone(), "to": "pool"})
+    assert "已保存，客户在公海。" in me.get(answer.headers["location"]).text
+
+
+def test_a_dialog_names_whom_it_is_about(visit: Visit, world: World) -> None:
+    """One or a few by name; of many only how many."""
+    ids = [world.customer(world.a, name=f"客户{n}号").id for n in range(7)]
+    me = visit(world.a)
+    for action in ("release", "follow-up"):
+        page = me.get(f"/customers/actions/{action}?ids={ids[0]}")
+        assert page.text.count("客户0号") == 1
+    few = "&".join(f"ids={n}" for n in ids[:3])
+    assert "客户0号、客户1号、客户2号" in me.get(f"/customers/actions/release?{few}").text
+    many = "&".join(f"ids={n}" for n in ids)
+    assert "客户0号" not in me.get(f"/customers/actions/release?{many}").text
+
+
+def test_what_is_not_locked_is_not_unlocked(visit: Visit, world: World) -> None:
+    """It is refused by name, and the log has nothing of it."""
+    locked, free = world.customer(world.a, name="锁").id, world.customer(world.a, name="未锁").id
+    assignment.lock_customer(world.crm, locked or 0, reason="VIP", by=SYSTEM)
+    answer = visit(world.manager).post("/customers/actions/unlock", {"ids": [locked, free]})
+    assert "已解锁 1 位客户" in answer.text
+    assert "未锁" in answer.text and "没有锁定" in answer.text
+    with world.crm.unit_of_work(read_only=True) as uow:
+        logged = uow.records.all(AuditEntry, action="unlock")
+    assert [e.record_id for e in logged] == [locked]
