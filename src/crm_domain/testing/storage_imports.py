@@ -84,6 +84,7 @@ class ImportsPart:
             refusal(FileRemoved, partial(file_of, number))
         with crm.unit_of_work(read_only=True) as uow:
             assert all(uow.imports.content(number) for number in others)
+            assert [uow.imports.has_file(n) for n in (*old, *others)] == [False] * 3 + [True] * 3
             assert uow.records.get(ImportRun, old[0]) is not None
 
     def test_an_import_keeps_its_file_and_its_place(self, crm: Crm) -> None:

@@ -31,6 +31,7 @@ from crm_web.resources.customers import (
     editable,
     refused_claims,
 )
+from crm_web.resources.office import ACTIONS
 from crm_web.rows import titles_of
 from crm_web.screen import screen
 from crm_web.widgets import inputs
@@ -40,7 +41,7 @@ TOLD = ("gender", "source", "courses", "school_id", "consulted_on", "education",
         "memo", "created_at")  # fmt: skip
 STREAM = 30
 UNTOLD = frozenset({"assignment_id", "due_status", "due_days", "warn_on", "created_by_id",
-                    "created_at", "import_row"})  # fmt: skip
+                    "created_at", "import_row", "last_contacted_at"})  # fmt: skip
 """Fields that follow from what the timeline tells anyhow."""
 
 
@@ -80,6 +81,7 @@ def _page(
         "may_log": mine and not public and c.by.may("customer:follow_up"),
         "state_of": lambda a: a.status.label(c.language, a.limit_days),
         "field": lambda name: _field(c, name),
+        "done": lambda entry: c.t(*ACTIONS.get(entry.action, (entry.action,) * 2)),
         "changes": lambda entry: said_changes(look, lines[entry.id]),
         "editable": c.by.may("customer:edit") and editable(customer, c),
     })  # fmt: skip

@@ -42,7 +42,9 @@ def hand_over(c: Context) -> Answer:
         found = assignment.hand_over(c.crm, given, to, reason=reason, dry_run=True, by=c.by).done
         if not found:
             return _page(
-                c, said=c.t("没有可以移交的客户。", "There are no customers to hand over.")
+                c,
+                said=c.t("没有可以移交的客户。", "There are no customers to hand over."),
+                tone="warning",
             )
         word = c.t("移交", "Hand over")
         if asked := question(c, _planned(c, given, to, found), word, "/hand-over"):
@@ -72,8 +74,8 @@ def _planned(c: Context, given: int, to: Sequence[int], found: Sequence[int]) ->
 
 
 def _page(
-    c: Context, problems: Sequence[str] = (), said: str = "", status: int = 200,
-    errors: Mapping[str, Sequence[str]] | None = None,
+    c: Context, problems: Sequence[str] = (), said: str = "", tone: str = "success",
+    status: int = 200, errors: Mapping[str, Sequence[str]] | None = None,
 ) -> Answer:  # fmt: skip
     """Show the form with what was typed: from anybody, to those who may be given customers."""
     typed = {
@@ -82,7 +84,7 @@ def _page(
     }
     giver, takers = inputs(c, (FROM, TO), None, typed, errors or {})
     return Page(template="hand_over.html", status=status, data={
-        "giver": giver, "takers": takers, "problems": problems, "said": said,
+        "giver": giver, "takers": takers, "problems": problems, "said": said, "tone": tone,
         "reason": c.one("reason"),
     })  # fmt: skip
 

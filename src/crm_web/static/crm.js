@@ -476,3 +476,9 @@
     }
   });
 })();
+
+// A long menu shows where one is.
+document.addEventListener("htmx:load", (event) => {
+  const here = event.detail.elt.querySelector("#menu .nav-item.active");
+  if (here) here.scrollIntoView({ block: "nearest" });
+});
