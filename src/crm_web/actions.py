@@ -60,7 +60,6 @@ def act(resource: Resource, action: Action, c: Context) -> Answer:
         meant = _ticked(action, ticked)
     typed: dict[str, str] | None = None
     told: dict[str, Any] = {"r": resource, "action": action, "meant": meant, "state": state,
-                            "named": NAMED,
                             "all": everything, "back": back}  # fmt: skip
     problems: Mapping[str, Sequence[str]] = {}
     if not action.bulk and (everything or len(ticked) > 1):
@@ -75,7 +74,7 @@ def act(resource: Resource, action: Action, c: Context) -> Answer:
             return _done(c, done, typed, told)
     fields = {spec.name for spec in action.fields}
     # Whoever writes about one, or does what cannot be taken back, sees whom it is about.
-    few = meant.ids[: NAMED + 1]
+    few = meant.ids if meant.count <= NAMED else ()
     names = called(resource, c, few)
     told["names"] = [names[n] for n in few if n in names]
     return Page(template="action.html", status=422 if problems else 200, data={

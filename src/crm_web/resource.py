@@ -188,7 +188,6 @@ class Tab:
 class Saved:
     """A record that was saved, where there is more to say of it than that."""
 
-    id: int
     said: str
     to: str = ""
     """Where to go on; "" is back to the list."""
@@ -201,8 +200,8 @@ class Form:
     fields: tuple[str, ...]
     save: Callable[[Context, int | None, Mapping[str, Any], int | None], int | Saved]
     """Called with the number, None for a new one, what was typed, and the version that it was typed
-    over, None for a new one; gives the number. Of one that is there it may be a single field: the
-    others stay as they are."""
+    over, None for a new one; gives the number, or of a new one what to say. Of one that is there it
+    may be a single field: the others stay as they are."""
     add: str | None
     """The permission to make one; None where none are made."""
     edit: str | None

@@ -121,8 +121,8 @@ def _entered(c: Context, made: Customer) -> Saved:
     try:
         intake.get_customer(c.crm, number, by=c.by)
     except (NotFound, NotPermitted):
-        return Saved(id=number, said=said)
-    return Saved(id=number, said=said, to=f"/customers/{number}")
+        return Saved(said=said)
+    return Saved(said=said, to=f"/customers/{number}")
 
 
 def _asked(record: type[Any], *names: str, **more: Any) -> tuple[Spec, ...]:
